@@ -1,0 +1,31 @@
+/**
+ * What every exported asynchronous function gets last: when to stop and where to report.
+ * `emit` is a property, so a task that takes more kinds of event fits a callee that emits fewer.
+ */
+export interface Task<E = never> {
+  readonly signal: AbortSignal
+  readonly emit: (event: E) => void
+}
+
+/** What a public entry point accepts; `createTask` turns it into a Task. */
+export interface TaskOptions<E = never> {
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: ((event: E) => void) | undefined
+}
+
+export function createTask<E>(options: TaskOptions<E> = {}): Task<E> {
+  return {
+    signal: options.signal ?? new AbortController().signal,
+    emit: options.onEvent ?? (() => undefined),
+  }
+}
+
+/** The same stop signal, with the events turned into the caller's kind. */
+export function mapTask<Inner, Outer>(task: Task<Outer>, map: (event: Inner) => Outer): Task<Inner> {
+  return { signal: task.signal, emit: (event) => { task.emit(map(event)) } }
+}
+
+/** For callees that emit nothing. */
+export function silent(task: Task): Task {
+  return { signal: task.signal, emit: () => undefined }
+}

@@ -1,0 +1,37 @@
+import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** What native/addon/ exports. Failing calls throw an Error with errno, code and syscall, as Node's own fs does. */
+export interface Addon {
+  /**
+   * Starts a process in its own process group by posix_spawn; `fds[n]` becomes descriptor n of the child, -1 makes it
+   * /dev/null, and descriptors beyond the array are the caller's to close. Returns the pid.
+   */
+  spawn(file: string, argv: readonly string[], env: readonly string[], fds: readonly number[]): number
+  /** Waits for the end of a child, occupying a pool thread: call it when the end is near. Gives the raw wait status. */
+  waitProcess(pid: number): Promise<number>
+  /** A close-on-exec pipe `[readFd, writeFd]`; a capacity of 0 keeps the kernel's default. */
+  pipe(capacityBytes: number): [number, number]
+  /** A sealed anonymous file with these bytes. */
+  memoryFile(bytes: Uint8Array): number
+  /** Tries to take a flock, which lasts until the descriptor is closed or the process dies. */
+  tryLock(fd: number, exclusive: boolean): boolean
+}
+
+/** The package's folder: two levels up in a bundle (dist/), one in the sources. */
+function findNativeBuild(): string {
+  const candidates = [join(import.meta.dirname, 'build'), join(import.meta.dirname, '..', 'native', 'build'), join(import.meta.dirname, '..', '..', 'native', 'build')]
+  return candidates.find((folder) => existsSync(join(folder, 'tsbuild.node'))) ?? join(import.meta.dirname, 'build')
+}
+
+const build = findNativeBuild()
+let loaded: Addon | undefined
+
+/** Loads the addon at the first call, so that commands that need nothing native start without it. */
+export function getAddon(): Addon {
+  loaded ??= createRequire(import.meta.url)(join(build, 'tsbuild.node')) as Addon
+  return loaded
+}
+
+export const helperPath: string = join(build, 'tsbuild-helper')

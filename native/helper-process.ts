@@ -1,0 +1,114 @@
+import { closeSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { constants } from 'node:os'
+import { getAddon, helperPath } from './addon.ts'
+import type { ReportedFailure } from './errors.ts'
+import { HelperFailure } from './errors.ts'
+import { WireReader } from './wire.ts'
+
+/** What one run of the helper needs. */
+export interface HelperRequest {
+  /** Which of the helper's modes, see native/helper/main.c. */
+  readonly mode: string
+  /** Written with WireWriter. */
+  readonly request: Uint8Array
+  /** Descriptors 0, 1 and 2 of the helper; -1 is /dev/null. The caller closes its own copies. */
+  readonly stdio: readonly [number, number, number]
+  /** Descriptors 5, 6, … of the helper. */
+  readonly fds?: readonly number[]
+}
+
+export interface HelperReport {
+  readonly kind: number
+  readonly payload: Uint8Array
+}
+
+export interface HelperExit {
+  /** undefined when a signal ended it. */
+  readonly exitCode: number | undefined
+  readonly signal: NodeJS.Signals | undefined
+}
+
+export interface HelperProcess {
+  readonly pid: number
+  /** Settles when the helper and all that held its report pipe are gone and reaped. Rejects with the first failure reported. */
+  readonly ended: Promise<HelperExit>
+  kill(signal: NodeJS.Signals): void
+}
+
+const failureKind = 0
+const stdioCount = 3
+
+/**
+ * Starts the helper. `onReport` gets every record but failures, in order; those end as HelperFailure in `ended`.
+ * The helper dies with this process, whichever way that ends.
+ */
+export function startHelper(request: HelperRequest, onReport: (report: HelperReport) => void): HelperProcess {
+  const addon = getAddon()
+  const requestFd = addon.memoryFile(request.request)
+  const [reportFd, helperReportFd] = addon.pipe(0)
+  let pid: number
+  try {
+    const argv = ['tsbuild-helper', request.mode, String(process.pid), String(request.fds?.length ?? 0)]
+    pid = addon.spawn(helperPath, argv, [], [...request.stdio, requestFd, helperReportFd, ...(request.fds ?? [])])
+  } catch (error) {
+    closeSync(reportFd)
+    throw error
+  } finally {
+    closeSync(requestFd)
+    closeSync(helperReportFd)
+  }
+  let isReaped = false
+  const ended = collectReports(reportFd, onReport).then(async (failure) => {
+    const exit = decodeStatus(await addon.waitProcess(pid))
+    isReaped = true
+    if (failure !== undefined) throw new HelperFailure(request.mode, failure)
+    return exit
+  })
+  return { pid, ended, kill: (signal) => { if (!isReaped) process.kill(pid, signal) } }
+}
+
+/** Runs a mode that needs nothing but its request and answers by reports alone. */
+export async function callHelper(mode: string, request: Uint8Array, onReport: (report: HelperReport) => void): Promise<HelperExit> {
+  return startHelper({ mode, request, stdio: [-1, -1, -1] }, onReport).ended
+}
+
+export const firstExtraFd: number = stdioCount + 2
+
+async function collectReports(fd: number, onReport: (report: HelperReport) => void): Promise<ReportedFailure | undefined> {
+  let failure: ReportedFailure | undefined
+  let pending: Buffer = Buffer.alloc(0)
+  const socket = new Socket({ fd, readable: true, writable: false })
+  for await (const chunk of socket) {
+    pending = pending.length === 0 ? chunk as Buffer : Buffer.concat([pending, chunk as Buffer])
+    while (pending.length >= 5 && pending.length >= 5 + pending.readUInt32LE(1)) {
+      const end = 5 + pending.readUInt32LE(1)
+      const report = { kind: pending.readUInt8(0), payload: pending.subarray(5, end) }
+      pending = pending.subarray(end)
+      if (report.kind === failureKind) failure ??= decodeFailure(report.payload)
+      else onReport(report)
+    }
+  }
+  return failure
+}
+
+const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]))
+
+function decodeFailure(payload: Uint8Array): ReportedFailure {
+  const reader = new WireReader(payload)
+  const stage = reader.u32()
+  const errno = reader.i32()
+  return { stage, errnoName: errnoNames.get(errno) ?? `errno ${errno}`, text: reader.text() }
+}
+
+function decodeStatus(status: number): HelperExit {
+  const signalNumber = status & 0x7f
+  if (signalNumber === 0) return { exitCode: (status >> 8) & 0xff, signal: undefined }
+  return { exitCode: undefined, signal: findSignalName(signalNumber) }
+}
+
+/** @returns undefined for real-time signals, which have no name in Node */
+export function findSignalName(number: number): NodeJS.Signals | undefined {
+  const signals = Object.entries(constants.signals) as [NodeJS.Signals, number][]
+  return signals.find(([, value]) => value === number)?.[0]
+}

@@ -1,0 +1,6 @@
+export type { Addon } from './addon.ts'
+export { getAddon } from './addon.ts'
+export { HelperFailure } from './errors.ts'
+export type { HelperExit, HelperProcess, HelperReport, HelperRequest } from './helper-process.ts'
+export { callHelper, findSignalName, firstExtraFd, startHelper } from './helper-process.ts'
+export { WireReader, WireWriter } from './wire.ts'

@@ -1,0 +1,101 @@
+/** Writes a request for the helper: the other side of native/helper/wire.h, where the format is described. */
+export class WireWriter {
+  #bytes = Buffer.allocUnsafe(4096)
+  #length = 0
+
+  constructor() {
+    this.u32(0x31425354)
+  }
+
+  u8(value: number): this {
+    this.#reserve(1)
+    this.#length = this.#bytes.writeUInt8(value, this.#length)
+    return this
+  }
+
+  flag(value: boolean): this {
+    return this.u8(value ? 1 : 0)
+  }
+
+  u32(value: number): this {
+    this.#reserve(4)
+    this.#length = this.#bytes.writeUInt32LE(value, this.#length)
+    return this
+  }
+
+  u64(value: bigint): this {
+    this.#reserve(8)
+    this.#length = this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), this.#length)
+    return this
+  }
+
+  /** A text goes as UTF-8. */
+  bytes(value: string | Uint8Array): this {
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value
+    this.u32(bytes.byteLength)
+    this.#reserve(bytes.byteLength + 1)
+    this.#bytes.set(bytes, this.#length)
+    this.#length += bytes.byteLength
+    return this.u8(0)
+  }
+
+  list<T>(items: readonly T[], write: (item: T) => unknown): this {
+    this.u32(items.length)
+    for (const item of items) write(item)
+    return this
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#length + more))
+    this.#bytes.copy(larger, 0, 0, this.#length)
+    this.#bytes = larger
+  }
+}
+
+/** Reads the payload of a report record. */
+export class WireReader {
+  #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  u8(): number {
+    return this.#bytes.readUInt8(this.#advance(1))
+  }
+
+  u32(): number {
+    return this.#bytes.readUInt32LE(this.#advance(4))
+  }
+
+  i32(): number {
+    return this.#bytes.readInt32LE(this.#advance(4))
+  }
+
+  u64(): bigint {
+    return this.#bytes.readBigUInt64LE(this.#advance(8))
+  }
+
+  /** Length-prefixed bytes, without a closing NUL. */
+  bytes(): Uint8Array {
+    const length = this.u32()
+    const start = this.#advance(length)
+    return this.#bytes.subarray(start, start + length)
+  }
+
+  text(): string {
+    return Buffer.from(this.bytes()).toString('utf8')
+  }
+
+  #advance(length: number): number {
+    const start = this.#at
+    this.#at += length
+    return start
+  }
+}

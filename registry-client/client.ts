@@ -1,0 +1,61 @@
+import type { Task } from '../core/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { ManifestDocument } from '../oci/manifest.ts'
+import type { Platform } from '../oci/platform.ts'
+import type { Reference } from './reference.ts'
+
+export interface FetchedManifest {
+  readonly descriptor: Descriptor
+  /** As the registry sent them: what the digest is over. */
+  readonly bytes: Uint8Array
+  readonly document: ManifestDocument
+}
+
+/** Progress of one blob. `doneBytes` counts from 0 to `totalBytes`, also when a part had been there before. */
+export interface TransferEvent {
+  readonly type: 'transfer-progressed'
+  readonly direction: 'pull' | 'push'
+  readonly digest: Digest
+  readonly doneBytes: number
+  readonly totalBytes: number
+  readonly outcome: 'running' | 'transferred' | 'present' | 'mounted'
+}
+
+/** Where pulled content goes. `ingest` must consume the bytes, which are verified: the iteration throws at their end if they are wrong. */
+export interface BlobSink {
+  has(blob: Descriptor): Promise<boolean>
+  ingest(blob: Descriptor, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<void>
+}
+
+/** Where pushed content comes from. `read` may be called again to retry. */
+export interface BlobSource {
+  read(blob: Descriptor, task: Task): AsyncIterable<Uint8Array>
+}
+
+/** Calls of the distribution protocol, with mirrors, credentials, retries and resumption taken care of. */
+export interface RegistryClient {
+  /** What a tag or digest points to, without its body. undefined when the registry answers that there is none. */
+  resolve(reference: Reference, task: Task): Promise<Descriptor | undefined>
+  /** @throws {ManifestUnknown} */
+  fetchManifest(reference: Reference, task: Task): Promise<FetchedManifest>
+  /** The verified bytes of a blob; a broken connection is continued where it broke. */
+  fetchBlob(repository: Reference, blob: Descriptor, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
+  /** Uploads, mounts or finds the blob in the repository. */
+  pushBlob(repository: Reference, blob: Descriptor, source: BlobSource, task: Task<TransferEvent>): Promise<void>
+  /** Writes a manifest whose blobs are there, under the reference's tag or by digest. */
+  pushManifest(reference: Reference, manifest: { readonly bytes: Uint8Array; readonly mediaType: string }, task: Task): Promise<Descriptor>
+}
+
+export interface PullRequest {
+  readonly reference: Reference
+  readonly platform: Platform
+}
+
+/** An image chosen for one platform, its manifest and config read, its layers not. */
+export interface RemoteImage {
+  /** What the name points to: the index, when there is one. */
+  readonly target: Descriptor
+  readonly manifest: FetchedManifest
+  readonly configBytes: Uint8Array
+}

@@ -1,0 +1,136 @@
+/**
+ * A container as plain data: our typed subset of the OCI runtime-spec. Whoever builds one decides everything; the
+ * runtime adds nothing that is not in here. @see runtime-spec config.md, config-linux.md
+ */
+export interface ContainerSpec {
+  /** `[a-z0-9-]{1,64}`, unique on the host: names the cgroup. */
+  readonly id: string
+  readonly rootfs: Rootfs
+  readonly process: ProcessSpec
+  readonly isolation: Isolation
+  /** In the order to mount them, after the default ones (/proc, /dev, /sys, …). */
+  readonly mounts: readonly Mount[]
+  readonly limits: Limits
+  readonly privilege: Privilege
+}
+
+/** What becomes `/`. Nothing of it is mounted outside the container's own mount namespace. */
+export type Rootfs =
+  | {
+    readonly kind: 'overlay'
+    /** Top layer first; may be empty (FROM scratch). */
+    readonly lowers: readonly LowerLayer[]
+    /** undefined: a read-only view of the lowers. */
+    readonly upper: UpperDirs | undefined
+    /** Which extended attributes carry whiteouts: `user` in a user namespace. */
+    readonly xattrs: 'trusted' | 'user'
+  }
+  /** A complete tree, for storage without overlay and for OCI bundles. */
+  | { readonly kind: 'directory'; readonly path: string }
+
+export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
+
+export interface UpperDirs {
+  readonly upperdir: string
+  /** Empty, on the same filesystem as upperdir, used by this container only. */
+  readonly workdir: string
+}
+
+export interface ProcessSpec {
+  /** The first is looked up in the container's PATH unless it contains a slash. */
+  readonly args: readonly string[]
+  /** `NAME=value`, the whole environment. */
+  readonly env: readonly string[]
+  /** Absolute, inside the container; created when missing, owned by `user`. */
+  readonly cwd: string
+  readonly user: ProcessUser
+  /** Default 0o022. */
+  readonly umask?: number
+}
+
+export interface ProcessUser {
+  readonly uid: number
+  readonly gid: number
+  /** Supplementary groups, `gid` not included. */
+  readonly groups: readonly number[]
+}
+
+export interface Isolation {
+  readonly hostname: string
+  readonly domainname?: string
+  /** `none` has only loopback, which is up. */
+  readonly network: Network
+  /** Namespaces that are not made new; everything not listed is private. */
+  readonly shared?: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[]
+  readonly shmSizeBytes?: number
+}
+
+export type Network = { readonly mode: 'none' } | { readonly mode: 'host' }
+
+export type Mount =
+  /** `source` is a host path (file or directory), opened without following links in the last step. */
+  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean }
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number }
+  /** A file that exists only in the container's memory: resolv.conf, hosts, secrets. */
+  | { readonly kind: 'file'; readonly target: string; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
+
+/** undefined means not limited. A limit that cannot be applied is an error. */
+export interface Limits {
+  readonly memoryBytes?: number
+  /** Memory and swap together, as Docker counts it; -1 is unlimited swap. */
+  readonly memorySwapBytes?: number
+  /** 1.5 is one and a half processors. */
+  readonly cpus?: number
+  readonly pids?: number
+  readonly timeoutMs?: number
+}
+
+export interface Privilege {
+  /** Names with or without `CAP_`, in any case, or `ALL`; added to and dropped from Docker's default 14. */
+  readonly capAdd?: readonly string[]
+  readonly capDrop?: readonly string[]
+  readonly noNewPrivileges?: boolean
+  readonly readonlyRootfs?: boolean
+}
+
+/** What a step used, read from its cgroups before they are removed; undefined where the kernel does not tell. */
+export interface UsageReport {
+  readonly wallMs: number
+  readonly memoryPeakBytes: number | undefined
+  readonly oomKills: number | undefined
+  readonly cpuMs: number | undefined
+  readonly pidsPeak: number | undefined
+  /** How often a fork was refused because of the pids limit. */
+  readonly pidsDenied: number | undefined
+}
+
+export interface ContainerExit {
+  /** That of the process; 128 + n when signal n ended it. */
+  readonly exitCode: number
+  readonly signal: NodeJS.Signals | undefined
+  /** Set when a limit ended or broke it, also when the process hid that behind another exit code. */
+  readonly cause: LimitCause | undefined
+  readonly usage: UsageReport
+}
+
+export interface LimitCause {
+  readonly limit: 'memory' | 'pids' | 'timeout'
+  /** In the unit of the limit: bytes, processes, milliseconds. */
+  readonly configured: number
+  readonly peak: number | undefined
+}
+
+/** How the container's stdio is connected. */
+export type ContainerStdio =
+  /** stdin is empty; what is written comes as OutputEvents. */
+  | { readonly kind: 'events' }
+  /** These descriptors of ours, passed through. */
+  | { readonly kind: 'descriptors'; readonly fds: readonly [number, number, number] }
+  /** A terminal of its own, bridged to these descriptors of ours; the caller has put its terminal in raw mode. */
+  | { readonly kind: 'terminal'; readonly input: number; readonly output: number }
+
+export interface OutputEvent {
+  readonly type: 'container-output'
+  readonly stream: 'stdout' | 'stderr'
+  readonly bytes: Uint8Array
+}

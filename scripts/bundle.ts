@@ -1,0 +1,43 @@
+/** Writes dist/: the command and the library entry points as ES modules that share chunks, and the licences of what they contain. */
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Metafile } from 'esbuild'
+import { build } from 'esbuild'
+
+const root = join(import.meta.dirname, '..')
+const out = join(root, 'dist')
+const libraries = ['builder', 'storage', 'registry-client', 'runtime'].filter((name) => existsSync(join(root, name, 'index.ts')))
+
+/** The packages whose code went into the bundle. */
+function bundledPackages(metafile: Metafile): string[] {
+  const names = Object.keys(metafile.inputs).map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(path)?.[1])
+  return [...new Set(names.filter((name) => name !== undefined))].sort()
+}
+
+function licenceOf(name: string): string {
+  const folder = join(root, 'node_modules', name)
+  const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string; license: string }
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/iu.test(entry))
+  const text = file === undefined ? '' : readFileSync(join(folder, file), 'utf8')
+  return `${name} ${version} (${license})\n\n${text.trim()}\n`
+}
+
+rmSync(out, { recursive: true, force: true })
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: { cli: 'src/main.ts', ...Object.fromEntries(libraries.map((name) => [name, `${name}/index.ts`])) },
+  outdir: out,
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  chunkNames: 'chunks/[name]-[hash]',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true,
+  // CommonJS packages inside an ES module need a require for Node's own modules.
+  banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+})
+writeFileSync(join(out, 'LICENSES.txt'), bundledPackages(metafile).map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`))

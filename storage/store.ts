@@ -1,0 +1,79 @@
+import type { Task } from '../core/task.ts'
+import type { Compression, Descriptor } from '../oci/descriptor.ts'
+import type { ChainId, Digest, DiffId } from '../oci/digest.ts'
+import type { Layer, LayerStore } from './layer-store.ts'
+
+/**
+ * Everything under one root directory, opened by one process for one piece of work. Any number of processes may have
+ * the same root open; what this one found or made stays until it is closed, whatever gc other processes run.
+ */
+export interface Store extends AsyncDisposable {
+  readonly root: string
+  readonly content: ContentStore
+  readonly layers: LayerStore
+  readonly images: ImageStore
+  readonly cache: CacheRecords
+  /** Takes a layer's blob and its tree in one pass: bytes are stored as they come, and decompressed, checked and applied. @throws {DigestMismatch} @throws {DiffIdMismatch} */
+  ingestLayer(layer: IncomingLayer, task: Task): Promise<Layer>
+  /** The layer as a blob in the content store; the compressed form is remembered, so asking again compresses nothing. */
+  layerBlob(chainId: ChainId, compression: Compression, task: Task): Promise<Descriptor>
+}
+
+export interface IncomingLayer {
+  readonly parent: ChainId | undefined
+  readonly blob: Descriptor
+  readonly bytes: AsyncIterable<Uint8Array>
+  readonly diffId: DiffId
+}
+
+export interface BlobInfo { readonly digest: Digest; readonly sizeBytes: number }
+
+/** Blobs by digest, kept as an OCI image layout. Present means complete and verified. */
+export interface ContentStore {
+  find(digest: Digest): BlobInfo | undefined
+  /** Throws at the end unless size and digest match. @throws {BlobMissing} @throws {DigestMismatch} */
+  read(blob: Descriptor, task: Task): AsyncIterable<Uint8Array>
+  /** A whole small document. @throws {BlobMissing} @throws {DigestMismatch} */
+  readDocument(blob: Descriptor): Promise<Uint8Array>
+  /** Idempotent. @throws {DigestMismatch} */
+  ingest(blob: Descriptor, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<void>
+  /** A document of our own making. */
+  write(bytes: Uint8Array, mediaType: string): Promise<Descriptor>
+}
+
+/** An image as the store knows it: a manifest, its config, and the names that point to it. */
+export interface StoredImage {
+  /** The config's digest: what `docker images` calls the image id. */
+  readonly id: Digest
+  readonly manifest: Descriptor
+  /** Canonical references, `docker.io/library/app:1`. */
+  readonly names: readonly string[]
+  readonly createdAtMs: number
+}
+
+export interface ImageStore {
+  /** By canonical name, by id, or by a unique beginning of an id. @throws {AmbiguousId} */
+  find(nameOrId: string): StoredImage | undefined
+  list(): StoredImage[]
+  /** Records a manifest whose blobs and layers are there, durable, and points the names to it, away from what they pointed to. */
+  put(manifest: Descriptor, configDigest: Digest, names: readonly string[]): StoredImage
+  /** Takes a name away; an image without names stays as dangling. @returns whether it was there */
+  untag(name: string): boolean
+  /** Forgets an image and its names. Its blobs and layers go at the next gc unless something else uses them. */
+  remove(id: Digest): void
+}
+
+/** Build cache entries: what the builder knows by key. The store keeps the layer alive as long as the entry. */
+export interface CacheRecord {
+  readonly key: string
+  readonly chainId: ChainId
+  /** The builder's own JSON. */
+  readonly payload: string
+  readonly createdAtMs: number
+}
+
+export interface CacheRecords {
+  /** Marks the entry as used now and leases its layer; an entry whose layer is gone is not found. */
+  find(key: string): CacheRecord | undefined
+  put(record: Omit<CacheRecord, 'createdAtMs'>): void
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+const exclude = ['**/node_modules/**', 'dist/**']
+
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      { test: { name: 'unit', include: ['{core,oci,native,storage,runtime,registry-client,builder,src}/**/*.test.ts', 'test/*.test.ts'], exclude } },
+      { test: { name: 'kernel', include: ['test/{kernel,contract}/**/*.test.ts'], exclude, testTimeout: 60_000, hookTimeout: 120_000 } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude, testTimeout: 180_000, hookTimeout: 300_000 } },
+    ],
+  },
+})
