@@ -57,16 +57,17 @@ export function createTransport(options: TransportOptions): Transport {
  */
 type Authorities = 'configured' | 'all'
 
+/** Importing node:http as a module would evaluate all it exports, WebSocket included, which takes longer than a request. */
 async function openConnector(request: HttpRequest, authorities: Authorities, options: TransportOptions): Promise<StartRequest> {
   const { url, sentBy } = request
   const lookup = await openLookup(options.lookup, sentBy)
   if (url.protocol === 'http:') {
-    const http = await import('node:http')
+    const http = process.getBuiltinModule('node:http')
     const agent = new http.Agent({ keepAlive: true })
     return (target, settings) => http.request(target, { ...settings, agent, ...lookup })
   }
-  const [https, tls] = await Promise.all([import('node:https'), tlsSettings(request, authorities, options)])
-  const agent = new https.Agent({ keepAlive: true, ...tls })
+  const https = process.getBuiltinModule('node:https')
+  const agent = new https.Agent({ keepAlive: true, ...await tlsSettings(request, authorities, options) })
   return (target, settings) => https.request(target, { ...settings, agent, ...lookup })
 }
 

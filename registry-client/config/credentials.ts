@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
-import { askHelper } from '../credential-helper.ts'
 import type { Credential, CredentialFile } from './credential-file.ts'
 import { parseEntry, readCredentialFile, serverName } from './credential-file.ts'
 import type { Environment } from './environment.ts'
@@ -67,6 +66,7 @@ async function findInFile(file: CredentialFile, { registry, repository }: { regi
   for (const key of keysFor(registry, repository)) {
     const helper = file.helpers.get(key) ?? (key === registry ? file.defaultHelper : undefined)
     if (helper !== undefined) {
+      const { askHelper } = await import('../credential-helper.ts')
       const kept = await askHelper({ name: helper, env, deadlineMs }, serverName(registry), task)
       if (kept !== undefined) return kept.username === tokenUsername ? { kind: 'identity-token', token: kept.secret } : { kind: 'password', username: kept.username, password: kept.secret }
     }

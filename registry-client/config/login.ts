@@ -6,7 +6,6 @@ import type { Task } from '../../core/task.ts'
 import type { JsonObject } from '../../oci/json.ts'
 import { isObject } from '../../oci/json.ts'
 import type { CredentialHelper, HelperCredential } from '../credential-helper.ts'
-import { eraseFromHelper, storeInHelper } from '../credential-helper.ts'
 import { InvalidConfiguration } from '../errors.ts'
 import type { CredentialFile } from './credential-file.ts'
 import { normalizeKey, readCredentialDocument, readCredentialFile, serverName } from './credential-file.ts'
@@ -41,6 +40,7 @@ export async function saveCredentials(env: Environment, login: Login, task: Task
     return { kind: 'file', path }
   }
   const credential: HelperCredential = { username: login.username, secret: login.password }
+  const { storeInHelper } = await import('../credential-helper.ts')
   await storeInHelper(helper, { server: serverName(login.registry), credential }, task)
   await changeAuths(path, (auths) => ({ ...without(auths, login.registry), [serverName(login.registry)]: {} }))
   return { kind: 'helper', name: helper.name }
@@ -51,7 +51,10 @@ export async function eraseCredentials(env: Environment, registry: string, task:
   const { path, file } = await openLoginFile(env)
   if (file === undefined) return false
   const helper = findHelper(file, registry, env)
-  if (helper !== undefined) await eraseFromHelper(helper, serverName(registry), task)
+  if (helper !== undefined) {
+    const { eraseFromHelper } = await import('../credential-helper.ts')
+    await eraseFromHelper(helper, serverName(registry), task)
+  }
   if (!file.entries.has(registry)) return false
   await changeAuths(path, (auths) => without(auths, registry))
   return true

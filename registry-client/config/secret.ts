@@ -1,5 +1,3 @@
-import { inspect } from 'node:util'
-
 /** A text that must not be shown: printed, inspected or serialised it says only that it is one. */
 export class Secret {
   readonly #text: string
@@ -21,7 +19,8 @@ export class Secret {
     return this.toString()
   }
 
-  [inspect.custom](): string {
+  /** What `util.inspect`, and with it console.log, calls. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
 }
