@@ -31,6 +31,8 @@ export interface BlobSink {
 /** Where pushed content comes from. `read` may be called again to retry. */
 export interface BlobSource {
   read(blob: Descriptor, task: Task): AsyncIterable<Uint8Array>
+  /** Repositories that hold the blob as far as is known: one on the same registry spares the upload. */
+  origins?(blob: Descriptor): readonly Reference[]
 }
 
 /** Calls of the distribution protocol, with mirrors, credentials, retries and resumption taken care of. */
@@ -42,7 +44,7 @@ export interface RegistryClient {
   /** The verified bytes of a blob; a broken connection is continued where it broke. */
   fetchBlob(repository: Reference, blob: Descriptor, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
   /** Uploads, mounts or finds the blob in the repository. */
-  pushBlob(repository: Reference, blob: Descriptor, source: BlobSource, task: Task<TransferEvent>): Promise<void>
+  pushBlob(repository: Reference, upload: { readonly blob: Descriptor; readonly source: BlobSource }, task: Task<TransferEvent>): Promise<void>
   /** Writes a manifest whose blobs are there, under the reference's tag or by digest. */
   pushManifest(reference: Reference, manifest: { readonly bytes: Uint8Array; readonly mediaType: string }, task: Task): Promise<Descriptor>
 }

@@ -1,0 +1,46 @@
+import type { LookupFunction } from 'node:net'
+import type { RegistryClient } from './client.ts'
+import { certificateDirectories } from './config/certificates.ts'
+import type { CredentialSource } from './config/credentials.ts'
+import { loadCredentials } from './config/credentials.ts'
+import type { Environment } from './config/environment.ts'
+import type { RegistriesConfig } from './config/registries.ts'
+import { loadRegistriesConfig } from './config/registries.ts'
+import type { Limits } from './http/limits.ts'
+import { defaultLimits } from './http/limits.ts'
+import { createConnections } from './transfer/connections.ts'
+import { fetchBlob } from './transfer/download.ts'
+import { fetchManifest, pushManifest, resolveManifest } from './transfer/manifests.ts'
+import { pushBlob } from './transfer/upload.ts'
+import { createTransport } from './transport.ts'
+
+export interface RegistryClientOptions {
+  readonly registries: RegistriesConfig
+  readonly credentials: CredentialSource
+  /** Folders with a folder of certificates for each host and port. */
+  readonly certificateDirectories: readonly string[]
+  readonly userAgent: string
+  /** Where they differ from the defaults. */
+  readonly limits?: Partial<Limits>
+  /** How names become addresses; the system's way unless given. */
+  readonly lookup?: LookupFunction
+}
+
+/** A client that shares connections, access tokens and what it learns of mirrors among its calls. Idle connections do not keep the process alive. */
+export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+  const limits: Limits = { ...defaultLimits, ...options.limits }
+  const connections = createConnections({ ...options, limits, transport: createTransport({ ...options, limits }) })
+  return {
+    resolve: (reference, task) => resolveManifest(connections, reference, task),
+    fetchManifest: (reference, task) => fetchManifest(connections, reference, task),
+    fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob }, task),
+    pushBlob: (repository, upload, task) => pushBlob(connections, { repository, ...upload }, task),
+    pushManifest: (reference, manifest, task) => pushManifest(connections, { reference, ...manifest }, task),
+  }
+}
+
+/** A client configured as docker and podman are on this machine. @throws {InvalidConfiguration} */
+export async function openRegistryClient(env: Environment, { userAgent }: { readonly userAgent: string }): Promise<RegistryClient> {
+  const [registries, credentials] = await Promise.all([loadRegistriesConfig(env), loadCredentials(env)])
+  return createRegistryClient({ registries, credentials, certificateDirectories: certificateDirectories(env), userAgent })
+}

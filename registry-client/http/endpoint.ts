@@ -1,0 +1,195 @@
+import { isIP } from 'node:net'
+import type { Task } from '../../core/task.ts'
+import type { Credential } from '../config/credential-file.ts'
+import { AccessDenied, ForbiddenTarget, InvalidAnswer, RegistryUnreachable, UnexpectedStatus } from '../errors.ts'
+import { dockerHub } from '../reference.ts'
+import type { AddressClass } from './address.ts'
+import { classifyAddress } from './address.ts'
+import type { Authenticator } from './authenticator.ts'
+import { createAuthenticator } from './authenticator.ts'
+import type { Limits } from './limits.ts'
+import { maxRedirects } from './limits.ts'
+import type { HttpAnswer, HttpRequest, Method, RequestBody, Sender, Transport } from './message.ts'
+import { followPointer } from './pointer.ts'
+import { readRefusal } from './refusal.ts'
+import type { Pacing } from './retry.ts'
+import { persist } from './retry.ts'
+import { createShared } from './shared.ts'
+
+/** One request to a registry, with all it takes to get an answer. */
+export interface Call {
+  /** What it is for, `read manifest "…"`: error messages begin with it. */
+  readonly what: string
+  readonly method: Method
+  /** A path with query, or the URL of an upload that the registry gave. */
+  readonly target: string | URL
+  readonly scopes: readonly string[]
+  /** The statuses that are an answer; any other is an error. */
+  readonly expect: readonly number[]
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: RequestBody
+  /** How often to try, where it is not the usual number. */
+  readonly attempts?: number
+  readonly answerMs?: number
+}
+
+/** An answer, and the registry's own address that the request was sent to first. */
+export interface Reply extends HttpAnswer {
+  readonly url: URL
+  /** Who sent the answer: the registry, or the host it redirected to. */
+  readonly host: string
+}
+
+export interface EndpointOptions {
+  /** As in a reference: host with optional port. */
+  readonly host: string
+  /** http, and https that cannot be checked, are allowed. */
+  readonly isInsecure: boolean
+  readonly transport: Transport
+  readonly limits: Limits
+  readonly pacing: Pacing
+  readonly findCredential: (task: Task) => Promise<Credential | undefined>
+  readonly isInsecureHost: (host: string) => boolean
+}
+
+/** One registry server: requests to it are authorised, redirected within bounds, repeated when that may help. */
+export interface Endpoint {
+  readonly host: string
+  send(call: Call, task: Task): Promise<Reply>
+  /** The URL of a Location header that must stay with the registry itself. @throws {ForbiddenTarget} */
+  ownLocation(reply: Reply): URL
+}
+
+interface Connection {
+  readonly options: EndpointOptions
+  readonly authenticator: Authenticator
+  readonly openOrigin: (task: Task) => Promise<string>
+  /** How far the registry's address reaches, known from its first answer on. */
+  home: AddressClass
+}
+
+interface Authorized { readonly url: URL; readonly authorization: string | undefined }
+
+const redirectStatuses: readonly number[] = [301, 302, 303, 307, 308]
+
+export function createEndpoint(options: EndpointOptions): Endpoint {
+  const { host, limits, pacing } = options
+  const isInsecureHost = (other: string): boolean => (other === host ? options.isInsecure : options.isInsecureHost(other))
+  const connection: Connection = { options, authenticator: createAuthenticator({ ...options, isInsecureHost }), openOrigin: originOpener(options), home: 'public' }
+  return {
+    host,
+    send: (call, task) => {
+      const attempts = call.attempts ?? limits.attempts
+      return persist(() => sendOnce(connection, call, task), { origin: host, attempts, limits, pacing }, task.signal)
+    },
+    ownLocation: (reply) => {
+      const sentBy: Sender = { kind: 'upload location', host, home: connection.home }
+      const location = followPointer({ text: reply.header('location') ?? '', from: reply.url, sentBy })
+      if (location.origin === reply.url.origin) return location
+      throw new ForbiddenTarget('upload location', host, { target: location.origin, text: 'uploads go to the registry itself or nowhere' })
+    },
+  }
+}
+
+async function sendOnce(connection: Connection, call: Call, task: Task): Promise<Reply> {
+  const { authenticator, options: { host } } = connection
+  const url = new URL(call.target, await connection.openOrigin(task))
+  const authorization = await authenticator.prepare(call.scopes, task)
+  const first = await follow(connection, { call, first: { url, authorization } }, task)
+  if (!isOwnRefusal(first, url)) return accept(first, call, authenticator)
+  await first.discard()
+  const refused = { header: first.header('www-authenticate'), url, sentBy: { host, home: connection.home }, sent: authorization }
+  const second = await follow(connection, { call, first: { url, authorization: await authenticator.answer(refused, call, task) } }, task)
+  return accept(second, call, authenticator)
+}
+
+/** Only the registry itself is shown who we are; a host it redirected to may refuse us as it likes. */
+function isOwnRefusal(reply: Reply, url: URL): boolean {
+  return reply.status === 401 && reply.host === url.host
+}
+
+async function accept(reply: Reply, call: Call, authenticator: Authenticator): Promise<Reply> {
+  if (call.expect.includes(reply.status)) return reply
+  const { status, host } = reply
+  const { codes, text, retryAfterMs } = await readRefusal(reply, authenticator.secrets())
+  if ((status === 401 || status === 403) && host === reply.url.host) {
+    throw new AccessDenied(call.what, host, { hasCredentials: authenticator.hasCredentials(), text: `answered ${text}` })
+  }
+  throw new UnexpectedStatus(call.what, { host, status, registryCodes: codes, text, retryAfterMs })
+}
+
+/** Credentials go to the first URL's origin; once a redirect has left it they stay behind for good. */
+async function follow(connection: Connection, { call, first }: { call: Call; first: Authorized }, task: Task): Promise<Reply> {
+  const { options: { host, transport } } = connection
+  const isReading = call.method === 'GET' || call.method === 'HEAD'
+  let { url, authorization } = first
+  for (let hops = 0; ; hops += 1) {
+    const isOwn = url.origin === first.url.origin
+    const answer = await transport.send(toRequest(connection, call, { url, authorization, isOwn }), task.signal)
+    if (isOwn) connection.home = classifyAddress(answer.address)
+    if (!redirectStatuses.includes(answer.status)) return { ...answer, url: first.url, host: url.host }
+    await answer.discard()
+    if (!isReading) throw new ForbiddenTarget('redirect', host, { target: '', text: `a ${call.method} request is not sent elsewhere` })
+    if (hops === maxRedirects) throw new ForbiddenTarget('redirect', host, { target: '', text: `it comes after ${maxRedirects} others` })
+    url = followPointer({ text: answer.header('location') ?? '', from: url, sentBy: { kind: 'redirect', host, home: connection.home } })
+    if (url.origin !== first.url.origin) authorization = undefined
+  }
+}
+
+function toRequest({ options, home }: Connection, call: Call, { url, authorization, isOwn }: Authorized & { isOwn: boolean }): HttpRequest {
+  return {
+    method: call.method,
+    url,
+    headers: { ...call.headers, ...(authorization === undefined ? {} : { authorization }) },
+    body: call.body,
+    isInsecure: isOwn ? options.isInsecure : options.isInsecureHost(url.host),
+    sentBy: isOwn ? undefined : { kind: 'redirect', host: options.host, home },
+    answerMs: call.answerMs ?? options.limits.answerMs,
+  }
+}
+
+function originOpener(options: EndpointOptions): (task: Task) => Promise<string> {
+  const share = createShared<string>()
+  let origin = options.isInsecure ? undefined : `https://${apiHost(options.host)}`
+  return async (task) => {
+    origin ??= await share('', () => probeOrigin(options, task), task.signal)
+    return origin
+  }
+}
+
+/** Docker Hub's API is not at the host its images are named after. */
+function apiHost(host: string): string {
+  return host === dockerHub ? 'registry-1.docker.io' : host
+}
+
+/**
+ * How a registry is to be spoken to that the configuration allows without TLS: with TLS if it has it. On this machine,
+ * where nobody listens in, http is tried first, as it is what is mostly found. The question carries no credentials.
+ */
+async function probeOrigin(options: EndpointOptions, task: Task): Promise<string> {
+  const schemes = isLoopbackName(options.host) ? ['http', 'https'] : ['https', 'http']
+  const failures: Error[] = []
+  for (const scheme of schemes) {
+    const origin = `${scheme}://${apiHost(options.host)}`
+    try {
+      if (await isSpokenTo(new URL('/v2/', origin), options, task)) return origin
+    } catch (error) {
+      if (!(error instanceof RegistryUnreachable)) throw error
+      failures.push(error)
+    }
+  }
+  const [first = new InvalidAnswer('read /v2/', options.host, 'answers neither http nor https as a registry does')] = failures
+  throw first
+}
+
+async function isSpokenTo(url: URL, { transport, limits }: EndpointOptions, task: Task): Promise<boolean> {
+  const answer = await transport.send({ method: 'GET', url, headers: {}, body: undefined, isInsecure: true, sentBy: undefined, answerMs: limits.answerMs }, task.signal)
+  await answer.discard()
+  // A server that expects TLS answers plain http with 400.
+  return url.protocol === 'https:' || answer.status !== 400
+}
+
+function isLoopbackName(host: string): boolean {
+  const { hostname } = new URL(`http://${host}`)
+  return hostname === 'localhost' || (isIP(hostname.replace(/^\[|\]$/gu, '')) !== 0 && classifyAddress(hostname) === 'loopback')
+}

@@ -1,0 +1,58 @@
+/** A client for tests: impatient, and knowing only what the test tells it. */
+import type { LookupFunction } from 'node:net'
+import type { Credential } from '../../registry-client/config/credential-file.ts'
+import type { CredentialSource } from '../../registry-client/config/credentials.ts'
+import { noCredentials } from '../../registry-client/config/credentials.ts'
+import type { RegistriesConfig } from '../../registry-client/config/registries.ts'
+import { noRegistriesConfig } from '../../registry-client/config/registries.ts'
+import type { RegistryRule } from '../../registry-client/config/registries-file.ts'
+import { Secret } from '../../registry-client/config/secret.ts'
+import type { RegistryClient } from '../../registry-client/client.ts'
+import { createRegistryClient } from '../../registry-client/create-registry-client.ts'
+import type { Limits } from '../../registry-client/http/limits.ts'
+
+export const impatient: Partial<Limits> = { connectMs: 1000, answerMs: 1000, commitMs: 1000, idleMs: 300, documentMs: 1000, attempts: 3, backoffMs: 4, maxBackoffMs: 20, maxRetryAfterMs: 1500, operationMs: 5000 }
+
+export interface TestClientOptions {
+  readonly insecure?: readonly string[]
+  readonly rules?: readonly RegistryRule[]
+  readonly logins?: Readonly<Record<string, Credential>>
+  readonly certificateDirectories?: readonly string[]
+  readonly limits?: Partial<Limits>
+  readonly lookup?: LookupFunction
+}
+
+export function createTestClient(options: TestClientOptions = {}): RegistryClient {
+  const rules = [...(options.insecure ?? []).map(insecureRule), ...(options.rules ?? [])]
+  const registries: RegistriesConfig = { ...noRegistriesConfig, rules }
+  return createRegistryClient({
+    registries,
+    credentials: options.logins === undefined ? noCredentials : loginSource(options.logins),
+    certificateDirectories: options.certificateDirectories ?? [],
+    userAgent: 'tsbuild-test',
+    limits: { ...impatient, ...options.limits },
+    ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+  })
+}
+
+export function insecureRule(host: string): RegistryRule {
+  return { prefix: host, location: host, isInsecure: true, isBlocked: false, mirrors: [], path: 'test' }
+}
+
+function loginSource(logins: Readonly<Record<string, Credential>>): CredentialSource {
+  return { find: ({ registry }) => Promise.resolve(logins[registry]) }
+}
+
+export function password(username: string, text: string): Credential {
+  return { kind: 'password', username, password: new Secret(text) }
+}
+
+/** Names that lead to addresses of the test's choosing. */
+export function lookupTable(table: Readonly<Record<string, string>>): LookupFunction {
+  return (hostname, options, done) => {
+    const address = table[hostname]
+    if (address === undefined) done(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), '', 4)
+    else if (options.all === true) done(null, [{ address, family: 4 }])
+    else done(null, address, 4)
+  }
+}
