@@ -3,6 +3,7 @@ import type {
 } from '../instruction.ts'
 import { findNearest } from '../suggest.ts'
 import { parseDuration } from '../values/duration.ts'
+import { readMountFrom } from '../values/run-mount.ts'
 import type { Flags } from './flags.ts'
 import { readJsonForm } from './json-form.ts'
 import type { Span } from './logical-line.ts'
@@ -17,9 +18,10 @@ export function parseRun(statement: Statement): RunInstruction {
   if (command.form === 'exec' && command.args.length === 0) {
     refuse(statement, { rule: 'argument-count', problem: 'RUN [] has no command', remedy: 'name a command, or remove the line' })
   }
+  const mounts = flags.list('mount')
+  for (const { text, range } of mounts) readMountFrom(text, { source: statement.line.source, range })
   return {
-    kind: 'RUN', ...statement.base, command,
-    mounts: flags.list('mount'),
+    kind: 'RUN', ...statement.base, command, mounts,
     network: oneOf(statement, flags.text('network'), ['default', 'none', 'host']),
     security: oneOf(statement, flags.text('security'), ['sandbox', 'insecure']),
     devices: flags.list('device'),
