@@ -18,10 +18,13 @@ export interface Heredoc {
   readonly name: string
   /** With `<<-` the leading tabs are gone. */
   readonly content: string
+  /** With all tabs: what a shell that reads the here-document itself is given, and so what history shows. */
+  readonly rawContent: string
   /** False when the delimiter was quoted. */
   readonly isExpanded: boolean
   /** The descriptor in `3<<EOF`; 0 when none is written. */
   readonly fileDescriptor: number
+  /** The body and the line that ends it. */
   readonly range: SourceRange
 }
 
@@ -76,7 +79,8 @@ export interface CopyInstruction extends CopyBase {
 export interface AddInstruction extends CopyBase {
   readonly kind: 'ADD'
   readonly checksum: Word | undefined
-  readonly keepGitDir: boolean
+  /** undefined where the flag is not given: the source may say it then (`?keep-git-dir=…`). */
+  readonly keepGitDir: boolean | undefined
   /** undefined: local archives are unpacked, downloads are not. */
   readonly unpack: boolean | undefined
 }
