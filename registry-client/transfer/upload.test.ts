@@ -161,6 +161,21 @@ describe('an upload', () => {
     expect(registry.requests('PATCH', /./u)).toHaveLength(1)
   })
 
+  it('that is refused before its source gave anything does not wait for it', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PATCH', path: /uploads/u }, ({ response }) => { reply(response, { status: 403 }) })
+    let isAsked = false
+    const slow: BlobSource = { async *read() {
+      isAsked = true
+      await expect.poll(() => isRefused).toBe(true)
+      yield bytes
+    } }
+    let isRefused = false
+    expect(await failureOf(push(registry, undefined, slow))).toMatchObject({ code: 'REGISTRY_ACCESS_DENIED' })
+    expect(isAsked).toBe(true)
+    isRefused = true
+  })
+
   it('that is refused while its source still has much to give lets go of the source', async () => {
     await using registry = await startRegistry()
     registry.on({ method: 'PATCH', path: /uploads/u }, ({ response }) => { reply(response, { status: 413, headers: { connection: 'close' } }) })
