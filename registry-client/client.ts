@@ -22,12 +22,6 @@ export interface TransferEvent {
   readonly outcome: 'running' | 'transferred' | 'present' | 'mounted'
 }
 
-/** Where pulled content goes. `ingest` must consume the bytes, which are verified: the iteration throws at their end if they are wrong. */
-export interface BlobSink {
-  has(blob: Descriptor): Promise<boolean>
-  ingest(blob: Descriptor, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<void>
-}
-
 /** Where pushed content comes from. `read` may be called again to retry. */
 export interface BlobSource {
   read(blob: Descriptor, task: Task): AsyncIterable<Uint8Array>

@@ -89,7 +89,7 @@ export class AccessDenied extends TsbuildError {
   readonly hasCredentials: boolean
 
   constructor(what: string, host: string, denial: { readonly hasCredentials: boolean; readonly text: string }) {
-    super(`cannot ${what}: "${host}" ${denial.text}; ${denial.hasCredentials ? 'the credentials stored for it are wrong or not enough' : `no credentials are stored for it, log in with: tsbuild login ${host}`}`)
+    super(`cannot ${what}: "${host}" ${denial.text}; ${denial.hasCredentials ? 'the credentials stored for it are wrong or not enough' : `no credentials are stored for it, so it may be there for others or not at all; to log in: tsbuild login ${host}`}`)
     this.host = host
     this.hasCredentials = denial.hasCredentials
   }
@@ -160,7 +160,7 @@ export class ForbiddenTarget extends TsbuildError {
   readonly target: string
 
   constructor(kind: PointerKind, host: string, refusal: { readonly target: string; readonly text: string }) {
-    super(`cannot follow ${kind} of "${host}" to "${refusal.target}": ${refusal.text}`)
+    super(`cannot follow ${kind} of "${host}"${refusal.target === '' ? '' : ` to "${refusal.target}"`}: ${refusal.text}`)
     this.host = host
     this.kind = kind
     this.target = refusal.target

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Authority, Certificate } from '../test/support/certificates.ts'
 import { createAuthority, trust } from '../test/support/certificates.ts'
 import type { TestClientOptions } from '../test/support/client.ts'
-import { createTestClient, lookupTable, password } from '../test/support/client.ts'
+import { createTestClient, insecureRule, lookupTable, password } from '../test/support/client.ts'
 import { collect, createImage, publish } from '../test/support/images.ts'
 import type { TestRegistry, TlsFiles } from '../test/support/registry.ts'
 import { answer, startRegistry } from '../test/support/registry.ts'
@@ -108,6 +108,14 @@ describe('TLS', () => {
     expect((await fetchManifest(registry.host, { insecure: [registry.host] })).bytes).toEqual(image.manifest.bytes)
   })
 
+  it('is checked for one repository although it is not for another of the same host', async () => {
+    await using registry = await startWithImage(own)
+    publish(registry, image, { repository: 'loose/app', tag: '1' })
+    const client = createTestClient({ rules: [{ ...insecureRule(registry.host), prefix: `${registry.host}/loose`, location: `${registry.host}/loose` }] })
+    await client.fetchManifest(parseReference(`${registry.host}/loose/app:1`), task)
+    expect(await failureOf(client.fetchManifest(parseReference(`${registry.host}/app:1`), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
+  })
+
   it('shows a client certificate to the host it is for, and to no other', async () => {
     await using registry = await startWithImage({ ...own, ca: authority.certificate, requestCert: true })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
@@ -172,6 +180,8 @@ describe('a host that a registry sends us to', () => {
     expect(await failureOf(pull())).toMatchObject({ code: 'REGISTRY_FORBIDDEN_TARGET' })
     registry.on({ path: /blobs/u }, answer(307, { location: `${secure.origin}/x` }))
     expect(await failureOf(pull())).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', host: secure.host })
+    const unchecked = createTestClient({ insecure: [registry.host] }).fetchBlob(parseReference(`${registry.host}/app:1`), layer, task)
+    expect(await failureOf(collect(unchecked))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', host: secure.host })
     expect([secure.log, plain.log]).toEqual([[], []])
   })
 })

@@ -116,6 +116,8 @@ function exchange(start: StartRequest, request: HttpRequest, surroundings: Surro
     outgoing.on('response', (incoming) => {
       settle(() => { resolve(createAnswer({ incoming, outgoing }, request, surroundings)) })
     })
+    // A registry can refuse an upload by its headers, before a slow source has given the first byte.
+    if (request.body !== undefined) outgoing.flushHeaders()
     sendBody(outgoing, request.body, watch).then(() => { watch.sent() }, (sourceFailure: unknown) => {
       settle(() => { reject(sourceFailure) })
       outgoing.destroy()

@@ -186,9 +186,9 @@ describe('a credential helper', () => {
     expect(await failureOf(source.find({ registry: 'reg.io', repository: 'app' }, recordingTask(controller.signal)))).toBe(reason)
   })
 
-  it.each(['../../tmp/x', 'a b', '-x', 'x;id', ''])('is not run under the name %j', async (name) => {
+  it.each(['../evil', 'a b', '-x', 'x;id', '.', ''])('is not run under the name %j, though there is such a program', async (name) => {
     await dockerConfig({ credHelpers: { 'reg.io': name } })
-    await helper('x', `touch ${home}/ran`)
+    await helper(name, `touch ${home}/ran; echo '{"Username":"u","Secret":"s"}'`)
     expect(await failureOf(find('reg.io'))).toBeInstanceOf(CredentialHelperFailed)
     expect(await failureOf(stat(join(home, 'ran')))).toMatchObject({ code: 'ENOENT' })
   })

@@ -19,7 +19,7 @@ export class Secret {
     return this.toString()
   }
 
-  /** What `util.inspect`, and with it console.log, calls. */
+  /** What `util.inspect` calls, and with it whatever prints objects. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }

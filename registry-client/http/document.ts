@@ -15,10 +15,10 @@ export interface DocumentBounds {
  * @throws {InvalidAnswer} @throws {RegistryUnreachable}
  */
 export async function readDocument(answer: HttpAnswer, { what, host, maxBytes, withinMs }: DocumentBounds): Promise<Buffer> {
+  await refuseEncoding(answer, what, host)
   const endsAtMs = performance.now() + withinMs
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
-  refuseEncoding(answer, what, host)
   for await (const chunk of answer.body) {
     sizeBytes += chunk.byteLength
     if (sizeBytes > maxBytes) throw new InvalidAnswer(what, host, `sent more than ${maxBytes} bytes`)
@@ -28,9 +28,10 @@ export async function readDocument(answer: HttpAnswer, { what, host, maxBytes, w
   return Buffer.concat(chunks)
 }
 
-/** Digests are over the bytes as stored; a body in another coding than the one asked for is not those bytes. */
-export function refuseEncoding(answer: HttpAnswer, what: string, host: string): void {
+/** Digests are over the bytes as stored; a body in another coding than the one asked for is not those bytes. Discards what it refuses. */
+export async function refuseEncoding(answer: HttpAnswer, what: string, host: string): Promise<void> {
   const encoding = answer.header('content-encoding')?.trim().toLowerCase()
   if (encoding === undefined || encoding === '' || encoding === 'identity') return
+  await answer.discard()
   throw new InvalidAnswer(what, host, `sent the body in content coding ${JSON.stringify(encoding.slice(0, 40))} although none was asked for`)
 }

@@ -1,3 +1,5 @@
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, insecureRule, password } from '../../test/support/client.ts'
@@ -94,6 +96,12 @@ describe('a registry that asks for patience', () => {
     expect((await createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task)).bytes).toEqual(image.manifest.bytes)
   })
 
+  it('for longer than a little while ends the request at once', async () => {
+    await using registry = await startWithImage()
+    registry.on({ path: /manifests/u, times: 1 }, answer(503, { 'retry-after': '2' }))
+    expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ status: 503, retryAfterMs: 2000 })
+  })
+
   it.each(['1000000000000', new Date(Date.now() + 3_600_000).toUTCString()])('for longer than we have (%s) ends the request at once, and the error says for how long', async (text) => {
     await using registry = await startWithImage()
     registry.on({ path: /manifests/u }, answer(429, { 'retry-after': text }))
@@ -162,6 +170,21 @@ describe('a server that stalls', () => {
     await using registry = await startWithImage()
     registry.on({ path: /manifests/u }, raw('HTTP/1.1 102 Processing\r\n\r\n'.repeat(1000), { keepOpen: true }))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toBeInstanceOf(InvalidAnswer)
+  })
+
+  it('in the middle of agreeing on TLS is left', async () => {
+    const server = createServer(() => undefined)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    const client = createTestClient({ limits: { connectMs: 100, attempts: 1 } })
+    expect(await failureOf(client.fetchManifest(parseReference(`${host}/app:1`), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'timeout', host })
+    server.close()
+  })
+
+  it('may not hold us with what it says about a chunk', async () => {
+    await using registry = await startWithImage()
+    registry.on({ path: /manifests/u }, raw(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;${'x'.repeat(1_000_000)}`, { keepOpen: true }))
+    expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
   })
 
   it('may not fill our memory with headers', async () => {

@@ -2,6 +2,8 @@ import type { Writable } from 'node:stream'
 import { SourceMismatch } from '../errors.ts'
 import type { RequestBody } from './message.ts'
 
+const maxWriteBytes = 64 * 1024
+
 export interface SendWatch {
   /** Called before and after each wait for the other side to take more. */
   waiting(): void
@@ -18,7 +20,7 @@ export interface SendWatch {
 export async function sendBody(outgoing: Writable, body: RequestBody | undefined, watch: SendWatch): Promise<void> {
   if (body !== undefined) {
     let sentBytes = 0
-    for await (const chunk of body.open()) {
+    for await (const chunk of slice(body.open())) {
       if (outgoing.destroyed || watch.isAnswered()) return
       sentBytes += chunk.byteLength
       if (sentBytes > body.sizeBytes) break
@@ -32,6 +34,16 @@ export async function sendBody(outgoing: Writable, body: RequestBody | undefined
     if (sentBytes !== body.sizeBytes) throw new SourceMismatch('upload', { expectedBytes: body.sizeBytes, actualBytes: sentBytes })
   }
   outgoing.end()
+}
+
+/**
+ * Whether the other side still takes anything shows only when a write is done, so writes are small enough to be done in
+ * time over a slow line.
+ */
+async function* slice(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes) {
+    for (let start = 0; start < chunk.byteLength; start += maxWriteBytes) yield chunk.subarray(start, start + maxWriteBytes)
+  }
 }
 
 const wakingEvents = ['drain', 'response', 'close', 'error'] as const

@@ -117,12 +117,12 @@ async function* readOnce(connections: Connections, { place, blob, position, isLa
   try {
     if (reply.status === 404) throw new BlobUnknown(blob.digest, place.host)
     if (reply.status === 416) throw new InvalidAnswer(what, reply.host, `has no more than ${offset} bytes under this digest, expected ${blob.size}`)
-    refuseEncoding(reply, what, reply.host)
     checkExtent(reply, { what, offset, blob })
   } catch (error) {
     await reply.discard()
     throw error
   }
+  await refuseEncoding(reply, what, reply.host)
   position.givers.push(place)
   yield* reply.status === 200 ? skip(reply.body, offset) : reply.body
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createTestClient, password } from '../../test/support/client.ts'
 import { createImage, describeBytes, sourceOf } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
-import { answer, reply, startRegistry } from '../../test/support/registry.ts'
+import { answer, reply, silence, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import type { BlobSource, RegistryClient } from '../client.ts'
 import { BlobUnknown, ForbiddenTarget, InvalidAnswer, SourceMismatch } from '../errors.ts'
@@ -136,6 +136,7 @@ describe('an upload', () => {
     await using registry = await startRegistry()
     registry.on({ method: 'PUT', path: /uploads/u, times: 1 }, (exchange) => {
       registry.blobs.set(blob.digest, bytes)
+      registry.uploads.clear()
       exchange.response.socket?.destroy()
     })
     await push(registry)
@@ -158,6 +159,37 @@ describe('an upload', () => {
     registry.on({ method: 'PATCH', path: /uploads/u }, fault)
     expect(await failureOf(push(registry))).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS', ...expected })
     expect(registry.requests('PATCH', /./u)).toHaveLength(1)
+  })
+
+  it('that is refused before its source gave anything does not wait for it', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PATCH', path: /uploads/u }, ({ response }) => { reply(response, { status: 403 }) })
+    let isAsked = false
+    const slow: BlobSource = { async *read() {
+      isAsked = true
+      await expect.poll(() => isRefused).toBe(true)
+      yield bytes
+    } }
+    let isRefused = false
+    expect(await failureOf(push(registry, undefined, slow))).toMatchObject({ code: 'REGISTRY_ACCESS_DENIED' })
+    expect(isAsked).toBe(true)
+    isRefused = true
+  })
+
+  it('that is refused while its source still has much to give lets go of the source', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PATCH', path: /uploads/u }, ({ response }) => { reply(response, { status: 413, headers: { connection: 'close' } }) })
+    let isReleased = false
+    const endless: BlobSource = { async *read() {
+      try {
+        for (;;) yield await Promise.resolve(Buffer.alloc(65536))
+      } finally {
+        isReleased = true
+      }
+    } }
+    const huge = { ...blob, size: 2 ** 40 }
+    expect(await failureOf(createTestClient({ insecure: [registry.host] }).pushBlob(appOf(registry), { blob: huge, source: endless }, task))).toMatchObject({ status: 413 })
+    await expect.poll(() => isReleased).toBe(true)
   })
 
   it('that the registry says has another digest fails', async () => {
@@ -195,7 +227,7 @@ describe('an upload', () => {
 
   it('stops when the caller gives up, with the reason of that', async () => {
     await using registry = await startRegistry()
-    registry.on({ method: 'PATCH', path: /uploads/u }, () => undefined)
+    registry.on({ method: 'PATCH', path: /uploads/u }, silence)
     const controller = new AbortController()
     const reason = new Error('enough')
     setTimeout(() => { controller.abort(reason) }, 50)
@@ -266,6 +298,20 @@ describe('pushImage', () => {
     const requests = registry.log.length
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(registry.log).toHaveLength(requests)
+  })
+
+  it('lets other blobs go when one fails', async () => {
+    await using registry = await startRegistry()
+    const big = createImage({ layerBytes: [2_000_000, 2_000_001] })
+    const failing = big.layers[1]?.digest ?? ''
+    registry.on({ method: 'PATCH', path: /uploads/u }, silence)
+    registry.on({ method: 'HEAD', path: new RegExp(failing, 'u') }, async (exchange) => {
+      await expect.poll(() => registry.requests('PATCH', /./u).length).toBe(1)
+      await answer(400)(exchange)
+    })
+    const pushing = pushImage(createTestClient({ insecure: [registry.host], limits: { answerMs: 200 } }), { reference: appOf(registry), manifest: big.manifest, source: sourceOf(big.blobs), maxConcurrentUploads: 3 }, task)
+    expect(await failureOf(pushing)).toMatchObject({ status: 400 })
+    expect(registry.requests('PATCH', /./u)).toHaveLength(1)
   })
 
   it('sends each blob once and no more at a time than asked', async () => {
