@@ -13,8 +13,8 @@ export interface Addon {
   waitProcess(pid: number): Promise<number>
   /** A close-on-exec pipe `[readFd, writeFd]`; a capacity of 0 keeps the kernel's default. */
   pipe(capacityBytes: number): [number, number]
-  /** A sealed anonymous file with these bytes. */
-  memoryFile(bytes: Uint8Array): number
+  /** A sealed anonymous file with these bytes; as a program it can be spawned by the name `/proc/self/fd/N`. */
+  memoryFile(bytes: Uint8Array, isProgram: boolean): number
   /** Tries to take a flock, which lasts until the descriptor is closed or the process dies. */
   tryLock(fd: number, exclusive: boolean): boolean
 }

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getAddon, helperPath } from './addon.ts'
@@ -45,12 +45,12 @@ const stdioCount = 3
  */
 export function startHelper(request: HelperRequest, onReport: (report: HelperReport) => void): HelperProcess {
   const addon = getAddon()
-  const requestFd = addon.memoryFile(request.request)
+  const requestFd = addon.memoryFile(request.request, false)
   const [reportFd, helperReportFd] = addon.pipe(0)
   let pid: number
   try {
     const argv = ['tsbuild-helper', request.mode, String(process.pid), String(request.fds?.length ?? 0)]
-    pid = addon.spawn(helperPath, argv, [], [...request.stdio, requestFd, helperReportFd, ...(request.fds ?? [])])
+    pid = addon.spawn(getProgram(), argv, [], [...request.stdio, requestFd, helperReportFd, ...(request.fds ?? [])])
   } catch (error) {
     closeSync(reportFd)
     throw error
@@ -66,6 +66,25 @@ export function startHelper(request: HelperRequest, onReport: (report: HelperRep
     return exit
   })
   return { pid, ended, kill: (signal) => { if (!isReaped) process.kill(pid, signal) } }
+}
+
+let program: { readonly fd: number; readonly ctimeMs: number } | undefined
+
+/**
+ * The helper runs from a sealed copy in memory, made once a process: a container's process may get hold of the program
+ * that its init runs (`/proc/1/exe`, `#!/proc/self/exe`), and must not be able to change what later runs as root. Seals
+ * do not cover owner and mode, so a copy that somebody has touched is left behind.
+ */
+function getProgram(): string {
+  if (program !== undefined && fstatSync(program.fd).ctimeMs !== program.ctimeMs) {
+    closeSync(program.fd)
+    program = undefined
+  }
+  if (program === undefined) {
+    const fd = getAddon().memoryFile(readFileSync(helperPath), true)
+    program = { fd, ctimeMs: fstatSync(fd).ctimeMs }
+  }
+  return `/proc/self/fd/${program.fd}`
 }
 
 /** Runs a mode that needs nothing but its request and answers by reports alone. */

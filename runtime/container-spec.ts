@@ -25,7 +25,7 @@ export type Rootfs =
     /** Which extended attributes carry whiteouts: `user` in a user namespace. */
     readonly xattrs: 'trusted' | 'user'
   }
-  /** A complete tree, for storage without overlay and for OCI bundles. */
+  /** A complete tree, for storage without overlay and for OCI bundles. Mount points that it lacks are made in it. */
   | { readonly kind: 'directory'; readonly path: string }
 
 export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
@@ -60,18 +60,21 @@ export interface Isolation {
   readonly domainname?: string
   /** `none` has only loopback, which is up. */
   readonly network: Network
-  /** Namespaces that are not made new; everything not listed is private. */
-  readonly shared?: readonly ('pid' | 'ipc' | 'uts' | 'cgroup')[]
+  /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number
 }
 
 export type Network = { readonly mode: 'none' } | { readonly mode: 'host' }
 
+/**
+ * Links in `target` are followed inside the root only. A mount point that the image lacks is made where no layer sees
+ * it. Nothing can be mounted at `/` or `/dev`, or in `/proc` or `/sys`.
+ */
 export type Mount =
   /** `source` is a host path (file or directory), opened without following links in the last step. */
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number }
-  /** A file that exists only in the container's memory: resolv.conf, hosts, secrets. */
+  /** A read-only file that exists only in the container's memory: resolv.conf, hosts, secrets. */
   | { readonly kind: 'file'; readonly target: string; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 
 /** undefined means not limited. A limit that cannot be applied is an error. */
@@ -91,6 +94,8 @@ export interface Privilege {
   readonly capDrop?: readonly string[]
   readonly noNewPrivileges?: boolean
   readonly readonlyRootfs?: boolean
+  /** A classic BPF program (struct sock_filter, in this machine's byte order); absent means no filter. */
+  readonly seccompProgram?: Uint8Array
 }
 
 /** What a step used, read from its cgroups before they are removed; undefined where the kernel does not tell. */
@@ -110,7 +115,28 @@ export interface ContainerExit {
   readonly signal: NodeJS.Signals | undefined
   /** Set when a limit ended or broke it, also when the process hid that behind another exit code. */
   readonly cause: LimitCause | undefined
+  /** Set when the command could not be started; `exitCode` is 127 or 126 then, as a shell has it. */
+  readonly notExecuted: NotExecuted | undefined
   readonly usage: UsageReport
+}
+
+export interface NotExecuted {
+  readonly reason:
+    /** There is no such file, or none in PATH. */
+    | 'not-found'
+    /** The file is there; what its first line, or its dynamic loader entry, names is not. */
+    | 'interpreter-not-found'
+    /** A directory, a file without x, or on a filesystem without exec. */
+    | 'not-executable'
+    /** No program of this machine: a script without `#!`, or another platform's binary. */
+    | 'wrong-format'
+    /** Arguments and environment exceed what the kernel passes on. */
+    | 'arguments-too-long'
+    /** Any other refusal; `errnoName` says which. */
+    | 'refused'
+  /** The file tried, or the name that no folder of PATH has. */
+  readonly file: string
+  readonly errnoName: string
 }
 
 export interface LimitCause {
@@ -125,9 +151,20 @@ export type ContainerStdio =
   /** stdin is empty; what is written comes as OutputEvents. */
   | { readonly kind: 'events' }
   /** These descriptors of ours, passed through. */
-  | { readonly kind: 'descriptors'; readonly fds: readonly [number, number, number] }
+  | { readonly kind: 'descriptors'; readonly fds: readonly [number, number, number]; readonly signals?: SignalSource }
   /** A terminal of its own, bridged to these descriptors of ours; the caller has put its terminal in raw mode. */
-  | { readonly kind: 'terminal'; readonly input: number; readonly output: number }
+  | { readonly kind: 'terminal'; readonly input: number; readonly output: number; readonly signals?: SignalSource }
+
+/**
+ * Whose signals are passed on to the container's process while it runs: `process`, in a command. SIGWINCH gives a
+ * container with a terminal the new size.
+ */
+export interface SignalSource {
+  on(signal: ForwardedSignal, listener: (signal: NodeJS.Signals) => void): unknown
+  off(signal: ForwardedSignal, listener: (signal: NodeJS.Signals) => void): unknown
+}
+
+export type ForwardedSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH'
 
 export interface OutputEvent {
   readonly type: 'container-output'

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* pipe(capacityBytes): [readFd, writeFd], close-on-exec; the capacity is a wish the kernel may cut. */
@@ -22,14 +23,47 @@ static napi_value make_pipe(napi_env env, napi_callback_info info)
     return result;
 }
 
-/* memoryFile(bytes): a descriptor of an anonymous file that holds them, sealed against every change, at offset 0. */
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10U
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20
+#endif
+/* A program runs by the name /proc/self/fd/N, which has to be above the numbers that spawn() gives to a child. */
+#define FIRST_PROGRAM_FD 64
+
+/* Kernels before 6.3 know neither flag: there every such file may be executed, and its mode stays open to change. */
+static int create_memory_file(bool is_program)
+{
+    int fd = is_program ? memfd_create("tsbuild", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC) : -1;
+    if (fd < 0 && (!is_program || errno == EINVAL)) fd = memfd_create("tsbuild", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || !is_program) return fd;
+    int program = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_PROGRAM_FD);
+    close(fd);
+    return program;
+}
+
+static int seal(int fd, bool is_program)
+{
+    int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (is_program && fchmod(fd, 0555) < 0) return -1;
+    if (is_program && fcntl(fd, F_ADD_SEALS, seals | F_SEAL_EXEC) == 0) return 0;
+    return fcntl(fd, F_ADD_SEALS, seals);
+}
+
+/*
+ * memoryFile(bytes, isProgram): a descriptor of an anonymous file that holds them, sealed against every change, at
+ * offset 0.
+ */
 static napi_value make_memory_file(napi_env env, napi_callback_info info)
 {
-    napi_value args[1];
+    napi_value args[2];
     const uint8_t *bytes;
     size_t length;
-    if (!read_args(env, info, 1, args) || !read_bytes(env, args[0], &bytes, &length)) return NULL;
-    int fd = memfd_create("tsbuild", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    bool is_program;
+    if (!read_args(env, info, 2, args) || !read_bytes(env, args[0], &bytes, &length)) return NULL;
+    if (napi_get_value_bool(env, args[1], &is_program) != napi_ok) return throw_type(env, "want a boolean");
+    int fd = create_memory_file(is_program);
     if (fd < 0) return throw_errno(env, errno, "memfd_create", NULL);
     for (size_t done = 0; done < length;) {
         ssize_t written = pwrite(fd, bytes + done, length - done, (off_t)done);
@@ -41,7 +75,11 @@ static napi_value make_memory_file(napi_env env, napi_callback_info info)
         }
         done += (size_t)written;
     }
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    if (seal(fd, is_program) < 0) {
+        int error = errno;
+        close(fd);
+        return throw_errno(env, error, "fcntl", NULL);
+    }
     return make_int(env, fd);
 }
 

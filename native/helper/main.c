@@ -3,6 +3,7 @@
  *   tsbuild-helper MODE PARENT EXTRA
  * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
+#include "container/run.h"
 #include "report.h"
 #include "wire.h"
 
@@ -42,6 +43,7 @@ static int run_probe(struct wire *request)
 
 static const struct mode modes[] = {
     {"probe", run_probe},
+    {"run", run_container},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends. */
@@ -62,7 +64,11 @@ int main(int argc, char **argv)
 {
     struct wire request;
     if (argc != 4 || die_with_parent(argv[2]) < 0) return 2;
+    prctl(PR_SET_NAME, "tsbuild-helper");
     close_from(FIRST_EXTRA_FD + (unsigned)strtoul(argv[3], NULL, 10));
+    /* A container's processes can read the command line of its init, which is a copy of this process. */
+    memset(argv[2], 0, strlen(argv[2]));
+    memset(argv[3], 0, strlen(argv[3]));
     report_open(REPORT_FD);
     fcntl(REQUEST_FD, F_SETFD, FD_CLOEXEC);
     fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC);

@@ -15,10 +15,15 @@ int wire_open(int fd, struct wire *wire)
     }
     void *data = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) return -1;
-    *wire = (struct wire){.at = data, .end = (const uint8_t *)data + stat.st_size};
+    *wire = (struct wire){.start = data, .at = data, .end = (const uint8_t *)data + stat.st_size};
     if (wire_u32(wire) == WIRE_MAGIC) return 0;
     errno = EBADMSG;
     return -1;
+}
+
+void wire_close(const struct wire *wire)
+{
+    munmap((void *)wire->start, (size_t)(wire->end - wire->start));
 }
 
 static const uint8_t *take(struct wire *wire, size_t length)

@@ -15,6 +15,7 @@
 #define WIRE_MAGIC 0x31425354u /* "TSB1" */
 
 struct wire {
+    const uint8_t *start;
     const uint8_t *at;
     const uint8_t *end;
     bool broken;
@@ -27,6 +28,9 @@ struct wire_bytes {
 
 /* Maps the request lying in `fd` from its start and checks the magic. 0, or -1 with errno. */
 int wire_open(int fd, struct wire *wire);
+
+/* Forgets the request, whose texts are gone then. */
+void wire_close(const struct wire *wire);
 
 uint8_t wire_u8(struct wire *wire);
 uint32_t wire_u32(struct wire *wire);

@@ -1,0 +1,199 @@
+#include "init.h"
+
+#include "kernel.h"
+#include "layers.h"
+#include "mount-points.h"
+#include "mounts.h"
+#include "network.h"
+#include "process.h"
+#include "report.h"
+#include "root.h"
+#include "stages.h"
+#include "terminal.h"
+
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+void fill_awaited_signals(sigset_t *signals)
+{
+    static const int awaited[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM};
+    sigemptyset(signals);
+    for (size_t i = 0; i < sizeof awaited / sizeof *awaited; i++) sigaddset(signals, awaited[i]);
+}
+
+/* The parent can be gone before its death would be told; then its end of `life` is closed. */
+static int die_with_helper(int life)
+{
+    struct pollfd other = {.fd = life};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&other, 1, 0) < 0) return report_failure(STAGE_INIT, "parent");
+    return other.revents & POLLHUP ? -1 : 0;
+}
+
+static int set_names(const struct container *container)
+{
+    if (sethostname(container->hostname, strlen(container->hostname)) < 0) return report_failure(STAGE_HOSTNAME, container->hostname);
+    if (setdomainname(container->domainname, strlen(container->domainname)) < 0) return report_failure(STAGE_HOSTNAME, container->domainname);
+    return 0;
+}
+
+/* Returns the mount that is to become the root, or -1 with the failure reported. */
+static int mount_root(struct container *container, int scratch)
+{
+    struct layers layers;
+    int stub = -1;
+    if (container->root.kind == ROOT_DIRECTORY) return mount_directory(&container->root);
+    if (open_layers(&container->root, &layers) < 0 || make_mount_points(container, &layers, scratch, &stub) < 0) return -1;
+    return mount_overlay(&container->root, &layers, scratch, stub);
+}
+
+static int write_sysctls(const struct container *container, int root)
+{
+    for (uint32_t i = 0; i < container->sysctls.count; i++) {
+        const struct pair *sysctl = &container->sysctls.items[i];
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "proc/sys/%s", sysctl->key);
+        int file = kernel_open_in_root(root, path, O_WRONLY, RESOLVE_NO_SYMLINKS);
+        if (file < 0 || write(file, sysctl->value, strlen(sysctl->value)) < 0) return report_failure(STAGE_SYSCTL, sysctl->key);
+        close(file);
+    }
+    return 0;
+}
+
+static int set_up_root(struct container *container)
+{
+    if (kernel_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
+    struct masks masks;
+    int scratch = mount_scratch();
+    if (scratch < 0 || prepare_masks(&masks, scratch) < 0 || prepare_mounts(container, scratch) < 0) return -1;
+    int root = mount_root(container, scratch);
+    if (root < 0 || enter_root(root) < 0 || attach_mounts(container, root) < 0) return -1;
+    if (write_sysctls(container, root) < 0 || mask_paths(container, &masks, root) < 0) return -1;
+    if (container->root.is_readonly && kernel_mount_setattr(root, 0, MOUNT_ATTR_RDONLY) < 0) return report_failure(STAGE_ROOT, "/");
+    return root;
+}
+
+/* By host path, before the host's root is gone. *v2 becomes the index of the v2 group, *folder its descriptor. */
+static int open_cgroups(const struct container *container, int *files, int *v2, int *folder)
+{
+    for (uint32_t i = 0; i < container->cgroup_count; i++) {
+        const struct cgroup *cgroup = &container->cgroups[i];
+        int opened = open(cgroup->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        files[i] = opened < 0 ? -1 : openat(opened, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        if (files[i] < 0) return report_failure(STAGE_CGROUP, cgroup->folder);
+        if (cgroup->is_v2) *v2 = (int)i;
+        if (cgroup->is_v2) *folder = opened;
+        else close(opened);
+    }
+    return 0;
+}
+
+struct launch {
+    const struct container_process *process;
+    const struct process_start *start;
+};
+
+static int run_launch(void *argument)
+{
+    const struct launch *launch = argument;
+    _exit(run_process(launch->process, launch->start));
+}
+
+/*
+ * Starts the user's process, which shares this memory until it executes: copying page tables only to drop them would take
+ * 0.1 ms. Until then init sleeps, and signals for it wait.
+ */
+static pid_t start_sharing(const struct launch *launch)
+{
+    static _Alignas(16) char stack[256 * 1024];
+    return clone(run_launch, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)launch);
+}
+
+/*
+ * The same for a process born in its v2 cgroup `folder`, which clone(2) cannot ask for: before 6.18, moving one takes a
+ * lock that waits for an RCU grace period. `file` is its cgroup.procs, which the process needs not write then.
+ */
+static pid_t start_in_cgroup(const struct launch *launch, int folder, int *file)
+{
+    struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (__u64)folder};
+    int procs = *file;
+    *file = -1;
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0) run_launch((void *)launch);
+    if (pid > 0 || errno != ENOSYS) return pid;
+    *file = procs;
+    return start_sharing(launch);
+}
+
+static int open_null(int root)
+{
+    struct stat stat;
+    int null = openat(root, "dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (null >= 0 && fstat(null, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3)) return null;
+    return report_failure(STAGE_STDIO, "/dev/null");
+}
+
+static pid_t start_process(struct container *container, int life)
+{
+    int v2 = -1, folder = -1;
+    struct process_start start = {.terminal = -1, .cgroup_count = container->cgroup_count};
+    start.cgroups = calloc(container->cgroup_count + 1, sizeof *start.cgroups);
+    if (!start.cgroups) return report_failure(STAGE_INIT, "memory");
+    if (set_names(container) < 0 || (container->has_own_network && raise_loopback() < 0)) return -1;
+    if (open_cgroups(container, start.cgroups, &v2, &folder) < 0 || (start.root = set_up_root(container)) < 0) return -1;
+    if ((start.null = open_null(start.root)) < 0) return -1;
+    if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life)) < 0) return -1;
+    struct launch launch = {.process = &container->process, .start = &start};
+    pid_t pid = v2 < 0 ? start_sharing(&launch) : start_in_cgroup(&launch, folder, &start.cgroups[v2]);
+    return pid < 0 ? report_failure(STAGE_INIT, "process") : pid;
+}
+
+/* Nothing of the container stays open or readable here: its pipes end with its own processes. */
+static void forget_container(const struct wire *request)
+{
+    wire_close(request);
+    syscall(SYS_close_range, 0, report_fd() - 1, 0);
+    syscall(SYS_close_range, report_fd() + 1, ~0u, 0);
+}
+
+static void report_exit(int status)
+{
+    uint8_t payload[4];
+    for (int i = 0; i < 4; i++) payload[i] = (uint8_t)((uint32_t)status >> (8 * i));
+    report_record(REPORT_EXITED, payload, sizeof payload);
+}
+
+/* Whether the user's process was among those that had ended. */
+static bool reap(pid_t process)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid != process) continue;
+        report_exit(status);
+        return true;
+    }
+    return false;
+}
+
+int run_init(struct container *container, const struct wire *request, int life)
+{
+    sigset_t awaited;
+    fill_awaited_signals(&awaited);
+    umask(0);
+    if (die_with_helper(life) < 0) return 1;
+    pid_t process = start_process(container, life);
+    if (process < 0) return 1;
+    forget_container(request);
+    for (;;) {
+        int received = sigwaitinfo(&awaited, NULL);
+        if (received == SIGCHLD && reap(process)) return 0;
+        if (received > 0 && received != SIGCHLD && received != SIGALRM) kill(process, received);
+    }
+}

@@ -1,0 +1,18 @@
+#ifndef TSBUILD_CONTAINER_INIT_H
+#define TSBUILD_CONTAINER_INIT_H
+
+#include "request.h"
+
+#include <signal.h>
+
+/* What init and the helper outside wait for; blocked in both from before init is cloned, so that none is lost. */
+void fill_awaited_signals(sigset_t *signals);
+
+/*
+ * PID 1 of the container: sets it up, starts the user's process, forwards signals to it and reaps everybody. When that
+ * process ends, so does init, and the kernel kills whatever else lives in the pid namespace. `life` ends when the
+ * helper outside does. `request` is what `container` points into. Returns the exit code.
+ */
+int run_init(struct container *container, const struct wire *request, int life);
+
+#endif

@@ -1,0 +1,50 @@
+#include "privileges.h"
+
+#include "report.h"
+#include "stages.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int limit_bounding_set(uint64_t allowed)
+{
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+        if (!(allowed >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) return -1;
+    }
+    return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
+static int set_capabilities(uint64_t wanted)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    uint32_t low = (uint32_t)wanted, high = (uint32_t)(wanted >> 32);
+    struct __user_cap_data_struct data[2] = {{.permitted = low, .effective = low}, {.permitted = high, .effective = high}};
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+static int install_seccomp(const struct sock_fprog *program)
+{
+    if (program->len == 0) return 0;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0) return 0;
+    return report_failure(STAGE_SECCOMP, "program");
+}
+
+int drop_privileges(const struct container_process *process)
+{
+    if (limit_bounding_set(process->capabilities) < 0) return report_failure(STAGE_CAPABILITIES, "bounding set");
+    /* Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it comes before that is gone. */
+    if (!process->has_no_new_privileges && install_seccomp(&process->seccomp) < 0) return -1;
+    if (setgroups(process->group_count, process->groups) < 0) return report_failure(STAGE_USER, "groups");
+    if (setresgid(process->gid, process->gid, process->gid) < 0) return report_failure(STAGE_USER, "gid");
+    if (setresuid(process->uid, process->uid, process->uid) < 0) return report_failure(STAGE_USER, "uid");
+    if (set_capabilities(process->uid == 0 ? process->capabilities : 0) < 0) return report_failure(STAGE_CAPABILITIES, "effective set");
+    if (!process->has_no_new_privileges) return 0;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return report_failure(STAGE_CAPABILITIES, "no_new_privs");
+    return install_seccomp(&process->seccomp);
+}

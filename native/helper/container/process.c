@@ -1,0 +1,168 @@
+#include "process.h"
+
+#include "kernel.h"
+#include "mounted-tree.h"
+#include "privileges.h"
+#include "report.h"
+#include "stages.h"
+
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define MAX_REPORTED_FILE 1024
+
+static int join_cgroups(const struct process_start *start)
+{
+    for (uint32_t i = 0; i < start->cgroup_count; i++) {
+        if (start->cgroups[i] >= 0 && write(start->cgroups[i], "0", 1) < 0) return report_failure(STAGE_CGROUP, "cgroup.procs");
+    }
+    /* Only now, so that the groups joined are the ones that look like the roots. */
+    return unshare(CLONE_NEWCGROUP) < 0 ? report_failure(STAGE_CGROUP, "namespace") : 0;
+}
+
+/*
+ * A host process can be protected from the OOM killer, the container's must not inherit that. Becoming a likelier victim
+ * needs no privilege; the opposite does, and a value above 0 stays.
+ */
+static int reset_oom_score(int root)
+{
+    char value[16] = {0};
+    int file = openat(root, "proc/self/oom_score_adj", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0 || read(file, value, sizeof value - 1) < 0) return report_failure(STAGE_LIMITS, "oom_score_adj");
+    int result = *value == '-' && pwrite(file, "0", 1, 0) < 0 ? report_failure(STAGE_LIMITS, "oom_score_adj") : 0;
+    close(file);
+    return result;
+}
+
+static int set_limits(const struct container_process *process)
+{
+    for (uint32_t i = 0; i < process->limit_count; i++) {
+        const struct limit *limit = &process->limits[i];
+        struct rlimit value = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
+        if (setrlimit((__rlimit_resource_t)limit->resource, &value) < 0) return report_failure(STAGE_LIMITS, "rlimit");
+    }
+    return 0;
+}
+
+static bool is_null_device(int fd)
+{
+    struct stat stat;
+    return fstat(fd, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3);
+}
+
+static int connect_stdio(const struct container_process *process, const struct process_start *start)
+{
+    struct stat stat;
+    if (start->terminal >= 0 && fchown(start->terminal, process->uid, (gid_t)-1) < 0) return report_failure(STAGE_STDIO, "terminal");
+    for (int fd = 0; fd < 3; fd++) {
+        int source = start->terminal >= 0 ? start->terminal : is_null_device(fd) ? start->null : fd;
+        if (source != fd && dup2(source, fd) < 0) return report_failure(STAGE_STDIO, "descriptor");
+        /* /dev/stdout opens the pipe anew, which only its owner may. */
+        if (process->stdio != STDIO_PIPES || fstat(fd, &stat) < 0 || !S_ISFIFO(stat.st_mode)) continue;
+        if (fchown(fd, process->uid, process->gid) < 0) return report_failure(STAGE_STDIO, "pipe");
+    }
+    if (start->terminal >= 0 && ioctl(0, TIOCSCTTY, 0) < 0) return report_failure(STAGE_STDIO, "controlling terminal");
+    return 0;
+}
+
+/*
+ * Magic links (/proc/self/fd/N) are refused, so that no folder outside can become the working directory; getcwd is
+ * asked all the same.
+ */
+static int enter_cwd(const struct container_process *process, int root)
+{
+    char cwd[PATH_MAX];
+    struct mounted_tree tree = open_mounted_tree(root);
+    tree.may_write_root = true;
+    tree.uid = process->uid;
+    tree.gid = process->gid;
+    int folder = kernel_open_in_root(root, process->cwd, O_PATH | O_DIRECTORY, 0);
+    if (folder < 0 && errno == ENOENT) folder = make_in_tree(&tree, process->cwd, true);
+    if (folder < 0 || fchdir(folder) < 0) return report_failure(STAGE_CWD, process->cwd);
+    close(folder);
+    if (syscall(SYS_getcwd, cwd, sizeof cwd) > 0 && *cwd == '/') return 0;
+    errno = ENOENT;
+    return report_failure(STAGE_CWD, process->cwd);
+}
+
+static const char *find_path(const struct container_process *process)
+{
+    for (const char **variable = process->env; *variable; variable++) {
+        if (strncmp(*variable, "PATH=", 5) == 0) return *variable + 5;
+    }
+    return DEFAULT_PATH;
+}
+
+/* execve along PATH, without the shell that execvp starts for what is no program. Leaves the file that failed in `file`. */
+static void execute(const struct container_process *process, char *file)
+{
+    const char *name = process->args[0], *path = find_path(process);
+    char denied[PATH_MAX] = "";
+    char **args = (char **)process->args, **env = (char **)process->env;
+    snprintf(file, PATH_MAX, "%s", name);
+    if (strchr(name, '/') || !*name) {
+        execve(name, args, env);
+        return;
+    }
+    for (bool is_last = false; !is_last; path++) {
+        int length = (int)strcspn(path, ":");
+        snprintf(file, PATH_MAX, "%.*s%s%s", length, path, length ? "/" : "./", name);
+        path += length;
+        is_last = !*path;
+        execve(file, args, env);
+        if (errno == EACCES && !*denied) strcpy(denied, file);
+        /* What is there but cannot be run ends the search: a script without its interpreter is ENOENT as well. */
+        if (errno != EACCES && errno != ENOTDIR && (errno != ENOENT || access(file, F_OK) == 0)) return;
+    }
+    snprintf(file, PATH_MAX, "%s", *denied ? denied : name);
+    errno = *denied ? EACCES : ENOENT;
+}
+
+static void report_not_executed(const char *file, int error)
+{
+    bool exists = access(file, F_OK) == 0 && strchr(file, '/');
+    uint8_t payload[9 + MAX_REPORTED_FILE];
+    uint32_t length = (uint32_t)strnlen(file, MAX_REPORTED_FILE);
+    for (int i = 0; i < 4; i++) {
+        payload[i] = (uint8_t)((uint32_t)error >> (8 * i));
+        payload[5 + i] = (uint8_t)(length >> (8 * i));
+    }
+    payload[4] = exists;
+    memcpy(payload + 9, file, length);
+    report_record(REPORT_NOT_EXECUTED, payload, 9 + length);
+}
+
+int run_process(const struct container_process *process, const struct process_start *start)
+{
+    sigset_t none;
+    char file[PATH_MAX];
+    sigemptyset(&none);
+    if (join_cgroups(start) < 0 || setsid() < 0) return 1;
+    if (reset_oom_score(start->root) < 0 || connect_stdio(process, start) < 0 || set_limits(process) < 0) return 1;
+    /* A session keyring of its own, so that keys of the caller's session cannot be reached; without keyrings there is none. */
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS) {
+        report_failure(STAGE_LIMITS, "session keyring");
+        return 1;
+    }
+    umask(0);
+    if (enter_cwd(process, start->root) < 0) return 1;
+    umask((mode_t)process->umask);
+    if (drop_privileges(process) < 0) return 1;
+    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
+        report_failure(STAGE_STDIO, "close_range");
+        return 1;
+    }
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execute(process, file);
+    report_not_executed(file, errno);
+    return 127;
+}

@@ -1,0 +1,18 @@
+#ifndef TSBUILD_CONTAINER_PROCESS_H
+#define TSBUILD_CONTAINER_PROCESS_H
+
+#include "request.h"
+
+/* What init has opened for the user's process. */
+struct process_start {
+    int root;
+    int null;           /* the container's own /dev/null */
+    int terminal;       /* slave, or -1 */
+    int *cgroups;       /* cgroup.procs of each, opened for writing */
+    uint32_t cgroup_count;
+};
+
+/* Turns the calling process, just forked, into the user's one. Returns only the exit code after a reported failure. */
+int run_process(const struct container_process *process, const struct process_start *start);
+
+#endif

@@ -1,0 +1,157 @@
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A request is read whole before it is checked: a failed allocation looks like a broken request until then. */
+static void *make_array(struct wire *wire, uint32_t count, size_t size)
+{
+    void *array = calloc((size_t)count + 1, size);
+    if (!array) wire->broken = true;
+    return array;
+}
+
+static struct texts read_texts(struct wire *wire)
+{
+    struct texts texts = {.count = wire_count(wire, 5)};
+    texts.items = make_array(wire, texts.count, sizeof *texts.items);
+    for (uint32_t i = 0; i < texts.count && !wire->broken; i++) texts.items[i] = wire_text(wire);
+    return texts;
+}
+
+static struct pairs read_pairs(struct wire *wire)
+{
+    struct pairs pairs = {.count = wire_count(wire, 10)};
+    pairs.items = make_array(wire, pairs.count, sizeof *pairs.items);
+    for (uint32_t i = 0; i < pairs.count && !wire->broken; i++) {
+        pairs.items[i].key = wire_text(wire);
+        pairs.items[i].value = wire_text(wire);
+    }
+    return pairs;
+}
+
+/* A value no enum has is refused: it must never become a weaker default. */
+static unsigned read_enum(struct wire *wire, unsigned last)
+{
+    uint8_t value = wire_u8(wire);
+    if (value > last) wire->broken = true;
+    return value > last ? 0 : value;
+}
+
+static bool read_flag(struct wire *wire)
+{
+    return read_enum(wire, 1) == 1;
+}
+
+static void read_root(struct wire *wire, struct container_root *root)
+{
+    root->kind = read_enum(wire, ROOT_DIRECTORY);
+    root->lowers = read_texts(wire);
+    root->upperdir = wire_text(wire);
+    root->workdir = wire_text(wire);
+    root->has_user_xattrs = read_flag(wire);
+    root->has_lowerdir_append = read_flag(wire);
+    root->is_readonly = read_flag(wire);
+    if (root->kind == ROOT_DIRECTORY && root->lowers.count != 1) wire->broken = true;
+}
+
+static void read_filesystem(struct wire *wire, struct container_mount *mount)
+{
+    mount->type = wire_text(wire);
+    mount->options = read_pairs(wire);
+    mount->folders = read_texts(wire);
+    mount->links = read_pairs(wire);
+    mount->node_count = wire_count(wire, 17);
+    mount->nodes = make_array(wire, mount->node_count, sizeof *mount->nodes);
+    for (uint32_t i = 0; i < mount->node_count && !wire->broken; i++) {
+        mount->nodes[i].name = wire_text(wire);
+        mount->nodes[i].mode = wire_u32(wire);
+        mount->nodes[i].major = wire_u32(wire);
+        mount->nodes[i].minor = wire_u32(wire);
+    }
+}
+
+static void read_mount(struct wire *wire, struct container_mount *mount)
+{
+    mount->kind = read_enum(wire, MOUNT_FILE);
+    mount->target = wire_text(wire);
+    mount->is_pinned = read_flag(wire);
+    mount->attributes = wire_u32(wire);
+    switch (mount->kind) {
+    case MOUNT_FILESYSTEM:
+        read_filesystem(wire, mount);
+        break;
+    case MOUNT_BIND:
+        mount->source = wire_text(wire);
+        break;
+    case MOUNT_FILE:
+        mount->content = wire_get_bytes(wire);
+        mount->mode = wire_u32(wire);
+        mount->uid = wire_u32(wire);
+        mount->gid = wire_u32(wire);
+        break;
+    }
+}
+
+/* The program is copied because the kernel wants it aligned. */
+static void read_seccomp(struct wire *wire, struct sock_fprog *seccomp)
+{
+    struct wire_bytes bytes = wire_get_bytes(wire);
+    if (bytes.length % sizeof(struct sock_filter) || bytes.length / sizeof(struct sock_filter) > BPF_MAXINSNS) {
+        wire->broken = true;
+        return;
+    }
+    seccomp->len = (unsigned short)(bytes.length / sizeof(struct sock_filter));
+    seccomp->filter = make_array(wire, seccomp->len, sizeof(struct sock_filter));
+    if (seccomp->filter) memcpy(seccomp->filter, bytes.data, bytes.length);
+}
+
+static void read_process(struct wire *wire, struct container_process *process)
+{
+    process->args = read_texts(wire).items;
+    process->env = read_texts(wire).items;
+    process->cwd = wire_text(wire);
+    process->uid = wire_u32(wire);
+    process->gid = wire_u32(wire);
+    process->group_count = wire_count(wire, 4);
+    process->groups = make_array(wire, process->group_count, sizeof *process->groups);
+    for (uint32_t i = 0; i < process->group_count && !wire->broken; i++) process->groups[i] = wire_u32(wire);
+    process->umask = wire_u32(wire);
+    process->stdio = read_enum(wire, STDIO_TERMINAL);
+    process->limit_count = wire_count(wire, 20);
+    process->limits = make_array(wire, process->limit_count, sizeof *process->limits);
+    for (uint32_t i = 0; i < process->limit_count && !wire->broken; i++) {
+        process->limits[i].resource = wire_u32(wire);
+        process->limits[i].soft = wire_u64(wire);
+        process->limits[i].hard = wire_u64(wire);
+    }
+    process->capabilities = wire_u64(wire);
+    process->has_no_new_privileges = read_flag(wire);
+    read_seccomp(wire, &process->seccomp);
+}
+
+int read_request(struct wire *wire, struct container *container)
+{
+    memset(container, 0, sizeof *container);
+    read_root(wire, &container->root);
+    container->has_own_network = read_flag(wire);
+    container->hostname = wire_text(wire);
+    container->domainname = wire_text(wire);
+    container->mount_count = wire_count(wire, 11);
+    container->mounts = make_array(wire, container->mount_count, sizeof *container->mounts);
+    for (uint32_t i = 0; i < container->mount_count && !wire->broken; i++) read_mount(wire, &container->mounts[i]);
+    container->masked = read_texts(wire);
+    container->readonly = read_texts(wire);
+    container->sysctls = read_pairs(wire);
+    container->cgroup_count = wire_count(wire, 6);
+    container->cgroups = make_array(wire, container->cgroup_count, sizeof *container->cgroups);
+    for (uint32_t i = 0; i < container->cgroup_count && !wire->broken; i++) {
+        container->cgroups[i].folder = wire_text(wire);
+        container->cgroups[i].is_v2 = read_flag(wire);
+    }
+    read_process(wire, &container->process);
+    if (wire_is_done(wire) && container->process.args[0]) return 0;
+    errno = EBADMSG;
+    return -1;
+}

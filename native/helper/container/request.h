@@ -1,0 +1,117 @@
+/* What Node asks the mode `run` for. Texts lie in the mapped request, arrays on the heap; neither changes later. */
+#ifndef TSBUILD_CONTAINER_REQUEST_H
+#define TSBUILD_CONTAINER_REQUEST_H
+
+#include "wire.h"
+
+#include <linux/filter.h>
+#include <sys/types.h>
+
+struct texts {
+    uint32_t count;
+    const char **items;
+};
+
+struct pair {
+    const char *key;
+    const char *value;
+};
+
+struct pairs {
+    uint32_t count;
+    struct pair *items;
+};
+
+struct device_node {
+    const char *name;
+    uint32_t mode;
+    uint32_t major;
+    uint32_t minor;
+};
+
+enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE };
+
+struct container_mount {
+    enum mount_kind kind;
+    const char *target;
+    bool is_pinned; /* the target is a real directory of the root whatever the image has there: links are not followed */
+    uint32_t attributes; /* MOUNT_ATTR_* */
+    int fd;              /* the detached mount, once prepared */
+    bool is_folder;
+    /* MOUNT_FILESYSTEM */
+    const char *type;
+    struct pairs options;
+    struct texts folders; /* made in the new filesystem before anybody sees it, as are nodes and links */
+    struct pairs links;
+    struct device_node *nodes;
+    uint32_t node_count;
+    /* MOUNT_BIND */
+    const char *source;
+    /* MOUNT_FILE */
+    struct wire_bytes content;
+    uint32_t mode;
+    uint32_t uid;
+    uint32_t gid;
+};
+
+enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
+
+struct container_root {
+    enum root_kind kind;
+    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
+    const char *upperdir; /* "" for a read-only view */
+    const char *workdir;
+    bool has_user_xattrs;
+    bool has_lowerdir_append; /* the kernel takes lower layers one by one */
+    bool is_readonly;
+};
+
+struct cgroup {
+    const char *folder; /* on the host */
+    bool is_v2;
+};
+
+struct limit {
+    uint32_t resource;
+    uint64_t soft;
+    uint64_t hard;
+};
+
+enum terminal_kind { STDIO_PASSED, STDIO_PIPES, STDIO_TERMINAL };
+
+struct container_process {
+    const char **args; /* ends in NULL, as does env */
+    const char **env;
+    const char *cwd;
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups;
+    uint32_t group_count;
+    uint32_t umask;
+    enum terminal_kind stdio;
+    struct limit *limits;
+    uint32_t limit_count;
+    uint64_t capabilities;
+    bool has_no_new_privileges;
+    struct sock_fprog seccomp; /* len 0: none */
+};
+
+struct container {
+    struct container_root root;
+    bool has_own_network;
+    const char *hostname;
+    const char *domainname;
+    struct container_mount *mounts;
+    uint32_t mount_count;
+    struct texts masked;
+    struct texts readonly;
+    struct pairs sysctls; /* key: path below /proc/sys */
+    struct cgroup *cgroups;
+    uint32_t cgroup_count;
+    struct container_process process;
+};
+
+/* 0, or -1 with errno: EBADMSG for a request that is not one. */
+int read_request(struct wire *wire, struct container *container);
+
+#endif

@@ -1,0 +1,143 @@
+#include "root.h"
+
+#include "kernel.h"
+#include "report.h"
+#include "stages.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define MAX_MOUNT_DATA 4096
+
+/* Older kernels want a layer, and what open_tree clones, to be mounted in this namespace. */
+static int attach_at(int fd, const char *path)
+{
+    return (int)syscall(SYS_move_mount, fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int mount_scratch(void)
+{
+    /* Layers are named by descriptor number, relative to this folder, which the mount then hides. */
+    if (chdir("/proc/self/fd") < 0) return report_failure(STAGE_ROOT, "/proc/self/fd");
+    int context = kernel_fsopen("tmpfs");
+    if (context < 0 || kernel_fsconfig(context, "mode", "0700") < 0 || kernel_fscreate(context) < 0) return report_failure(STAGE_ROOT, "tmpfs");
+    int scratch = kernel_fsmount(context, 0);
+    close(context);
+    if (scratch < 0 || attach_at(scratch, "/proc") < 0) return report_failure(STAGE_ROOT, "tmpfs");
+    if (mkdirat(scratch, "empty", 0755) < 0) return report_failure(STAGE_ROOT, "empty folder");
+    if (mknodat(scratch, "null", S_IFCHR | 0666, makedev(1, 3)) < 0) return report_failure(STAGE_ROOT, "null device");
+    return scratch;
+}
+
+/* Which descriptor the n-th lower layer is, the stub layer and the filling layer included; -1 behind the last. */
+static int lower_at(const struct layers *layers, int stub, int filling, uint32_t n)
+{
+    uint32_t first = layers->has_upper ? 1 : 0;
+    if (stub >= 0 && n-- == 0) return stub;
+    if (n < layers->count - first) return layers->roots[first + n];
+    return n == layers->count - first ? filling : -1;
+}
+
+/*
+ * A layer's name is its descriptor's number: no path needs escaping, hundreds fit into the page that mount(2) takes, and
+ * the container's mountinfo shows nothing of the host.
+ */
+static int configure_layers(int context, const struct layers *layers, int stub, int filling)
+{
+    char name[16];
+    int fd;
+    for (uint32_t n = 0; (fd = lower_at(layers, stub, filling, n)) >= 0; n++) {
+        snprintf(name, sizeof name, "%d", fd);
+        if (kernel_fsconfig(context, "lowerdir+", name) < 0) return -1;
+    }
+    if (!layers->has_upper) return 0;
+    snprintf(name, sizeof name, "%d", layers->roots[0]);
+    if (kernel_fsconfig(context, "upperdir", name) < 0) return -1;
+    snprintf(name, sizeof name, "%d", layers->workdir);
+    /* volatile: nothing is synced, because a workdir belongs to one container and storage syncs what it commits. */
+    return kernel_fsconfig(context, "workdir", name) < 0 ? -1 : kernel_fsconfig(context, "volatile", "");
+}
+
+/*
+ * A layer must not be able to redirect the kernel to files under other names, so redirects are not even followed; the
+ * others keep an upperdir self-contained and free of marks (uuid=on writes an attribute to it).
+ */
+static const struct pair options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}, {"uuid", "null"}};
+#define OPTION_COUNT (sizeof options / sizeof *options)
+
+static int mount_by_context(const struct layers *layers, bool has_user_xattrs, int stub, int filling)
+{
+    int context = kernel_fsopen("overlay");
+    if (context < 0 || kernel_fsconfig(context, "source", "overlay") < 0 || configure_layers(context, layers, stub, filling) < 0) return -1;
+    /* With userxattr the kernel knows neither redirects nor metacopy. */
+    for (size_t i = has_user_xattrs ? 2 : 0; i < OPTION_COUNT; i++) {
+        if (kernel_fsconfig(context, options[i].key, options[i].value) < 0) return -1;
+    }
+    if (has_user_xattrs && kernel_fsconfig(context, "userxattr", "") < 0) return -1;
+    if (kernel_fscreate(context) < 0) return -1;
+    int root = kernel_fsmount(context, 0);
+    close(context);
+    return root < 0 || attach_at(root, "/") < 0 ? -1 : root;
+}
+
+/* For kernels before 6.8, which take the lower layers in one option only, and in a context no longer than 255 bytes. */
+static int mount_by_page(const struct layers *layers, bool has_user_xattrs, int scratch, const int special[2])
+{
+    char data[MAX_MOUNT_DATA], target[16];
+    size_t at = 0;
+    int fd;
+    at += (size_t)snprintf(data, sizeof data, "%s", has_user_xattrs ? "userxattr," : "redirect_dir=nofollow,metacopy=off,");
+    at += (size_t)snprintf(data + at, sizeof data - at, "index=off,xino=off,");
+    if (layers->has_upper) at += (size_t)snprintf(data + at, sizeof data - at, "volatile,upperdir=%d,workdir=%d,", layers->roots[0], layers->workdir);
+    for (uint32_t n = 0; (fd = lower_at(layers, special[0], special[1], n)) >= 0; n++) {
+        if (at + 16 > sizeof data) {
+            errno = E2BIG;
+            return -1;
+        }
+        at += (size_t)snprintf(data + at, sizeof data - at, "%s%d", n ? ":" : "lowerdir=", fd);
+    }
+    if (mkdirat(scratch, "root", 0700) < 0) return -1;
+    int folder = openat(scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return -1;
+    snprintf(target, sizeof target, "%d", folder);
+    if (kernel_mount("overlay", target, "overlay", 0, data) < 0) return -1;
+    close(folder);
+    return openat(scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub)
+{
+    int filling = -1;
+    uint32_t count = layers->count + (stub >= 0 ? 1 : 0);
+    /* Overlay wants a lower layer, and two of them without an upperdir. */
+    if (count < 2 && (filling = openat(scratch, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return report_failure(STAGE_ROOT, "empty folder");
+    int mounted = root->has_lowerdir_append ? mount_by_context(layers, root->has_user_xattrs, stub, filling)
+                                            : mount_by_page(layers, root->has_user_xattrs, scratch, (const int[2]){stub, filling});
+    if (mounted < 0) return report_failure(STAGE_ROOT, "overlay");
+    return mounted;
+}
+
+int mount_directory(const struct container_root *root)
+{
+    const char *path = root->lowers.items[0];
+    int tree = kernel_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE);
+    return tree < 0 || attach_at(tree, "/") < 0 ? report_failure(STAGE_ROOT, path) : tree;
+}
+
+int enter_root(int root)
+{
+    struct stat wanted, found;
+    int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* The new root lies on top of the old one; then it is the other way round. Neither needs a folder to be put in. */
+    if (old < 0 || fchdir(root) < 0 || kernel_pivot_root(".", ".") < 0) return report_failure(STAGE_ROOT, "pivot_root");
+    /* From the old root "." leads to what is mounted on top of it, then to itself, until it is out of the namespace. */
+    if (fchdir(old) < 0) return report_failure(STAGE_ROOT, "old root");
+    while (kernel_umount(".", UMOUNT_DETACH) == 0) {}
+    if (errno != EINVAL || chdir("/") < 0) return report_failure(STAGE_ROOT, "old root");
+    close(old);
+    if (fstat(root, &wanted) == 0 && stat("/", &found) == 0 && wanted.st_dev == found.st_dev && wanted.st_ino == found.st_ino) return 0;
+    errno = EXDEV;
+    return report_failure(STAGE_ROOT, "/");
+}

@@ -1,0 +1,22 @@
+/* The container's `/`: mounted on top of the host's in a private mount namespace, then made the root. */
+#ifndef TSBUILD_CONTAINER_ROOT_H
+#define TSBUILD_CONTAINER_ROOT_H
+
+#include "layers.h"
+#include "request.h"
+
+/*
+ * The helper's own tmpfs: on the host's /proc, which is not needed any more, it holds the stub layer, generated files,
+ * an empty folder and a null device for masks, and goes when the old root goes. A descriptor, or -1 with the failure
+ * reported.
+ */
+int mount_scratch(void);
+
+/* Mounts the root; `stub` is the stub layer's descriptor or -1. The mount's descriptor, or -1 with the failure reported. */
+int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub);
+int mount_directory(const struct container_root *root);
+
+/* Makes the mount `root` the root of this mount namespace and lets go of the old one. 0, or -1 with the failure reported. */
+int enter_root(int root);
+
+#endif

@@ -1,0 +1,12 @@
+#ifndef TSBUILD_CONTAINER_RUN_H
+#define TSBUILD_CONTAINER_RUN_H
+
+#include "wire.h"
+
+/*
+ * The mode `run`: one container from its start to its end. Forwards SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2
+ * and, without a terminal of its own, SIGWINCH to the container's process; SIGALRM kills the container.
+ */
+int run_container(struct wire *request);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Where setting up a container can fail, and what the mode `run` reports besides failures. runtime/helper-protocol.ts
+ * has the same numbers.
+ */
+#ifndef TSBUILD_CONTAINER_STAGES_H
+#define TSBUILD_CONTAINER_STAGES_H
+
+enum container_stage {
+    STAGE_REQUEST = 1,
+    STAGE_NAMESPACES,
+    STAGE_LAYERS,
+    STAGE_MOUNT_POINTS,
+    STAGE_ROOT,
+    STAGE_MOUNT,
+    STAGE_MASK,
+    STAGE_SYSCTL,
+    STAGE_NETWORK,
+    STAGE_HOSTNAME,
+    STAGE_TERMINAL,
+    STAGE_CGROUP,
+    STAGE_STDIO,
+    STAGE_LIMITS,
+    STAGE_CWD,
+    STAGE_CAPABILITIES,
+    STAGE_USER,
+    STAGE_SECCOMP,
+    STAGE_INIT,
+};
+
+enum container_report {
+    REPORT_EXITED = 1,   /* u32: wait status of the user's process */
+    REPORT_NOT_EXECUTED, /* i32 errno, u8 whether the file exists, bytes: the file, or the name that PATH does not have */
+    REPORT_ENDED,        /* u32: wait status of init; u64: microseconds of processor time of everything in the container */
+};
+
+#endif

@@ -1,0 +1,51 @@
+import { InvalidSpec } from './errors.ts'
+
+/** By number. @see linux/capability.h */
+const names = [
+  'CHOWN', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP', 'LINUX_IMMUTABLE',
+  'NET_BIND_SERVICE', 'NET_BROADCAST', 'NET_ADMIN', 'NET_RAW', 'IPC_LOCK', 'IPC_OWNER', 'SYS_MODULE', 'SYS_RAWIO', 'SYS_CHROOT',
+  'SYS_PTRACE', 'SYS_PACCT', 'SYS_ADMIN', 'SYS_BOOT', 'SYS_NICE', 'SYS_RESOURCE', 'SYS_TIME', 'SYS_TTY_CONFIG', 'MKNOD', 'LEASE',
+  'AUDIT_WRITE', 'AUDIT_CONTROL', 'SETFCAP', 'MAC_OVERRIDE', 'MAC_ADMIN', 'SYSLOG', 'WAKE_ALARM', 'BLOCK_SUSPEND', 'AUDIT_READ',
+  'PERFMON', 'BPF', 'CHECKPOINT_RESTORE',
+] as const
+
+/** What Docker leaves to root in a container. */
+const defaults = toMask([
+  'CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP', 'NET_BIND_SERVICE',
+  'SYS_CHROOT', 'KILL', 'AUDIT_WRITE',
+])
+
+interface CapabilityChange {
+  readonly capAdd?: readonly string[]
+  readonly capDrop?: readonly string[]
+}
+
+/**
+ * The capability set of a container as a mask, bit n for capability n. `held` is what this process has: of the defaults
+ * and of `ALL` the container gets what is held, one added by name has to be held. As with Docker, adding a capability
+ * by name wins over dropping it, and adding `ALL` over dropping `ALL`.
+ * @throws {InvalidSpec} an unknown name, or one that is not held
+ */
+export function selectCapabilities(change: CapabilityChange, held: bigint): bigint {
+  const added = (change.capAdd ?? []).map((name, index) => parseName(name, `privilege.capAdd[${index}]`))
+  const dropped = (change.capDrop ?? []).map((name, index) => parseName(name, `privilege.capDrop[${index}]`))
+  added.forEach((name, index) => {
+    if (name !== 'ALL' && (toMask([name]) & held) === 0n) throw new InvalidSpec(`privilege.capAdd[${index}]`, name, 'a capability that this process has itself')
+  })
+  if (added.includes('ALL')) return held & ~toMask(dropped)
+  if (dropped.includes('ALL')) return toMask(added)
+  return (defaults & held & ~toMask(dropped)) | toMask(added)
+}
+
+function parseName(text: string, field: string): string {
+  const name = text.toUpperCase().replace(/^CAP_/u, '')
+  if (name !== 'ALL' && !names.some((known) => known === name)) throw new InvalidSpec(field, text, 'the name of a Linux capability, or ALL')
+  return name
+}
+
+function toMask(wanted: readonly string[]): bigint {
+  return wanted.reduce((mask, name) => {
+    const bit = names.findIndex((known) => known === name)
+    return bit < 0 ? mask : mask | 1n << BigInt(bit)
+  }, 0n)
+}

@@ -1,0 +1,67 @@
+import { TsbuildError } from '../core/errors.ts'
+
+/** A ContainerSpec contradicts itself or holds a value that cannot be. Nothing was started. */
+export class InvalidSpec extends TsbuildError {
+  readonly code = 'RUNTIME_INVALID_SPEC'
+  /** Path of the field: `process.cwd`, `mounts[2].target`. */
+  readonly field: string
+  readonly wanted: string
+
+  constructor(field: string, actual: unknown, wanted: string) {
+    super(`cannot use container spec: ${field} is ${actual === undefined ? 'missing' : JSON.stringify(actual)}, wanted ${wanted}`)
+    this.field = field
+    this.wanted = wanted
+  }
+}
+
+/** What the container's process was being given when setting it up failed; the words are for people. */
+export type SetupStage =
+  | 'request' | 'namespaces' | 'layers' | 'mount points' | 'root filesystem' | 'mount' | 'masked path' | 'kernel setting'
+  | 'network' | 'host name' | 'terminal' | 'cgroup' | 'standard streams' | 'process limits' | 'working directory'
+  | 'capabilities' | 'user' | 'seccomp filter' | 'init process'
+
+/** The container could not be made; the command did not run and nothing is left. `cause` is what the helper reported. */
+export class ContainerSetupFailed extends TsbuildError {
+  readonly code = 'RUNTIME_CONTAINER_SETUP_FAILED'
+  readonly containerId: string
+  readonly stage: SetupStage
+  readonly errnoName: string
+  /** What the stage was about: a path, a name. */
+  readonly object: string
+
+  constructor(containerId: string, failure: { readonly stage: SetupStage; readonly errnoName: string; readonly object: string }, options?: ErrorOptions) {
+    super(`cannot set up container "${containerId}": ${failure.stage} ${JSON.stringify(failure.object)} failed with ${failure.errnoName}`, options)
+    this.containerId = containerId
+    this.stage = failure.stage
+    this.errnoName = failure.errnoName
+    this.object = failure.object
+  }
+}
+
+/** The container was killed from outside: not by its own process, a limit, a timeout or the caller. What it wrote is not to be used. */
+export class ContainerLost extends TsbuildError {
+  readonly code = 'RUNTIME_CONTAINER_LOST'
+  readonly containerId: string
+  readonly signal: NodeJS.Signals | undefined
+
+  constructor(containerId: string, signal: NodeJS.Signals | undefined) {
+    super(`cannot finish container "${containerId}": its init was killed${signal === undefined ? '' : ` by ${signal}`}, wanted it to end with its process`)
+    this.containerId = containerId
+    this.signal = signal
+  }
+}
+
+export type CgroupController = 'memory' | 'pids' | 'cpu'
+
+/** A limit was asked for that this host cannot enforce. Nothing was started. */
+export class LimitNotApplicable extends TsbuildError {
+  readonly code = 'RUNTIME_LIMIT_NOT_APPLICABLE'
+  readonly controller: CgroupController
+  readonly reason: string
+
+  constructor(controller: CgroupController, reason: string, options?: ErrorOptions) {
+    super(`cannot apply ${controller} limit: ${reason}`, options)
+    this.controller = controller
+    this.reason = reason
+  }
+}

@@ -1,0 +1,142 @@
+import { constants } from 'node:os'
+import type { HelperReport } from '../native/index.ts'
+import { WireReader, WireWriter } from '../native/index.ts'
+import { selectCapabilities } from './capabilities.ts'
+import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
+import type { HelperMount, Pair } from './container-defaults.ts'
+import { defaultLimits, defaultMounts, maskedPaths, mountAttributes, networkSettings, readonlyPaths } from './container-defaults.ts'
+import type { ContainerSpec, ContainerStdio, Mount, NotExecuted, Rootfs } from './container-spec.ts'
+import type { SetupStage } from './errors.ts'
+import type { HostSupport } from './host-support.ts'
+import { isKernelAtLeast } from './host-support.ts'
+
+/** What the helper tells about a container. @see native/helper/container/stages.h */
+export type ContainerReport =
+  | { readonly kind: 'exited'; readonly status: number }
+  | { readonly kind: 'not-executed'; readonly notExecuted: NotExecuted }
+  /** The end of init, and with it of the container. */
+  | { readonly kind: 'ended'; readonly status: number; readonly cpuMs: number }
+
+interface RequestParts {
+  readonly spec: ContainerSpec
+  readonly stdio: ContainerStdio['kind']
+  readonly cgroup: ContainerCgroup
+  readonly host: HostSupport
+}
+
+/** The request of the helper's mode `run`. @see native/helper/container/request.h */
+export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint8Array {
+  const wire = new WireWriter()
+  writeRootfs(wire, spec.rootfs, isKernelAtLeast(host, 6, 8))
+  wire.flag(spec.privilege.readonlyRootfs ?? false)
+  wire.flag(spec.isolation.network.mode !== 'host')
+  wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
+  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
+  wire.list(maskedPaths(host), (path) => wire.bytes(path))
+  wire.list(readonlyPaths, (path) => wire.bytes(path))
+  writePairs(wire, networkSettings(spec))
+  wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
+  writeProcess(wire, { spec, stdio, host })
+  return wire.finish()
+}
+
+const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
+const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2 }
+const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
+
+function writeRootfs(wire: WireWriter, rootfs: Rootfs, hasLowerdirAppend: boolean): void {
+  const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
+  wire.u8(rootKinds[rootfs.kind])
+  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
+  wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
+  wire.flag(overlay?.xattrs === 'user').flag(hasLowerdirAppend)
+}
+
+function toHelperMount(mount: Mount): HelperMount {
+  const { readonly: ro, nosuid, nodev, noexec } = mountAttributes
+  const place = { target: mount.target, isPinned: false }
+  switch (mount.kind) {
+    case 'bind': return { ...place, kind: 'bind', source: mount.source, attributes: mount.readonly ? ro : 0 }
+    case 'tmpfs': return {
+      ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev,
+      options: [['mode', (mount.mode ?? 0o1777).toString(8)], ...(mount.sizeBytes === undefined ? [] : [['size', String(mount.sizeBytes)] as const])],
+    }
+    case 'file': {
+      const isProgram = (mount.mode & 0o111) !== 0
+      return { ...place, kind: 'file', content: mount.content, mode: mount.mode, uid: mount.uid, gid: mount.gid, attributes: ro | nosuid | nodev | (isProgram ? 0 : noexec) }
+    }
+  }
+}
+
+function writeMount(wire: WireWriter, mount: HelperMount): void {
+  wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes)
+  switch (mount.kind) {
+    case 'filesystem':
+      wire.bytes(mount.type)
+      writePairs(wire, mount.options)
+      wire.list(mount.folders ?? [], (folder) => wire.bytes(folder))
+      writePairs(wire, mount.links ?? [])
+      wire.list(mount.nodes ?? [], (node) => wire.bytes(node.name).u32(node.mode).u32(node.major).u32(node.minor))
+      break
+    case 'bind':
+      wire.bytes(mount.source)
+      break
+    case 'file':
+      wire.bytes(mount.content).u32(mount.mode).u32(mount.uid).u32(mount.gid)
+      break
+  }
+}
+
+function writePairs(wire: WireWriter, pairs: readonly Pair[]): void {
+  wire.list(pairs, ([key, value]) => wire.bytes(key).bytes(value))
+}
+
+function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<RequestParts, 'spec' | 'stdio' | 'host'>): void {
+  const { process, privilege } = spec
+  wire.list(process.args, (arg) => wire.bytes(arg)).list(process.env, (variable) => wire.bytes(variable)).bytes(process.cwd)
+  wire.u32(process.user.uid).u32(process.user.gid).list(process.user.groups, (gid) => wire.u32(gid))
+  wire.u32(process.umask ?? 0o022).u8(stdioKinds[stdio])
+  wire.list(defaultLimits(host), (limit) => wire.u32(limit.resource).u64(limit.soft).u64(limit.hard))
+  wire.u64(selectCapabilities(privilege, host.capabilities)).flag(privilege.noNewPrivileges ?? false)
+  wire.bytes(privilege.seccompProgram ?? new Uint8Array())
+}
+
+/** In the order of their numbers, which begin at 1. */
+const stages: readonly SetupStage[] = [
+  'request', 'namespaces', 'layers', 'mount points', 'root filesystem', 'mount', 'masked path', 'kernel setting', 'network', 'host name',
+  'terminal', 'cgroup', 'standard streams', 'process limits', 'working directory', 'capabilities', 'user', 'seccomp filter', 'init process',
+]
+
+export function nameStage(stage: number): SetupStage {
+  const name = stages[stage - 1]
+  if (name === undefined) throw new RangeError(`the helper reported stage ${stage}, which has no name`)
+  return name
+}
+
+export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
+  const reader = new WireReader(payload)
+  switch (kind) {
+    case 1: return { kind: 'exited', status: reader.u32() }
+    case 2: return { kind: 'not-executed', notExecuted: readNotExecuted(reader) }
+    case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000 }
+    default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
+  }
+}
+
+function readNotExecuted(reader: WireReader): NotExecuted {
+  const errno = reader.i32()
+  const exists = reader.u8() === 1
+  const file = reader.text()
+  const errnoName = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`
+  return { reason: nameReason(errnoName, exists), file, errnoName }
+}
+
+function nameReason(errnoName: string, exists: boolean): NotExecuted['reason'] {
+  switch (errnoName) {
+    case 'ENOENT': return exists ? 'interpreter-not-found' : 'not-found'
+    case 'EACCES': case 'EPERM': case 'EISDIR': return 'not-executable'
+    case 'ENOEXEC': return 'wrong-format'
+    case 'E2BIG': return 'arguments-too-long'
+    default: return 'refused'
+  }
+}

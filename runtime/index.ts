@@ -1,0 +1,11 @@
+export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
+export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
+export type {
+  ContainerExit, ContainerSpec, ContainerStdio, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
+  Privilege, ProcessSpec, ProcessUser, Rootfs, SignalSource, UpperDirs, UsageReport,
+} from './container-spec.ts'
+export type { CgroupController, SetupStage } from './errors.ts'
+export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable } from './errors.ts'
+export type { HostSupport, Support } from './host-support.ts'
+export { probeHost } from './host-support.ts'
+export { runContainer } from './run-container.ts'

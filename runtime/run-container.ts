@@ -1,0 +1,130 @@
+import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import type { Task } from '../core/task.ts'
+import type { HelperProcess } from '../native/index.ts'
+import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/index.ts'
+import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
+import { createContainerCgroup } from './cgroup/container-cgroup.ts'
+import type { CgroupUsage } from './cgroup/driver.ts'
+import type { ContainerExit, ContainerSpec, ContainerStdio, LimitCause, OutputEvent, UsageReport } from './container-spec.ts'
+import { ContainerLost, ContainerSetupFailed } from './errors.ts'
+import type { ContainerReport } from './helper-protocol.ts'
+import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
+import { getHost } from './host-support.ts'
+import type { OutputReader } from './output.ts'
+import { readOutput } from './output.ts'
+import { forwardSignals } from './signals.ts'
+import type { Stop } from './stop.ts'
+import { watchForStop } from './stop.ts'
+import { validateSpec } from './validate-spec.ts'
+
+/**
+ * Runs one container to its end. When the promise settles, its processes, mounts and cgroups are gone and the upperdir
+ * holds exactly what its process did; the same is true, but for empty cgroups that the next start removes, when this
+ * process is killed. An abort ends the container with SIGTERM, then SIGKILL after 2 s, and rethrows the reason.
+ * @throws {InvalidSpec} {LimitNotApplicable} {ContainerSetupFailed} {ContainerLost}
+ */
+export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, task: Task<OutputEvent>): Promise<ContainerExit> {
+  task.signal.throwIfAborted()
+  validateSpec(spec)
+  const host = getHost()
+  const cgroup = createContainerCgroup(spec.id, spec.limits, host.hierarchies)
+  try {
+    const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host })
+    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, signal: task.signal })
+  } finally {
+    cgroup.remove()
+  }
+}
+
+interface Started {
+  readonly helper: HelperProcess
+  readonly outputs: readonly OutputReader[]
+  /** Grows while the helper runs. */
+  readonly reports: readonly ContainerReport[]
+}
+
+function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<OutputEvent>['emit']): Started {
+  const reports: ContainerReport[] = []
+  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (report) => reports.push(decodeReport(report)))
+  if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
+  if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
+  const stdout = getAddon().pipe(0)
+  const stderr = getAddon().pipe(0)
+  try {
+    const helper = launch([-1, stdout[1], stderr[1]])
+    return { helper, outputs: [readOutput(stdout[0], 'stdout', emit), readOutput(stderr[0], 'stderr', emit)], reports }
+  } catch (error) {
+    closeSync(stdout[0])
+    closeSync(stderr[0])
+    throw error
+  } finally {
+    closeSync(stdout[1])
+    closeSync(stderr[1])
+  }
+}
+
+interface Run {
+  readonly spec: ContainerSpec
+  readonly stdio: ContainerStdio
+  readonly cgroup: ContainerCgroup
+  readonly signal: AbortSignal
+}
+
+async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgroup, signal }: Run): Promise<ContainerExit> {
+  const startedAt = performance.now()
+  const stop = watchForStop(helper, spec.limits.timeoutMs, signal)
+  const stopForwarding = forwardSignals(stdio.kind === 'events' ? undefined : stdio.signals, helper)
+  try {
+    await helper.ended
+  } catch (error) {
+    if (stop.reason !== 'abort') throw nameFailure(spec.id, error)
+  } finally {
+    stop.release()
+    stopForwarding()
+    for (const output of outputs) await output.finish()
+  }
+  if (stop.reason === 'abort') throw signal.reason
+  const usage = { wallMs: performance.now() - startedAt, ...cgroup.readUsage() }
+  return describeExit({ spec, stop, reports, usage })
+}
+
+function nameFailure(containerId: string, error: unknown): unknown {
+  if (!(error instanceof HelperFailure)) return error
+  return new ContainerSetupFailed(containerId, { stage: nameStage(error.stage), errnoName: error.errnoName, object: error.object }, { cause: error })
+}
+
+interface Ending {
+  readonly spec: ContainerSpec
+  readonly stop: Stop
+  readonly reports: readonly ContainerReport[]
+  readonly usage: CgroupUsage & { readonly wallMs: number }
+}
+
+function describeExit({ spec, stop, reports, usage: read }: Ending): ContainerExit {
+  const ended = reports.find((report) => report.kind === 'ended')
+  const exited = reports.find((report) => report.kind === 'exited')
+  const status = exited?.status ?? (stop.wasKilled ? constants.signals.SIGKILL : undefined)
+  if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? undefined : findSignalName(ended.status & 0x7f))
+  const notExecuted = reports.find((report) => report.kind === 'not-executed')?.notExecuted
+  const usage: UsageReport = {
+    wallMs: read.wallMs, memoryPeakBytes: read.memoryPeakBytes, oomKills: read.oomKills, cpuMs: read.cpuMs ?? ended?.cpuMs,
+    pidsPeak: read.pidsPeak, pidsDenied: read.pidsDenied,
+  }
+  const signalNumber = status & 0x7f
+  return {
+    exitCode: notExecuted === undefined ? signalNumber === 0 ? status >> 8 & 0xff : 128 + signalNumber : notExecuted.errnoName === 'ENOENT' ? 127 : 126,
+    signal: findSignalName(signalNumber),
+    cause: findCause(spec, stop, usage),
+    notExecuted,
+    usage,
+  }
+}
+
+/** From what the kernel counted, not from the exit code: a shell hides the death of what it started. */
+function findCause({ limits }: ContainerSpec, stop: Stop, usage: UsageReport): LimitCause | undefined {
+  if (stop.reason === 'timeout' && limits.timeoutMs !== undefined) return { limit: 'timeout', configured: limits.timeoutMs, peak: usage.wallMs }
+  if (limits.memoryBytes !== undefined && (usage.oomKills ?? 0) > 0) return { limit: 'memory', configured: limits.memoryBytes, peak: usage.memoryPeakBytes }
+  if (limits.pids !== undefined && (usage.pidsDenied ?? 0) > 0) return { limit: 'pids', configured: limits.pids, peak: usage.pidsPeak }
+  return undefined
+}

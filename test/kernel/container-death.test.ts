@@ -1,0 +1,139 @@
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { afterAll, describe, expect, it } from 'vitest'
+import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
+import type { ContainerSpec } from '../../runtime/index.ts'
+import { removeStaleCgroups } from '../../runtime/index.ts'
+import { makeSpec, runSpec } from '../support/container.ts'
+import { Workspace } from '../support/workspace.ts'
+
+const workspace = new Workspace()
+const busybox = workspace.makeBusyboxLayer()
+const child = join(import.meta.dirname, '../support/run-container-child.ts')
+afterAll(() => { workspace[Symbol.dispose]() })
+
+function makeSleeper(): ContainerSpec {
+  return makeSpec({
+    args: ['/bin/sh', '-c', 'sleep 1000 & (setsid sleep 1000 &); echo started; sleep 1000'],
+    rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' },
+    isolation: { network: { mode: 'none' } },
+    mounts: [{ kind: 'bind', source: workspace.makeFolder(), target: '/bound', readonly: false }],
+    limits: { memoryBytes: 64 << 20, pids: 20 },
+  })
+}
+
+function start(spec: ContainerSpec): ChildProcess {
+  return spawn(process.execPath, [child, JSON.stringify(spec)], { stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+/** The process and all below it, by the kernel's own lists. */
+function familyOf(pid: number): number[] {
+  const tasks = `/proc/${pid}/task`
+  if (!existsSync(tasks)) return []
+  const children = readdirSync(tasks).flatMap((task) => readIfThere(join(tasks, task, 'children')).split(' ').filter((word) => word !== '').map(Number))
+  return [pid, ...children.flatMap(familyOf)]
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return ''
+    throw error
+  }
+}
+
+async function untilGone(pids: readonly number[]): Promise<void> {
+  for (let tries = 0; tries < 200 && pids.some((pid) => existsSync(`/proc/${pid}`)); tries++) await setTimeout(10)
+  expect(pids.filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => readIfThere(`/proc/${pid}/status`))).toEqual([])
+}
+
+function groupsOf(id: string): string[] {
+  return findHierarchies().flatMap((hierarchy) => readdirSync(hierarchy.ownGroup).filter((name) => name.includes(id)).map((name) => join(hierarchy.ownGroup, name)))
+}
+
+function mountsNaming(text: string): string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/u.test(name)).flatMap((pid) => readIfThere(`/proc/${pid}/mountinfo`).split('\n').filter((line) => line.includes(text)))
+}
+
+describe('a container whose tsbuild is killed', () => {
+  it('is gone with all its processes and mounts, and its empty cgroups go at the next start', async () => {
+    const spec = makeSleeper()
+    const node = start(spec)
+    if (node.stdout === null || node.pid === undefined) throw new Error('not started')
+    await once(node.stdout, 'data')
+    const family = familyOf(node.pid)
+    expect(family.length).toBeGreaterThanOrEqual(6)
+    expect(mountsNaming(workspace.folder).length).toBeGreaterThan(0)
+    node.kill('SIGKILL')
+    await once(node, 'close')
+    await untilGone(family)
+    expect(mountsNaming(workspace.folder)).toEqual([])
+    const groups = groupsOf(spec.id)
+    expect(groups.length).toBe(2)
+    expect(groups.map((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8'))).toEqual(['', ''])
+    const next = start({ ...spec, id: `${spec.id}-next`, process: { ...spec.process, args: ['/bin/true'] }, rootfs: { ...spec.rootfs, kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' } })
+    expect(await once(next, 'exit')).toEqual([0, null])
+    expect(groupsOf(spec.id)).toEqual([])
+  })
+
+  it('leaves no process at whatever moment of its start', async () => {
+    const left: number[] = []
+    const ids: string[] = []
+    for (let delayMs = 0; delayMs < 40; delayMs += 2) {
+      const spec = makeSleeper()
+      ids.push(spec.id)
+      const node = start(spec)
+      if (node.pid === undefined) throw new Error('not started')
+      /* Its start takes some 150 ms until the helper runs; from then on the moments are close together. */
+      for (let tries = 0; tries < 1000 && familyOf(node.pid).length < 2; tries++) await setTimeout(1)
+      await setTimeout(delayMs / 10)
+      left.push(...familyOf(node.pid))
+      node.kill('SIGKILL')
+      await once(node, 'close')
+    }
+    await untilGone(left)
+    expect(mountsNaming(workspace.folder)).toEqual([])
+    removeStaleCgroups()
+    expect(ids.flatMap(groupsOf)).toEqual([])
+  })
+})
+
+describe('a container whose init is killed from outside', () => {
+  it('is reported as lost', async () => {
+    const spec = makeSleeper()
+    const node = spawn(process.execPath, [child, JSON.stringify(spec)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    if (node.pid === undefined) throw new Error('not started')
+    await once(node.stdout, 'data')
+    const [, helper = 0, init = 0] = familyOf(node.pid)
+    expect(readIfThere(`/proc/${init}/status`)).toContain(`PPid:\t${helper}`)
+    let stderr = ''
+    node.stderr.on('data', (bytes: Buffer) => { stderr += bytes.toString() })
+    process.kill(init, 'SIGKILL')
+    expect(await once(node, 'close')).toEqual([1, null])
+    expect(stderr).toContain('RUNTIME_CONTAINER_LOST')
+    expect(stderr).toContain('SIGKILL')
+    expect(groupsOf(spec.id)).toEqual([])
+  })
+})
+
+describe('a process that ran many containers', () => {
+  it('has the descriptors and cgroups it had before', async () => {
+    const countDescriptors = (): number => readdirSync('/proc/self/fd').length
+    const runTrue = async (): Promise<string> => {
+      const spec = makeSpec({ args: ['/bin/true'], rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' } })
+      await runSpec(spec)
+      return spec.id
+    }
+    for (let warm = 0; warm < 5; warm++) await runTrue()
+    const before = countDescriptors()
+    const ids: string[] = []
+    for (let turn = 0; turn < 100; turn++) ids.push(await runTrue())
+    expect(countDescriptors()).toBe(before)
+    expect(ids.flatMap(groupsOf)).toEqual([])
+  })
+})

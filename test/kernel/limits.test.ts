@@ -1,0 +1,156 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { Canceled } from '../../core/errors.ts'
+import { createContainerCgroup, removeStaleCgroups } from '../../runtime/cgroup/container-cgroup.ts'
+import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
+import { makeSpec, run, runScript, runSpec } from '../support/container.ts'
+import { Workspace } from '../support/workspace.ts'
+
+const workspace = new Workspace()
+const busybox = workspace.makeBusyboxLayer()
+const rootfs = () => ({ kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' }) as const
+afterAll(() => { workspace[Symbol.dispose]() })
+
+const mebibyte = 1024 * 1024
+
+describe('the memory limit', () => {
+  it('is named, with the peak, when the process dies of it', async () => {
+    const { exit } = await run({ args: ['/bin/probe', 'allocate', '200'], rootfs: rootfs(), limits: { memoryBytes: 32 * mebibyte, memorySwapBytes: 32 * mebibyte } })
+    expect(exit).toMatchObject({ exitCode: 137, signal: 'SIGKILL', cause: { limit: 'memory', configured: 32 * mebibyte } })
+    expect(exit.usage.oomKills).toBe(1)
+    expect(exit.cause?.peak).toBeGreaterThan(31 * mebibyte)
+    expect(exit.cause?.peak).toBeLessThanOrEqual(32 * mebibyte)
+  })
+
+  it('is named also when a shell hides what died of it', async () => {
+    const { exit } = await run({ args: ['/bin/sh', '-c', 'probe allocate 200; true'], rootfs: rootfs(), limits: { memoryBytes: 32 * mebibyte, memorySwapBytes: 32 * mebibyte } })
+    expect(exit).toMatchObject({ exitCode: 0, signal: undefined, cause: { limit: 'memory' } })
+  })
+
+  it('is not blamed for a SIGKILL of another origin', async () => {
+    const { exit } = await run({ args: ['/bin/sh', '-c', 'kill -9 $$'], rootfs: rootfs(), limits: { memoryBytes: 64 * mebibyte } })
+    expect(exit).toMatchObject({ exitCode: 137, cause: undefined, usage: { oomKills: 0 } })
+  })
+
+  it('counts what is in memory only, in /dev/shm for example', async () => {
+    const { exit } = await run({ args: ['/bin/dd', 'if=/dev/zero', 'of=/dev/shm/x', 'bs=1M', 'count=60'], rootfs: rootfs(), limits: { memoryBytes: 24 * mebibyte, memorySwapBytes: 24 * mebibyte } })
+    expect(exit.cause?.limit).toBe('memory')
+  })
+
+  it('leaves a process within it alone, and is what the process can read', async () => {
+    const [limit] = await runScript('probe allocate 16; cat /sys/fs/cgroup/memory/memory.limit_in_bytes', { rootfs: rootfs(), limits: { memoryBytes: 64 * mebibyte } })
+    expect(limit).toBe(String(64 * mebibyte))
+  })
+})
+
+describe('the pids limit', () => {
+  it('stops forks at the number, init not counted, and is named', async () => {
+    const { exit, stdout } = await run({ args: ['/bin/probe', 'forks', '50'], rootfs: rootfs(), limits: { pids: 10 } })
+    expect(stdout).toBe('9\n')
+    expect(exit).toMatchObject({ exitCode: 0, cause: { limit: 'pids', configured: 10, peak: 10 } })
+    expect(exit.usage.pidsDenied).toBe(41)
+  })
+
+  it('survives a fork bomb', async () => {
+    const { exit } = await run({ args: ['/bin/sh', '-c', 'bomb() { bomb | bomb & }; bomb; sleep 0.5; exit 4'], rootfs: rootfs(), limits: { pids: 50 } })
+    expect(exit.cause?.limit).toBe('pids')
+    expect(exit.usage.pidsPeak).toBe(50)
+  })
+})
+
+describe('the cpu limit', () => {
+  it('holds processor time back', async () => {
+    const { exit } = await run({ args: ['/bin/timeout', '1', 'sh', '-c', 'while :; do :; done'], rootfs: rootfs(), limits: { cpus: 0.2 } })
+    expect(exit.usage.cpuMs).toBeGreaterThan(50)
+    expect(exit.usage.cpuMs).toBeLessThan(500)
+  })
+
+  it('is what the kernel was told', async () => {
+    expect(await runScript('cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us', { rootfs: rootfs(), limits: { cpus: 1.5 } })).toEqual(['150000', '100000'])
+  })
+})
+
+describe('the timeout', () => {
+  it('ends the process by SIGTERM and is named', async () => {
+    const { exit } = await run({ args: ['/bin/sleep', '600'], rootfs: rootfs(), limits: { timeoutMs: 200 } })
+    expect(exit).toMatchObject({ exitCode: 143, signal: 'SIGTERM', cause: { limit: 'timeout', configured: 200 } })
+    expect(exit.cause?.peak).toBeGreaterThanOrEqual(200)
+    expect(exit.cause?.peak).toBeLessThan(1900)
+  })
+
+  it('lets the process clean up', async () => {
+    const { exit, stdout } = await run({ args: ['/bin/sh', '-c', 'trap "echo cleaned; exit 3" TERM; sleep 600 & wait'], rootfs: rootfs(), limits: { timeoutMs: 200 } })
+    expect(exit).toMatchObject({ exitCode: 3, cause: { limit: 'timeout' } })
+    expect(stdout).toBe('cleaned\n')
+  })
+
+  it('kills what ignores SIGTERM after a grace', async () => {
+    const { exit } = await run({ args: ['/bin/probe', 'ignore-term'], rootfs: rootfs(), limits: { timeoutMs: 100 } })
+    expect(exit).toMatchObject({ exitCode: 137, signal: 'SIGKILL', cause: { limit: 'timeout' } })
+    expect(exit.usage.wallMs).toBeGreaterThanOrEqual(2000)
+    expect(exit.usage.wallMs).toBeLessThan(6000)
+  })
+})
+
+describe('an abort', () => {
+  it('ends the container and rethrows its reason', async () => {
+    const controller = new AbortController()
+    const reason = new Canceled('SIGINT')
+    setTimeout(() => { controller.abort(reason) }, 100)
+    const startedAt = performance.now()
+    await expect(run({ args: ['/bin/sleep', '600'], rootfs: rootfs() }, controller.signal)).rejects.toBe(reason)
+    expect(performance.now() - startedAt).toBeLessThan(1900)
+  })
+
+  it.each([0, 1, 2, 4, 8])('after %i ms leaves nothing', async (delayMs) => {
+    const controller = new AbortController()
+    const spec = makeSpec({ args: ['/bin/probe', 'allocate', '500'], rootfs: rootfs(), limits: { pids: 20 } })
+    const reason = new Canceled('SIGINT')
+    setTimeout(() => { controller.abort(reason) }, delayMs)
+    await expect(runSpec(spec, controller.signal)).rejects.toBe(reason)
+    expect(listGroups(spec.id)).toEqual([])
+  })
+
+  it('before the start starts nothing', async () => {
+    const reason = new Canceled('SIGINT')
+    await expect(run({ args: ['/no/such'], rootfs: { kind: 'directory', path: '/no/such' } }, AbortSignal.abort(reason))).rejects.toBe(reason)
+  })
+})
+
+describe('the cgroups of a container', () => {
+  it('are gone after it, also after a failed setup', async () => {
+    const limits = { memoryBytes: 64 * mebibyte, pids: 10, cpus: 1 }
+    const specs = [makeSpec({ args: ['/bin/true'], rootfs: rootfs(), limits }), makeSpec({ args: ['/bin/true'], rootfs: { kind: 'directory', path: '/no/such' }, limits })]
+    await runSpec(specs[0]!)
+    await expect(runSpec(specs[1]!)).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED' })
+    for (const spec of specs) expect(listGroups(spec.id)).toEqual([])
+  })
+
+  it('are kept while their owner lives, and removed as stale afterwards', () => {
+    const { id } = makeSpec({ args: ['/bin/true'], rootfs: rootfs() })
+    const cgroup = createContainerCgroup(id, { pids: 10 }, findHierarchies())
+    const folders = cgroup.groups.map((group) => group.folder)
+    expect(folders.length).toBe(2)
+    expect(removeStaleCgroups().filter((folder) => folders.includes(folder))).toEqual([])
+    expect(folders.every((folder) => existsSync(folder))).toBe(true)
+    cgroup.remove()
+    expect(folders.some((folder) => existsSync(folder))).toBe(false)
+  })
+
+  it('cannot be shared by two containers', () => {
+    const cgroup = createContainerCgroup('test-twice', { pids: 10 }, findHierarchies())
+    expect(() => createContainerCgroup('test-twice', { pids: 10 }, findHierarchies())).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE' }))
+    cgroup.remove()
+  })
+
+  it('are asked for in vain without the controller, which the error names', () => {
+    const withoutPids = findHierarchies().filter((hierarchy) => !hierarchy.controllers.includes('pids'))
+    expect(() => createContainerCgroup('test-missing', { memoryBytes: mebibyte, pids: 10 }, withoutPids)).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'pids' }))
+    expect(listGroups('test-missing')).toEqual([])
+  })
+})
+
+function listGroups(id: string): string[] {
+  return findHierarchies().flatMap((hierarchy) => readdirSync(hierarchy.ownGroup).filter((name) => name.includes(id)).map((name) => join(hierarchy.ownGroup, name)))
+}

@@ -1,0 +1,187 @@
+/*
+ * What the tests of containers run inside them where a shell is not enough. Each word prints what it found, one fact a
+ * line, and exits 0 unless it says otherwise.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* descriptors: the numbers open at the start. */
+static int list_descriptors(void)
+{
+    for (int fd = 0; fd < 4096; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0) printf("%d\n", fd);
+    }
+    return 0;
+}
+
+/* orphans N: N grandchildren whose parents end before they do. */
+static int make_orphans(int count)
+{
+    for (int i = 0; i < count; i++) {
+        pid_t child = fork();
+        if (child < 0) return 1;
+        if (child == 0) {
+            if (fork() == 0) usleep(1000);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+    }
+    return 0;
+}
+
+/* allocate MIB: touches that much memory. */
+static int allocate(size_t mebibytes)
+{
+    char *memory = mmap(NULL, mebibytes << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return 1;
+    for (size_t at = 0; at < mebibytes << 20; at += 4096) memory[at] = 1;
+    return 0;
+}
+
+/* forks N: tries to have N children at once and says how many it got. */
+static int make_children(int count)
+{
+    int made = 0;
+    for (int i = 0; i < count; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            pause();
+            _exit(0);
+        }
+        if (child > 0) made++;
+    }
+    printf("%d\n", made);
+    return 0;
+}
+
+/* signals: which are blocked or ignored at the start. */
+static int list_signals(void)
+{
+    sigset_t blocked;
+    sigprocmask(SIG_BLOCK, NULL, &blocked);
+    for (int number = 1; number < 65; number++) {
+        struct sigaction action;
+        if (sigismember(&blocked, number) == 1) printf("blocked %d\n", number);
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL) printf("handled %d\n", number);
+    }
+    return 0;
+}
+
+/* limits: resource number, soft and hard value. */
+static int list_limits(void)
+{
+    for (int resource = 0; resource < 16; resource++) {
+        struct rlimit limit;
+        if (getrlimit(resource, &limit) == 0) printf("%d %lld %lld\n", resource, (long long)limit.rlim_cur, (long long)limit.rlim_max);
+    }
+    return 0;
+}
+
+/* write-program PATH: tries to change the program behind PATH (/proc/1/exe), then to make it run as another user. */
+static int write_program(const char *path)
+{
+    char name[64];
+    int fd = open(path, O_PATH);
+    if (fd < 0) fd = open(path, O_RDONLY);
+    if (fd < 0) {
+        printf("unreachable %s\n", strerror(errno));
+        return 0;
+    }
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    int writable = open(name, O_WRONLY);
+    if (writable < 0) printf("unwritable\n");
+    else if (pwrite(writable, "x", 1, 0) < 0) printf("unwritable\n");
+    else printf("WRITTEN\n");
+    printf("%s\n", chown(name, 1000, 1000) < 0 || chmod(name, 06555) < 0 ? "kept" : "changed owner");
+    return 0;
+}
+
+/* getcwd by the kernel, which says "(unreachable)" for a folder outside the root. */
+static int print_cwd(void)
+{
+    char cwd[4096];
+    if (syscall(SYS_getcwd, cwd, sizeof cwd) < 0) return 1;
+    printf("%s\n", cwd);
+    return 0;
+}
+
+/* ignore-term: outlives SIGTERM. */
+static int ignore_term(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    printf("ready\n");
+    fflush(stdout);
+    while (pause() < 0) {}
+    return 0;
+}
+
+/* call NUMBER: the errno of a system call without arguments. */
+static int call(long number)
+{
+    long result = syscall(number, 0, 0, 0, 0, 0, 0);
+    printf("%ld\n", result < 0 ? (long)errno : 0L);
+    return 0;
+}
+
+/* show PATH: the file's content; unlike busybox it stays set-user-id. */
+static int show(const char *path)
+{
+    char bytes[65536];
+    FILE *file = fopen(path, "r");
+    if (!file) return 1;
+    size_t length = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    return fwrite(bytes, 1, length, stdout) == length ? 0 : 1;
+}
+
+/* describe: an entry of the working directory with all that a layer records of it; overlay's own attributes are left out. */
+static int describe_entry(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+    char link[4096] = "", names[4096], value[4096];
+    (void)type;
+    (void)walk;
+    if (S_ISLNK(stat->st_mode) && readlink(path, link, sizeof link - 1) < 0) return 1;
+    printf("%s %o %u:%u %lld %lld.%09ld %s", path, stat->st_mode, stat->st_uid, stat->st_gid, S_ISREG(stat->st_mode) ? (long long)stat->st_size : (long long)stat->st_rdev, (long long)stat->st_mtim.tv_sec, stat->st_mtim.tv_nsec, link);
+    ssize_t length = llistxattr(path, names, sizeof names);
+    for (const char *name = names; name < names + length; name += strlen(name) + 1) {
+        if (strcmp(name, "trusted.overlay.origin") == 0 || strcmp(name, "trusted.overlay.impure") == 0) continue;
+        ssize_t size = lgetxattr(path, name, value, sizeof value);
+        printf(" %s=%.*s", name, (int)(size > 0 ? size : 0), value);
+    }
+    printf("\n");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    const char *value = argc > 2 ? argv[2] : "0";
+    if (strcmp(word, "descriptors") == 0) return list_descriptors();
+    if (strcmp(word, "orphans") == 0) return make_orphans(atoi(value));
+    if (strcmp(word, "allocate") == 0) return allocate((size_t)atoi(value));
+    if (strcmp(word, "forks") == 0) return make_children(atoi(value));
+    if (strcmp(word, "signals") == 0) return list_signals();
+    if (strcmp(word, "limits") == 0) return list_limits();
+    if (strcmp(word, "write-program") == 0) return write_program(value);
+    if (strcmp(word, "cwd") == 0) return print_cwd();
+    if (strcmp(word, "ignore-term") == 0) return ignore_term();
+    if (strcmp(word, "show") == 0) return show(value);
+    if (strcmp(word, "describe") == 0) return nftw(".", describe_entry, 64, FTW_PHYS);
+    if (strcmp(word, "set-attribute") == 0) return argc == 5 && lsetxattr(argv[2], argv[3], argv[4], strlen(argv[4]), 0) == 0 ? 0 : 1;
+    if (strcmp(word, "call") == 0) return call(atol(value));
+    fprintf(stderr, "no such word: %s\n", word);
+    return 64;
+}
