@@ -4,6 +4,7 @@
  * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
 #include "report.h"
+#include "tree/modes.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -42,6 +43,12 @@ static int run_probe(struct wire *request)
 
 static const struct mode modes[] = {
     {"probe", run_probe},
+    {"pack-tree", run_pack_tree},
+    {"pack-list", run_pack_list},
+    {"unpack", run_unpack},
+    {"measure", run_measure},
+    {"sync", run_sync},
+    {"remove", run_remove},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends. */
