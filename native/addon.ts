@@ -17,6 +17,10 @@ export interface Addon {
   memoryFile(bytes: Uint8Array, isProgram: boolean): number
   /** Tries to take a flock, which lasts until the descriptor is closed or the process dies. */
   tryLock(fd: number, exclusive: boolean): boolean
+  /** Every extended attribute the kernel lists, of a link itself; empty where the filesystem has none. */
+  readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
+  getXattr(path: string | Uint8Array, name: string): Buffer | undefined
+  setXattr(path: string | Uint8Array, name: string, value: Uint8Array): void
 }
 
 /** The package's folder: two levels up in a bundle (dist/), one in the sources. */

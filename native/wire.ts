@@ -39,6 +39,14 @@ export class WireWriter {
     return this.u8(0)
   }
 
+  /** Bytes without a length: what ends with its frame. */
+  raw(value: Uint8Array): this {
+    this.#reserve(value.byteLength)
+    this.#bytes.set(value, this.#length)
+    this.#length += value.byteLength
+    return this
+  }
+
   list<T>(items: readonly T[], write: (item: T) => unknown): this {
     this.u32(items.length)
     for (const item of items) write(item)
@@ -47,6 +55,26 @@ export class WireWriter {
 
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** A record of a stream: its length, then what `write` puts in. */
+  frame(write: (writer: this) => unknown): this {
+    const start = this.#length
+    this.u32(0)
+    write(this)
+    this.#bytes.writeUInt32LE(this.#length - start - 4, start)
+    return this
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** What was written since the last call, copied, so that a stream needs one writer only. */
+  take(): Uint8Array {
+    const taken = Buffer.from(this.finish())
+    this.#length = 0
+    return taken
   }
 
   #reserve(more: number): void {

@@ -1,5 +1,6 @@
 import type { Task } from '../core/task.ts'
 import type { ChainId, DiffId } from '../oci/digest.ts'
+import type { FileContent } from './layer/changeset-entry.ts'
 
 /** A committed layer: immutable, complete, durable. Counts are recorded at commit, so nobody walks trees for them. */
 export interface Layer {
@@ -81,12 +82,12 @@ export interface RootfsView {
   lstat(path: Buffer | string): Promise<TreeEntry | undefined>
   /** The path with every symlink resolved as far as it exists, the rest appended. @throws {LinkLoop} */
   resolve(path: Buffer | string): Promise<Buffer>
-  /** Names in byte order. @throws when it is no directory */
+  /** Names in byte order. The path itself is not followed. @throws {UnexpectedEntry} when it is no directory */
   list(path: Buffer | string): Promise<Buffer[]>
-  /** A file's bytes. @throws when it is no regular file or larger than `maxBytes` */
+  /** A file's bytes. The path itself is not followed. @throws {UnexpectedEntry} when it is no regular file @throws {StreamTooLarge} */
   readFile(path: Buffer | string, maxBytes: number): Promise<Buffer>
   /** Extended attributes as a changeset carries them, `name → value`; overlay's own are left out. */
   xattrs(path: Buffer | string): Promise<ReadonlyMap<string, Buffer>>
-  /** Where the bytes of a regular file can be read on the host. */
-  openFile(path: Buffer | string): Promise<number>
+  /** Where the bytes of a regular file lie on the host, as a changeset entry wants it. @throws {UnexpectedEntry} */
+  content(path: Buffer | string): Promise<FileContent>
 }

@@ -13,8 +13,17 @@ export interface Store extends AsyncDisposable {
   readonly layers: LayerStore
   readonly images: ImageStore
   readonly cache: CacheRecords
-  /** Takes a layer's blob and its tree in one pass: bytes are stored as they come, and decompressed, checked and applied. @throws {DigestMismatch} @throws {DiffIdMismatch} */
+  /**
+   * Takes a layer's blob and its tree in one pass: bytes are stored as they come, and decompressed, checked and applied.
+   * The layers of one image can come at the same time, if the call for a parent is made before those for its children.
+   * @throws {DigestMismatch} @throws {DiffIdMismatch} @throws {HostileArchive} @throws {LayerMissing} for the parent
+   */
   ingestLayer(layer: IncomingLayer, task: Task): Promise<Layer>
+  /**
+   * A lock that every process with the store open respects, and that the kernel gives back when its holder dies. Waits as
+   * long as somebody else holds it; nobody's lock is ever taken over.
+   */
+  lock(name: string, mode: { readonly exclusive: boolean }, task: Task): Promise<AsyncDisposable>
   /** The layer as a blob in the content store; the compressed form is remembered, so asking again compresses nothing. */
   layerBlob(chainId: ChainId, compression: Compression, task: Task): Promise<Descriptor>
 }
@@ -55,7 +64,10 @@ export interface ImageStore {
   /** By canonical name, by id, or by a unique beginning of an id. @throws {AmbiguousId} */
   find(nameOrId: string): StoredImage | undefined
   list(): StoredImage[]
-  /** Records a manifest whose blobs and layers are there, durable, and points the names to it, away from what they pointed to. */
+  /**
+   * Records a manifest whose document and layers are there and durable, and points the names to it, away from what they
+   * pointed to. @throws {ImageIncomplete}, when `LayerStore.sync` was not called for example
+   */
   put(manifest: Descriptor, configDigest: Digest, names: readonly string[]): StoredImage
   /** Takes a name away; an image without names stays as dangling. @returns whether it was there */
   untag(name: string): boolean
@@ -75,5 +87,6 @@ export interface CacheRecord {
 export interface CacheRecords {
   /** Marks the entry as used now and leases its layer; an entry whose layer is gone is not found. */
   find(key: string): CacheRecord | undefined
+  /** Other processes find it after the next `LayerStore.sync`, or when this session closes. */
   put(record: Omit<CacheRecord, 'createdAtMs'>): void
 }

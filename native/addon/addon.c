@@ -142,5 +142,6 @@ NAPI_MODULE_INIT()
 {
     init_process(env, exports);
     init_descriptors(env, exports);
+    init_xattrs(env, exports);
     return exports;
 }

@@ -5,6 +5,7 @@
  */
 #include "container/run.h"
 #include "report.h"
+#include "tree/modes.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -44,6 +45,12 @@ static int run_probe(struct wire *request)
 static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
+    {"pack-tree", run_pack_tree},
+    {"pack-list", run_pack_list},
+    {"unpack", run_unpack},
+    {"measure", run_measure},
+    {"sync", run_sync},
+    {"remove", run_remove},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends. */

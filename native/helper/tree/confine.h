@@ -1,0 +1,10 @@
+#ifndef TSBUILD_TREE_CONFINE_H
+#define TSBUILD_TREE_CONFINE_H
+
+/*
+ * Makes the directory this process's root, in a mount namespace of its own, with nothing else of the host in reach but
+ * the descriptors already open, and keeps only the capabilities that writing a tree needs. 0, or -1 with a report.
+ */
+int confine_to(const char *directory);
+
+#endif

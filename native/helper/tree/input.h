@@ -1,0 +1,23 @@
+/* Reading a stream through one large buffer, without copying what can be used where it lies. */
+#ifndef TSBUILD_TREE_INPUT_H
+#define TSBUILD_TREE_INPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct input {
+    int fd;
+    uint8_t *bytes;
+    size_t start, end;
+    uint64_t taken; /* bytes handed out so far */
+};
+
+void input_open(struct input *input, int fd);
+/* The next `length` bytes, at most INPUT_MAX_TAKE, valid until the next call. 1, 0 when fewer are left, -1 with a report. */
+int input_take(struct input *input, size_t length, const uint8_t **bytes);
+/* Between 1 and `most` bytes, whatever is there. 1, 0 at the end, -1 with a report. */
+int input_some(struct input *input, size_t most, const uint8_t **bytes, size_t *length);
+
+#define INPUT_MAX_TAKE ((size_t)1 << 20)
+
+#endif

@@ -1,0 +1,187 @@
+import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isErrno } from '../core/errors.ts'
+import type { Task } from '../core/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
+import { createDigester, digestAlgorithm, sha256 } from '../oci/digest.ts'
+import { DigestMismatch } from '../oci/errors.ts'
+import { maxDocumentBytes } from '../oci/json.ts'
+import { verifyBytes } from '../oci/verify.ts'
+import type { Database } from './database.ts'
+import { readInteger } from './database.ts'
+import { BlobMissing, StreamTooLarge } from './errors.ts'
+import type { Layout } from './layout.ts'
+import type { Session } from './session.ts'
+import type { BlobInfo, ContentStore } from './store.ts'
+
+/** A blob being written: nothing of it can be found before `publish`. */
+export interface BlobWriter {
+  /** Takes the bytes in at once; resolves when more are welcome. @throws {StreamTooLarge} */
+  write(bytes: Uint8Array): Promise<void>
+  /** Makes it durable and findable under the digest of what was written. */
+  publish(): Promise<BlobInfo>
+  /** Throws away what was written and not published. */
+  discard(): Promise<void>
+}
+
+const readBytes = 1024 * 1024
+
+/**
+ * What survives a crash at each step of a blob's way: 1 the temporary file lies in the session's directory and goes with
+ * it; 2 it is flushed (an error there ends the attempt: the kernel may report it only once); 3 renamed, but the name may
+ * be lost: the blob is leased, so a file without row is no garbage yet; 4 the folder is flushed; 5 the row makes it known.
+ */
+export class BlobStore implements ContentStore {
+  readonly #layout: Layout
+  readonly #database: Database
+  readonly #session: Session
+
+  constructor(layout: Layout, database: Database, session: Session) {
+    this.#layout = layout
+    this.#database = database
+    this.#session = session
+  }
+
+  find(digest: Digest): BlobInfo | undefined {
+    return this.#session.isLeased('blob', digest) ? this.#look(digest) : this.#session.transaction('quick', () => {
+      const found = this.#look(digest)
+      if (found !== undefined) this.#session.lease('blob', digest)
+      return found
+    })
+  }
+
+  async* read(blob: Descriptor, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.find(blob.digest) === undefined) throw new BlobMissing(blob.digest)
+    yield* verifyBytes(createReadStream(this.#layout.blob(blob.digest), { highWaterMark: readBytes, signal: task.signal }) as AsyncIterable<Uint8Array>, blob)
+  }
+
+  async readDocument(blob: Descriptor): Promise<Uint8Array> {
+    if (this.find(blob.digest) === undefined) throw new BlobMissing(blob.digest)
+    if (blob.size > maxDocumentBytes) throw new StreamTooLarge(maxDocumentBytes)
+    return checkDocument(blob, await readFile(this.#layout.blob(blob.digest)))
+  }
+
+  /** For transactions, which cannot wait. @throws {BlobMissing} @throws {DigestMismatch} */
+  readDocumentSync(blob: Descriptor): Uint8Array {
+    if (this.#look(blob.digest) === undefined) throw new BlobMissing(blob.digest)
+    if (blob.size > maxDocumentBytes) throw new StreamTooLarge(maxDocumentBytes)
+    return checkDocument(blob, readFileSync(this.#layout.blob(blob.digest)))
+  }
+
+  async ingest(blob: Descriptor, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<void> {
+    if (this.find(blob.digest) !== undefined) {
+      await bytes[Symbol.asyncIterator]().return?.()
+      return
+    }
+    const writer = await this.createWriter({ algorithm: digestAlgorithm(blob.digest), maxBytes: blob.size })
+    try {
+      for await (const chunk of verifyBytes(bytes, blob)) {
+        task.signal.throwIfAborted()
+        await writer.write(chunk)
+      }
+      await writer.publish()
+    } finally {
+      await writer.discard()
+    }
+  }
+
+  async write(bytes: Uint8Array, mediaType: string): Promise<Descriptor> {
+    const descriptor = { mediaType, digest: sha256(bytes), size: bytes.byteLength }
+    if (this.find(descriptor.digest) !== undefined) return descriptor
+    const writer = await this.createWriter({ algorithm: 'sha256', maxBytes: bytes.byteLength })
+    try {
+      await writer.write(bytes)
+      await writer.publish()
+    } finally {
+      await writer.discard()
+    }
+    return descriptor
+  }
+
+  async createWriter(limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): Promise<BlobWriter> {
+    const path = this.#session.createTemporaryPath()
+    const file = await open(path, 'wx', 0o600)
+    const digester = createDigester(limits.algorithm)
+    const state = { sizeBytes: 0, isOpen: true, isPublished: false }
+    const close = async (): Promise<void> => {
+      if (!state.isOpen) return
+      state.isOpen = false
+      await file.close()
+    }
+    return {
+      write: async (bytes) => {
+        state.sizeBytes += bytes.byteLength
+        if (state.sizeBytes > limits.maxBytes) throw new StreamTooLarge(limits.maxBytes)
+        const written = writeFully(file, bytes)
+        digester.update(bytes)
+        await written
+      },
+      publish: async () => {
+        await file.datasync()
+        await close()
+        const info = { digest: digester.finish(), sizeBytes: state.sizeBytes }
+        await this.#publish(path, info)
+        state.isPublished = true
+        return info
+      },
+      discard: async () => {
+        await close()
+        if (!state.isPublished) await rm(path, { force: true })
+      },
+    }
+  }
+
+  #look(digest: Digest): BlobInfo | undefined {
+    const row = this.#database.get('SELECT size FROM blobs WHERE digest = ?', digest)
+    if (row === undefined) return undefined
+    const sizeBytes = readInteger(row, 'size')
+    return fileSize(this.#layout.blob(digest)) === sizeBytes ? { digest, sizeBytes } : undefined
+  }
+
+  async #publish(path: string, { digest, sizeBytes }: BlobInfo): Promise<void> {
+    this.#session.transaction('quick', () => { this.#session.lease('blob', digest) })
+    const folder = this.#layout.blobFolder(digest)
+    if (!existsSync(folder)) {
+      mkdirSync(folder, { recursive: true })
+      await syncFolder(dirname(folder))
+    }
+    await rename(path, this.#layout.blob(digest))
+    await syncFolder(folder)
+    this.#session.transaction('durable', () => {
+      this.#database.run('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)', digest, sizeBytes, Date.now())
+    })
+  }
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+function checkDocument(blob: Descriptor, bytes: Uint8Array): Uint8Array {
+  const digester = createDigester(digestAlgorithm(blob.digest))
+  digester.update(bytes)
+  const digest = digester.finish()
+  if (digest !== blob.digest || bytes.byteLength !== blob.size) throw new DigestMismatch(blob, { digest, sizeBytes: bytes.byteLength })
+  return bytes
+}
+
+function fileSize(path: string): number | undefined {
+  try {
+    return statSync(path).size
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done)).bytesWritten
+}

@@ -1,0 +1,122 @@
+import type { Task } from '../../core/task.ts'
+import type { Compression } from '../../oci/descriptor.ts'
+import type { ChainId } from '../../oci/digest.ts'
+import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
+import { verifyBytes } from '../../oci/verify.ts'
+import { decompress } from '../compression/decompress.ts'
+import { LayerMissing } from '../errors.ts'
+import type { Layer } from '../layer-store.ts'
+import type { IncomingLayer } from '../store.ts'
+import { maxChangesetBytes } from './layer-blobs.ts'
+import type { LayerContext } from './layer-context.ts'
+import { createRendezvous } from './rendezvous.ts'
+import type { LoneLayer } from './stored-layer.ts'
+import { addLayer, unpackLayer } from './unpack-layer.ts'
+
+interface Unpacked {
+  readonly compression: Compression
+  /** undefined when it takes the layers below, which are still on their way. */
+  readonly layer: LoneLayer | undefined
+}
+
+/** Takes compressed layers in, several of one image at a time: a layer waits for its parent only where it has to. */
+export class LayerIntake {
+  readonly #context: LayerContext
+  readonly #underway = new Map<ChainId, Promise<Layer>>()
+
+  constructor(context: LayerContext) {
+    this.#context = context
+  }
+
+  async ingest(incoming: IncomingLayer, task: Task): Promise<Layer> {
+    const chainId = computeChainId(incoming.parent, incoming.diffId)
+    const underway = this.#underway.get(chainId)
+    if (underway !== undefined) {
+      await close(incoming.bytes)
+      return underway
+    }
+    const started = this.#ingest(incoming, chainId, task).finally(() => this.#underway.delete(chainId))
+    this.#underway.set(chainId, started)
+    return started
+  }
+
+  async #ingest(incoming: IncomingLayer, chainId: ChainId, task: Task): Promise<Layer> {
+    const { blobs, records } = this.#context
+    const found = records.find(chainId)
+    if (found !== undefined) {
+      await blobs.ingest(incoming.blob, incoming.bytes, task)
+      return found
+    }
+    if (blobs.find(incoming.blob.digest) !== undefined) {
+      await close(incoming.bytes)
+      return this.#applyStored(incoming, task)
+    }
+    const layer = await this.#storeAndUnpack(incoming, task)
+    if (layer === undefined) return this.#applyStored(incoming, task)
+    await this.#parent(incoming.parent)
+    return addLayer(this.#context, incoming.parent, layer)
+  }
+
+  /** @returns undefined when the blob was stored, and its tree has to wait for the parent */
+  async #storeAndUnpack(incoming: IncomingLayer, task: Task): Promise<LoneLayer | undefined> {
+    const { blobs } = this.#context
+    const writer = await blobs.createWriter({ algorithm: digestAlgorithm(incoming.blob.digest), maxBytes: incoming.blob.size })
+    const stream = createRendezvous<Uint8Array>()
+    // Also when it failed before it read anything, the writer must not wait for a reader.
+    const unpacking = this.#unpack(incoming, stream, task).finally(() => close(stream))
+    unpacking.catch(() => undefined)
+    try {
+      let isWanted = true
+      for await (const chunk of verifyBytes(incoming.bytes, incoming.blob)) {
+        const written = writer.write(chunk)
+        if (isWanted) isWanted = await stream.push(chunk)
+        // A tree that failed fails the whole; one that waits for its parent does not.
+        if (!isWanted) await unpacking
+        await written
+      }
+      stream.end()
+      const unpacked = await unpacking
+      await writer.publish()
+      return this.#finish(incoming, unpacked)
+    } catch (error) {
+      stream.end({ error })
+      await Promise.allSettled([unpacking])
+      throw error
+    } finally {
+      await writer.discard()
+    }
+  }
+
+  async #applyStored(incoming: IncomingLayer, task: Task): Promise<Layer> {
+    await this.#parent(incoming.parent)
+    const unpacked = await this.#unpack(incoming, this.#context.blobs.read(incoming.blob, task), task)
+    const layer = this.#finish(incoming, unpacked)
+    if (layer === undefined) throw new TypeError('the helper asked for lower layers that it had')
+    return addLayer(this.#context, incoming.parent, layer)
+  }
+
+  async #unpack({ parent, diffId }: IncomingLayer, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<Unpacked> {
+    const { records } = this.#context
+    const { compression, bytes: changeset } = await decompress(bytes, maxChangesetBytes)
+    const isParentThere = parent === undefined || records.find(parent) !== undefined
+    const lowers = isParentThere ? records.lowerDirectories(parent) : undefined
+    return { compression, layer: await unpackLayer(this.#context, { changeset, expected: diffId, origin: 'foreign', isBottom: parent === undefined, lowers }, task) }
+  }
+
+  /** Only a blob that is stored, and was seen to hold this changeset, is remembered for it. */
+  #finish({ diffId, blob }: IncomingLayer, { compression, layer }: Unpacked): LoneLayer | undefined {
+    if (layer !== undefined) this.#context.layerBlobs.remember(diffId, compression, blob.digest)
+    return layer
+  }
+
+  async #parent(parent: ChainId | undefined): Promise<void> {
+    if (parent === undefined || this.#context.records.find(parent) !== undefined) return
+    const underway = this.#underway.get(parent)
+    if (underway === undefined) throw new LayerMissing(parent)
+    await underway
+  }
+}
+
+async function close(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  await bytes[Symbol.asyncIterator]().return?.()
+}

@@ -1,0 +1,56 @@
+import type { Task } from '../../core/task.ts'
+import type { Compression, Descriptor } from '../../oci/descriptor.ts'
+import { layerMediaType } from '../../oci/descriptor.ts'
+import type { Digest, DiffId } from '../../oci/digest.ts'
+import { parseDigest } from '../../oci/digest.ts'
+import { compress } from '../compression/compress.ts'
+import { decompress } from '../compression/decompress.ts'
+import type { BlobStore } from '../content-store.ts'
+import type { Database } from '../database.ts'
+import { readText } from '../database.ts'
+
+/** More content than any image has; a stream that claims more is an attack or a mistake. */
+export const maxChangesetBytes: number = 2 ** 40
+
+/** Which blobs hold which changeset, in which compression. */
+export class LayerBlobs {
+  readonly #database: Database
+  readonly #blobs: BlobStore
+
+  constructor(database: Database, blobs: BlobStore) {
+    this.#database = database
+    this.#blobs = blobs
+  }
+
+  /** Call it only when the blob was seen to decompress to the diffID. */
+  remember(diffId: DiffId, compression: Compression, digest: Digest): void {
+    this.#database.transaction('durable', () => {
+      this.#database.run('INSERT OR REPLACE INTO layer_blobs VALUES (?, ?, ?)', diffId, compression, digest)
+    })
+  }
+
+  find(diffId: DiffId, compression: Compression): Descriptor | undefined {
+    const row = this.#database.get('SELECT digest FROM layer_blobs WHERE diff_id = ? AND compression = ?', diffId, compression)
+    const blob = row === undefined ? undefined : this.#blobs.find(parseDigest(readText(row, 'digest')))
+    return blob === undefined ? undefined : { mediaType: layerMediaType(compression), digest: blob.digest, size: blob.sizeBytes }
+  }
+
+  /** The changeset out of whichever blob holds it, the quickest first. @returns undefined when none is left */
+  async read(diffId: DiffId, task: Task): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const blob = this.find(diffId, 'none') ?? this.find(diffId, 'zstd') ?? this.find(diffId, 'gzip')
+    return blob === undefined ? undefined : (await decompress(this.#blobs.read(blob, task), maxChangesetBytes)).bytes
+  }
+
+  /** Stores a changeset in a compression and remembers it. */
+  async create(diffId: DiffId, compression: Compression, changeset: AsyncIterable<Uint8Array>): Promise<Descriptor> {
+    const writer = await this.#blobs.createWriter({ algorithm: 'sha256', maxBytes: maxChangesetBytes })
+    try {
+      for await (const chunk of compress(changeset, compression)) await writer.write(chunk)
+      const { digest, sizeBytes } = await writer.publish()
+      this.remember(diffId, compression, digest)
+      return { mediaType: layerMediaType(compression), digest, size: sizeBytes }
+    } finally {
+      await writer.discard()
+    }
+  }
+}

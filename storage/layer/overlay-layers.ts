@@ -1,0 +1,118 @@
+import type { Task } from '../../core/task.ts'
+import type { ChainId, DiffId } from '../../oci/digest.ts'
+import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
+import { LayerDamaged } from '../errors.ts'
+import type { Layer, LayerStore, RootfsView, Snapshot } from '../layer-store.ts'
+import { packTree } from '../tree/pack-tree.ts'
+import { emptyChangeset } from './empty-changeset.ts'
+import { maxChangesetBytes } from './layer-blobs.ts'
+import type { LayerContext } from './layer-context.ts'
+import type { LayerSync } from './layer-sync.ts'
+import { createSnapshot } from './overlay-snapshot.ts'
+import { PackedChangeset } from './pack-changeset.ts'
+import { createRootfsView } from './rootfs-view.ts'
+import type { LoneLayer, StoredLayer } from './stored-layer.ts'
+import type { UnpackWork } from './unpack-layer.ts'
+import { addLayer, unpackLayer } from './unpack-layer.ts'
+
+/** Layers as directories, mounted as lower directories of overlayfs. */
+export class OverlayLayers implements LayerStore {
+  readonly #context: LayerContext
+  readonly #sync: LayerSync
+
+  constructor(context: LayerContext, sync: LayerSync) {
+    this.#context = context
+    this.#sync = sync
+  }
+
+  find(chainId: ChainId): Layer | undefined {
+    return this.#context.records.find(chainId)
+  }
+
+  // eslint-disable-next-line max-params -- the interface's
+  async apply(parent: ChainId | undefined, changeset: AsyncIterable<Uint8Array>, expected: DiffId | undefined, task: Task): Promise<Layer> {
+    const { records } = this.#context
+    const lowers = records.lowerDirectories(parent)
+    const found = expected === undefined ? undefined : records.find(computeChainId(parent, expected))
+    if (found !== undefined) {
+      await changeset[Symbol.asyncIterator]().return?.()
+      return found
+    }
+    const work = { changeset, expected, isBottom: parent === undefined, lowers }
+    const layer = changeset instanceof PackedChangeset ? await this.#unpack({ ...work, origin: 'packed' }, task) : await this.#unpackAndKeep(work, task)
+    return addLayer(this.#context, parent, layer)
+  }
+
+  prepare(parent: ChainId | undefined): Promise<Snapshot> {
+    return Promise.resolve(createSnapshot(this.#context, parent))
+  }
+
+  async* changeset(chainId: ChainId, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
+    const layer = this.#context.records.get(chainId)
+    const digester = createDigester()
+    for await (const chunk of await this.#readChangeset(layer, task)) {
+      digester.update(chunk)
+      yield chunk
+    }
+    const diffId = digestAsDiffId(digester.finish())
+    if (diffId !== layer.diffId) throw new LayerDamaged(layer, diffId)
+  }
+
+  view(chainId: ChainId | undefined): RootfsView {
+    return createRootfsView(this.#context.records.lowerDirectories(chainId), this.#context.xattrs)
+  }
+
+  async sync(task: Task): Promise<void> {
+    await this.#sync.run(task)
+  }
+
+  async #unpack(work: UnpackWork, task: Task): Promise<LoneLayer> {
+    const layer = await unpackLayer(this.#context, work, task)
+    if (layer === undefined) throw new TypeError('the helper asked for lower layers that it had')
+    return layer
+  }
+
+  /** Nobody can say how somebody else's tar was written, so its bytes are kept beside the tree. */
+  async #unpackAndKeep(work: Omit<UnpackWork, 'origin'>, task: Task): Promise<LoneLayer> {
+    const { blobs, layerBlobs } = this.#context
+    const copy = await blobs.createWriter({ algorithm: 'sha256', maxBytes: maxChangesetBytes })
+    try {
+      const layer = await this.#unpack({ ...work, changeset: copying(work.changeset, (chunk) => copy.write(chunk)), origin: 'foreign' }, task)
+      if (layer.origin === 'foreign') layerBlobs.remember(layer.diffId, 'none', (await copy.publish()).digest)
+      return layer
+    } finally {
+      await copy.discard()
+    }
+  }
+
+  async #readChangeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
+    const { layout, records, layerBlobs, xattrs } = this.#context
+    if (layer.dir === undefined) return emptyStream()
+    if (layer.origin === 'foreign') {
+      const bytes = await layerBlobs.read(layer.diffId, task)
+      if (bytes === undefined) throw new LayerDamaged(layer, undefined)
+      return bytes
+    }
+    return packTree({
+      root: layout.root,
+      directory: layout.layer(layer.dir),
+      xattrs,
+      rootEntry: layer.hasRoot ? 'always' : 'never',
+      opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
+      lowers: records.lowerDirectories(layer.parent),
+    }, task)
+  }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- a stream of one chunk
+async function* emptyStream(): AsyncGenerator<Uint8Array, void, undefined> {
+  yield emptyChangeset
+}
+
+async function* copying(bytes: AsyncIterable<Uint8Array>, copy: (chunk: Uint8Array) => Promise<void>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes) {
+    const copied = copy(chunk)
+    yield chunk
+    await copied
+  }
+}

@@ -1,0 +1,60 @@
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Task } from '../../core/task.ts'
+import type { ChainId } from '../../oci/digest.ts'
+import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
+import type { Snapshot } from '../layer-store.ts'
+import { discard } from '../session.ts'
+import type { PackedTree, PackRequest } from '../tree/pack-tree.ts'
+import { packTree } from '../tree/pack-tree.ts'
+import { emptyLayer } from './empty-changeset.ts'
+import type { LayerContext } from './layer-context.ts'
+import { copyRootMetadata, hasRootMetadata } from './root-metadata.ts'
+import type { LoneLayer } from './stored-layer.ts'
+import { addLayer } from './unpack-layer.ts'
+
+/** @throws {LayerMissing} */
+export function createSnapshot(context: LayerContext, parent: ChainId | undefined): Snapshot {
+  const { layout, session, records, xattrs } = context
+  const lowers = records.lowerDirectories(parent)
+  const dir = session.createDirId()
+  const folder = layout.snapshot(dir)
+  const upperdir = join(folder, 'fs')
+  mkdirSync(folder, { mode: 0o700 })
+  mkdirSync(upperdir)
+  mkdirSync(join(folder, 'work'), { mode: 0o700 })
+  copyRootMetadata(lowers[0], upperdir)
+  return {
+    rootfs: { kind: 'overlay', lowers: lowers.map((path) => ({ kind: 'directory', path })), upper: { upperdir, workdir: join(folder, 'work') }, xattrs },
+    commit: async (task) => {
+      const request = { root: layout.root, directory: upperdir, xattrs, rootEntry: 'when-changed', opaqueMarks: 'where-they-hide', lowers } as const
+      const layer = isUnchanged(upperdir, lowers[0]) ? emptyLayer : await pack(request, dir, task)
+      if (layer.dir !== undefined) renameSync(upperdir, layout.layer(layer.dir))
+      discard(layout, folder)
+      return addLayer(context, parent, layer)
+    },
+    // Once committed nothing is left of it.
+    [Symbol.asyncDispose]: () => {
+      discard(layout, folder)
+      return Promise.resolve()
+    },
+  }
+}
+
+function isUnchanged(upperdir: string, lower: string | undefined): boolean {
+  return readdirSync(upperdir, 'buffer').length === 0 && hasRootMetadata(lower, upperdir)
+}
+
+async function pack(request: PackRequest, dir: string, task: Task): Promise<LoneLayer> {
+  const digester = createDigester()
+  const { tarBytes, diskBytes, inodes, hasRoot } = await digestAll(packTree(request, task), (chunk) => { digester.update(chunk) })
+  return { diffId: digestAsDiffId(digester.finish()), dir, origin: 'committed', hasRoot, hidesBelow: false, tarBytes, diskBytes, inodes }
+}
+
+async function digestAll(packing: AsyncGenerator<Uint8Array, PackedTree, undefined>, update: (chunk: Uint8Array) => void): Promise<PackedTree> {
+  for (;;) {
+    const next = await packing.next()
+    if (next.done === true) return next.value
+    update(next.value)
+  }
+}

@@ -1,0 +1,155 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { isErrno } from '../core/errors.ts'
+import { createTask } from '../core/task.ts'
+import { getAddon } from '../native/index.ts'
+import { CacheEntries } from './cache-entries.ts'
+import { BlobStore } from './content-store.ts'
+import type { Database } from './database.ts'
+import { openDatabase, readText } from './database.ts'
+import { NotOurStore, StoreTooNew } from './errors.ts'
+import { Images, writeIndex } from './images.ts'
+import { LayerIntake } from './layer/ingest-layer.ts'
+import { LayerBlobs } from './layer/layer-blobs.ts'
+import { LayerRecords } from './layer/layer-records.ts'
+import { LayerSync } from './layer/layer-sync.ts'
+import { OverlayLayers } from './layer/overlay-layers.ts'
+import type { Layout } from './layout.ts'
+import { createLayout, formatVersion } from './layout.ts'
+import { takeLock } from './lock.ts'
+import { buryDeadSessions, Session } from './session.ts'
+import { setParts } from './store-parts.ts'
+import type { Store } from './store.ts'
+import type { OverlayXattrs } from './tree/tree-helper.ts'
+import { removeTrees } from './tree/upkeep-trees.ts'
+import { fillReserve, releaseReserveIfFull } from './upkeep/reserve.ts'
+
+export interface OpenOptions {
+  /** For work that makes room, gc above all: gives the reserve back first when the filesystem is full. */
+  readonly mayUseReserve?: boolean
+}
+
+/**
+ * Opens the store at `root`, making it when nothing is there. What processes that are gone left behind is put aside.
+ * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull}
+ */
+export function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
+  return Promise.resolve(open(createLayout(resolve(root)), options))
+}
+
+function open(layout: Layout, options: OpenOptions): Store {
+  createFolders(layout)
+  if (options.mayUseReserve === true) releaseReserveIfFull(layout)
+  const database = openDatabase(layout.root, layout.database)
+  try {
+    return assemble(layout, database)
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function assemble(layout: Layout, database: Database): Store {
+  const trash = { isNew: readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0 }
+  const session = new Session(layout, database)
+  const blobs = new BlobStore(layout, database, session)
+  const layerBlobs = new LayerBlobs(database, blobs)
+  const records = new LayerRecords(layout, database, session)
+  const cache = new CacheEntries({ database, session, layers: records })
+  const sync = new LayerSync({ layout, session, records, cache })
+  const context = { layout, session, records, blobs, layerBlobs, xattrs: readOverlayXattrs(layout, database) }
+  const layers = new OverlayLayers(context, sync)
+  const intake = new LayerIntake(context)
+  const store: Store = {
+    root: layout.root,
+    content: blobs,
+    layers,
+    images: new Images({ layout, database, session, blobs, layers: records }),
+    cache,
+    ingestLayer: (layer, task) => intake.ingest(layer, task),
+    layerBlob: async (chainId, compression, task) => {
+      const { diffId } = records.get(chainId)
+      const found = layerBlobs.find(diffId, compression)
+      if (found !== undefined) return found
+      const created = await layerBlobs.create(diffId, compression, layers.changeset(chainId, task))
+      database.transaction('quick', () => { writeIndex(layout, database) })
+      return created
+    },
+    lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await sync.run(createTask())
+      } finally {
+        const hadBegun = session.id !== undefined
+        session.end()
+        database.close()
+        if (hadBegun || trash.isNew) await emptyTrash(layout)
+      }
+    },
+  }
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs })
+  return store
+}
+
+async function emptyTrash(layout: Layout): Promise<void> {
+  const names = readdirSync(layout.trash)
+  await removeTrees(layout.root, names.map((name) => join(layout.trash, name)), createTask())
+}
+
+function createFolders(layout: Layout): void {
+  const version = readVersion(layout)
+  if (version === formatVersion) {
+    checkOwner(layout)
+    return
+  }
+  if (version !== undefined) throw new StoreTooNew(layout.root, version)
+  mkdirSync(layout.root, { recursive: true, mode: 0o700 })
+  checkOwner(layout)
+  if (!existsSync(layout.content) && readdirSync(layout.root).length > 0) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
+  const blobs = join(layout.content, 'blobs', 'sha256')
+  for (const folder of [blobs, layout.layers, layout.snapshots, layout.sessions, layout.trash, layout.locks, layout.reserve]) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  }
+  writeFileSync(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+  fillReserve(layout)
+  // Last: with the version in place the store counts as made.
+  writeFileSync(`${layout.version}.new`, `${formatVersion}\n`)
+  renameSync(`${layout.version}.new`, layout.version)
+}
+
+function readVersion(layout: Layout): string | undefined {
+  try {
+    return readFileSync(layout.version, 'utf8').trim()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function checkOwner(layout: Layout): void {
+  const { uid } = statSync(layout.root)
+  const own = process.geteuid?.()
+  if (uid !== own) throw new NotOurStore(layout.root, `it belongs to user ${uid}, and this process runs as ${own ?? 'nobody known'}`)
+}
+
+/** Decided once for a store: a user namespace may not set trusted attributes. */
+function readOverlayXattrs(layout: Layout, database: Database): OverlayXattrs {
+  const stored = database.get("SELECT value FROM settings WHERE name = 'overlay-xattrs'")
+  if (stored !== undefined) return readText(stored, 'value') === 'user' ? 'user' : 'trusted'
+  const probed = probeOverlayXattrs(layout)
+  database.transaction('durable', () => {
+    database.run("INSERT OR IGNORE INTO settings VALUES ('overlay-xattrs', ?)", probed)
+    writeIndex(layout, database)
+  })
+  return probed
+}
+
+function probeOverlayXattrs(layout: Layout): OverlayXattrs {
+  try {
+    getAddon().setXattr(layout.layers, 'trusted.overlay.probe', Buffer.from('y'))
+    return 'trusted'
+  } catch (error) {
+    if (isErrno(error, 'EPERM')) return 'user'
+    throw error
+  }
+}

@@ -1,0 +1,29 @@
+import type { BlobStore } from './content-store.ts'
+import type { Database } from './database.ts'
+import type { LayerBlobs } from './layer/layer-blobs.ts'
+import type { LayerRecords } from './layer/layer-records.ts'
+import type { Layout } from './layout.ts'
+import type { Session } from './session.ts'
+import type { Store } from './store.ts'
+
+/** What an open store consists of: for upkeep, which looks behind its interface. */
+export interface StoreParts {
+  readonly layout: Layout
+  readonly database: Database
+  readonly session: Session
+  readonly blobs: BlobStore
+  readonly layers: LayerRecords
+  readonly layerBlobs: LayerBlobs
+}
+
+const partsOf = new WeakMap<Store, StoreParts>()
+
+export function setParts(store: Store, parts: StoreParts): void {
+  partsOf.set(store, parts)
+}
+
+export function getParts(store: Store): StoreParts {
+  const parts = partsOf.get(store)
+  if (parts === undefined) throw new TypeError('this store was not opened by openStore')
+  return parts
+}

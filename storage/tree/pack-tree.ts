@@ -1,0 +1,50 @@
+import type { Task } from '../../core/task.ts'
+import { WireReader, WireWriter } from '../../native/index.ts'
+import type { OverlayXattrs } from './tree-helper.ts'
+import { readTreeMode } from './tree-helper.ts'
+
+export interface PackRequest {
+  readonly root: string
+  /** An upperdir that nobody writes to, or a layer. */
+  readonly directory: string
+  readonly xattrs: OverlayXattrs
+  /** Whether the root gets an entry: when it differs from the root below, or as it was decided before. */
+  readonly rootEntry: 'when-changed' | 'always' | 'never'
+  /** Opaque marks mean something where a directory lies below; overlayfs sets them on every new directory. */
+  readonly opaqueMarks: 'where-they-hide' | 'all'
+  /** Directories of the layers below, top first. */
+  readonly lowers: readonly string[]
+}
+
+export interface PackedTree {
+  readonly entries: number
+  readonly inodes: number
+  readonly diskBytes: number
+  readonly tarBytes: number
+  readonly hasRoot: boolean
+}
+
+const rootEntries = { 'when-changed': 0, always: 1, never: 2 } as const
+
+/**
+ * The changeset of a tree, the same bytes for the same tree on every machine.
+ * @throws {Unrepresentable}
+ * @see image-spec layer.md "Representing Changes"
+ */
+export async function* packTree(request: PackRequest, task: Task): AsyncGenerator<Uint8Array, PackedTree, undefined> {
+  const writer = new WireWriter()
+    .bytes(request.directory)
+    .flag(request.xattrs === 'user')
+    .u8(rootEntries[request.rootEntry])
+    .flag(request.opaqueMarks === 'all')
+  writer.list(request.lowers, (lower) => writer.bytes(lower))
+  const answer = yield* readTreeMode({ mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }, task)
+  const reader = new WireReader(answer.done[0] ?? new Uint8Array())
+  return {
+    entries: Number(reader.u64()),
+    inodes: Number(reader.u64()),
+    diskBytes: Number(reader.u64()),
+    tarBytes: Number(reader.u64()),
+    hasRoot: reader.u32() === 1,
+  }
+}

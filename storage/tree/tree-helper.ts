@@ -1,0 +1,147 @@
+import { closeSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import type { Task } from '../../core/task.ts'
+import type { HelperExit, HelperReport } from '../../native/index.ts'
+import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
+import { HelperDied, HostileArchive, SourceChanged, StorageFull, TreeFailure, Unrepresentable } from '../errors.ts'
+import { findRule, isArchiveRule } from './rules.ts'
+
+/** How overlayfs marks deleted and opaque: `user` in a user namespace. */
+export type OverlayXattrs = 'trusted' | 'user'
+
+/** A mode of native/helper/tree/ at work. */
+interface TreeMode {
+  readonly mode: string
+  readonly request: Uint8Array
+  /** Completes "cannot … PATH". */
+  readonly doing: string
+  /** Where the store lies: what is full when the disk is. */
+  readonly root: string
+}
+
+/** What a mode answers, by the kinds of native/helper/tree/record.h. */
+export interface TreeAnswer {
+  /** The payload of each `done` record, in order. */
+  readonly done: readonly Uint8Array[]
+  /** Set when the layers below are needed for this path. */
+  readonly needsLowers: Buffer | undefined
+}
+
+const doneKind = 1
+const refusedKind = 2
+const needsLowersKind = 3
+const pipeBytes = 1024 * 1024
+
+/** Runs a mode that is fed through its stdin. `input` is consumed, or let be when the mode ends first. */
+export async function feedTreeMode(work: TreeMode, input: AsyncIterable<Uint8Array>, task: Task): Promise<TreeAnswer> {
+  task.signal.throwIfAborted()
+  const [readFd, writeFd] = getAddon().pipe(pipeBytes)
+  const run = start(work, { stdin: readFd, stdout: -1 }, task)
+  try {
+    await writePipe(writeFd, input)
+  } catch (error) {
+    await run.stop()
+    throw error
+  }
+  return run.answer()
+}
+
+/** Runs a mode that answers on its stdout, and hands that out; the answer comes as the generator's return value. */
+export async function* readTreeMode(work: TreeMode, task: Task, input?: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, TreeAnswer, undefined> {
+  task.signal.throwIfAborted()
+  const [readFd, writeFd] = getAddon().pipe(pipeBytes)
+  const feed = input === undefined ? undefined : getAddon().pipe(pipeBytes)
+  const run = start(work, { stdin: feed?.[0] ?? -1, stdout: writeFd }, task)
+  const fed = feed === undefined || input === undefined ? undefined : collectFailure(writePipe(feed[1], input), run)
+  let isWhole = false
+  try {
+    yield* readPipe(readFd)
+    isWhole = true
+  } finally {
+    if (!isWhole) await run.stop()
+  }
+  const failure = await fed
+  if (failure !== undefined) {
+    await run.stop()
+    throw failure.error
+  }
+  return run.answer()
+}
+
+/** Runs a mode that needs nothing but its request. */
+export async function callTreeMode(work: TreeMode, task: Task): Promise<TreeAnswer> {
+  task.signal.throwIfAborted()
+  return start(work, { stdin: -1, stdout: -1 }, task).answer()
+}
+
+/** A failing input must end the mode at once, or it would wait for more for ever. */
+async function collectFailure(work: Promise<void>, run: { readonly kill: () => void }): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    run.kill()
+    return { error }
+  }
+}
+
+interface Run {
+  readonly kill: () => void
+  /** Ends it; how it ended does not matter any more. */
+  readonly stop: () => Promise<void>
+  readonly answer: () => Promise<TreeAnswer>
+}
+
+function start(work: TreeMode, stdio: { readonly stdin: number; readonly stdout: number }, task: Task): Run {
+  const reports: HelperReport[] = []
+  const helper = startHelper({ mode: work.mode, request: work.request, stdio: [stdio.stdin, stdio.stdout, -1] }, (report) => reports.push(report))
+  for (const fd of [stdio.stdin, stdio.stdout]) if (fd >= 0) closeSync(fd)
+  const kill = (): void => { helper.kill('SIGKILL') }
+  task.signal.addEventListener('abort', kill, { once: true })
+  const settled: Promise<{ readonly exit: HelperExit } | { readonly error: unknown }> = helper.ended
+    .then((exit) => ({ exit }), (error: unknown) => ({ error }))
+    .finally(() => { task.signal.removeEventListener('abort', kill) })
+  return {
+    kill,
+    stop: async () => {
+      kill()
+      await settled
+    },
+    answer: async () => {
+      const outcome = await settled
+      task.signal.throwIfAborted()
+      const refused = reports.find((report) => report.kind === refusedKind)
+      if (refused !== undefined) throw decodeRefusal(work.mode, refused.payload)
+      if ('error' in outcome) throw await explain(work, outcome.error)
+      return decodeAnswer(work.mode, reports, outcome.exit)
+    },
+  }
+}
+
+function decodeAnswer(mode: string, reports: readonly HelperReport[], exit: HelperExit): TreeAnswer {
+  const needs = reports.find((report) => report.kind === needsLowersKind)
+  if (needs === undefined && exit.exitCode !== 0) throw new HelperDied(mode, exit)
+  return {
+    done: reports.filter((report) => report.kind === doneKind).map((report) => report.payload),
+    needsLowers: needs === undefined ? undefined : Buffer.from(new WireReader(needs.payload).bytes()),
+  }
+}
+
+function decodeRefusal(mode: string, payload: Uint8Array): Error {
+  const reader = new WireReader(payload)
+  const number = reader.u32()
+  const entry = Number(reader.u64())
+  const object = Buffer.from(reader.bytes())
+  const rule = findRule(number)
+  if (rule === undefined) throw new TypeError(`helper "${mode}" refused by rule ${number}, which has no name`)
+  if (rule === 'source-is-no-file' || rule === 'source-size-changed') return new SourceChanged(object)
+  return mode === 'unpack' && isArchiveRule(rule) ? new HostileArchive(rule, entry, object) : new Unrepresentable(rule, object)
+}
+
+async function explain(work: TreeMode, error: unknown): Promise<unknown> {
+  if (!(error instanceof HelperFailure)) return error
+  if (error.errnoName === 'ENOSPC' || error.errnoName === 'EDQUOT') {
+    return new StorageFull(work.root, await statfs(work.root), { cause: error })
+  }
+  return new TreeFailure(work.doing, error, { cause: error })
+}

@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs'
+import { chainId } from '../../oci/digest.ts'
+import { LayerDamaged } from '../errors.ts'
+import type { StoredLayer } from '../layer/stored-layer.ts'
+import { parseLayerRow } from '../layer/stored-layer.ts'
+import { getParts } from '../store-parts.ts'
+import { measureTrees } from '../tree/upkeep-trees.ts'
+import type { Checking } from './finding.ts'
+
+/** @returns how many there are */
+export async function checkLayers(checking: Checking): Promise<number> {
+  const { store, found, task } = checking
+  const { layout, database } = getParts(store)
+  const layers = database.all('SELECT * FROM layers ORDER BY id').map(parseLayerRow)
+  const isWhole = new Set<string>()
+  for (const layer of layers) {
+    task.signal.throwIfAborted()
+    if (chainId(layer.parent, layer.diffId) !== layer.chainId) found({ check: 'layer-chain-id', object: layer.chainId, expected: chainId(layer.parent, layer.diffId) })
+    if (layer.parent !== undefined && !isWhole.has(layer.parent)) found({ check: 'layer-parent', object: layer.chainId, expected: layer.parent })
+    else if (layer.dir !== undefined && !existsSync(layout.layer(layer.dir))) found({ check: 'layer-missing', object: layer.chainId })
+    else isWhole.add(layer.chainId)
+  }
+  const whole = layers.filter((layer) => isWhole.has(layer.chainId))
+  for (const layer of whole) await checkChangeset(checking, layer)
+  await checkCounts(checking, whole.filter((layer) => layer.dir !== undefined))
+  return layers.length
+}
+
+async function checkChangeset({ store, found, task }: Checking, layer: StoredLayer): Promise<void> {
+  try {
+    await drain(store.layers.changeset(layer.chainId, task))
+  } catch (error) {
+    if (!(error instanceof LayerDamaged)) throw error
+    if (error.actual === undefined) found({ check: 'layer-source', object: layer.chainId })
+    else found({ check: 'layer-diff-id', object: layer.chainId, expected: layer.diffId, actual: error.actual })
+  }
+}
+
+async function checkCounts({ store, found, task }: Checking, layers: readonly StoredLayer[]): Promise<void> {
+  const { layout } = getParts(store)
+  const sizes = await measureTrees(layout.root, layers.map((layer) => layout.layer(layer.dir ?? '')), task)
+  for (const [index, layer] of layers.entries()) {
+    const actual = sizes[index]?.inodes ?? 0
+    if (actual !== layer.inodes) found({ check: 'layer-inodes', object: layer.chainId, expected: layer.inodes, actual })
+  }
+}
+
+/** Reads to the end: what is wrong shows there. */
+async function drain(bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const chunks = bytes[Symbol.asyncIterator]()
+  for (let next = await chunks.next(); next.done !== true;) next = await chunks.next()
+}

@@ -1,0 +1,12 @@
+import { findDeadSessions } from '../session.ts'
+import type { StoreParts } from '../store-parts.ts'
+import { findStrays } from './garbage.ts'
+import type { Finding } from './finding.ts'
+
+export function checkSessions({ layout, database, session }: StoreParts, found: (finding: Finding) => void): void {
+  database.transaction('quick', () => {
+    const dead = findDeadSessions(layout, database, session.id)
+    for (const id of dead) found({ check: 'session-dead', object: id })
+    for (const path of findStrays(layout, database, dead)) found({ check: 'stray', object: path })
+  })
+}

@@ -1,0 +1,116 @@
+import { lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DigestAlgorithm } from '../../oci/digest.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { isErrno } from '../../core/errors.ts'
+import type { Database } from '../database.ts'
+import { readInteger } from '../database.ts'
+import type { StoredLayer } from '../layer/stored-layer.ts'
+import { parseLayerRow } from '../layer/stored-layer.ts'
+import type { Layout } from '../layout.ts'
+import { parseDirId } from '../layout.ts'
+
+/** Leases count when their session is not among these. */
+type DeadSessions = readonly string[]
+
+/**
+ * Layers that no image, cache entry or lease needs, children first. What one of them is on top of is still needed by
+ * what is left, or not, so that the query is asked again after each batch.
+ */
+const unneededLayers = `
+  WITH RECURSIVE live (chain_id) AS (
+    SELECT top_chain FROM images WHERE top_chain IS NOT NULL
+    UNION SELECT chain_id FROM cache
+    UNION SELECT key FROM leases WHERE kind = 'layer' AND session NOT IN (SELECT value FROM json_each(?))
+    UNION SELECT layers.parent FROM layers JOIN live ON layers.chain_id = live.chain_id WHERE layers.parent IS NOT NULL
+  )
+  SELECT * FROM layers WHERE chain_id NOT IN live ORDER BY id DESC LIMIT ?`
+
+export function findUnneededLayers(database: Database, dead: DeadSessions, most: number): StoredLayer[] {
+  return database.all(unneededLayers, JSON.stringify(dead), most).map(parseLayerRow)
+}
+
+/** Blobs of no image, of no layer that stays, and not leased. `gone` are layers that are about to go. */
+const unneededBlobs = `
+  SELECT digest FROM blobs
+  WHERE digest NOT IN (SELECT digest FROM image_blobs)
+    AND digest NOT IN (SELECT key FROM leases WHERE kind = 'blob' AND session NOT IN (SELECT value FROM json_each(?)))
+    AND digest NOT IN (SELECT digest FROM layer_blobs WHERE diff_id IN (SELECT diff_id FROM layers WHERE chain_id NOT IN (SELECT value FROM json_each(?))))
+  LIMIT ?`
+
+export function findUnneededBlobs(database: Database, without: { readonly dead: DeadSessions; readonly gone: readonly StoredLayer[] }, most: number): string[] {
+  const gone = JSON.stringify(without.gone.map((layer) => layer.chainId))
+  return database.all(unneededBlobs, JSON.stringify(without.dead), gone, most).map((row) => String(row['digest']))
+}
+
+/** Whether an object without a row is on its way into the store. */
+export class Underway {
+  readonly #leases: ReadonlySet<string>
+  readonly #ranges: readonly { readonly first: number; readonly last: number }[]
+
+  constructor(database: Database, dead: DeadSessions) {
+    const json = JSON.stringify(dead)
+    const leases = database.all("SELECT key FROM leases WHERE kind = 'blob' AND session NOT IN (SELECT value FROM json_each(?))", json)
+    this.#leases = new Set(leases.map((row) => String(row['key'])))
+    this.#ranges = database.all('SELECT first, last FROM ranges WHERE session NOT IN (SELECT value FROM json_each(?))', json)
+      .map((row) => ({ first: readInteger(row, 'first'), last: readInteger(row, 'last') }))
+  }
+
+  hasBlob(digest: string): boolean {
+    return this.#leases.has(digest)
+  }
+
+  hasDir(name: string): boolean {
+    const number = parseDirId(name)
+    return number !== undefined && this.#ranges.some(({ first, last }) => number >= first && number <= last)
+  }
+}
+
+/** Files and directories of the store that nothing refers to. In a transaction, so that nothing is just becoming known. */
+export function findStrays(layout: Layout, database: Database, dead: DeadSessions): string[] {
+  const underway = new Underway(database, dead)
+  const blobs = new Set(database.all('SELECT digest FROM blobs').map((row) => String(row['digest'])))
+  const dirs = new Set(database.all('SELECT dir FROM layers WHERE dir IS NOT NULL').map((row) => String(row['dir'])))
+  const strayBlobs = listBlobFiles(layout).filter(({ digest }) => digest === undefined || (!blobs.has(digest) && !underway.hasBlob(digest)))
+  const strayLayers = readdirSync(layout.layers).filter((name) => !dirs.has(name) && !underway.hasDir(name))
+  const straySnapshots = readdirSync(layout.snapshots).filter((name) => !underway.hasDir(name))
+  return [
+    ...strayBlobs.map(({ path }) => path),
+    ...strayLayers.map((name) => join(layout.layers, name)),
+    ...straySnapshots.map((name) => join(layout.snapshots, name)),
+  ]
+}
+
+export interface BlobFile {
+  readonly path: string
+  /** undefined for a name that is no digest. */
+  readonly digest: string | undefined
+}
+
+export function listBlobFiles(layout: Layout): BlobFile[] {
+  const root = join(layout.content, 'blobs')
+  const algorithms: readonly DigestAlgorithm[] = ['sha256', 'sha512']
+  return algorithms.flatMap((algorithm) => listNames(join(root, algorithm)).map((name) => {
+    const digest = `${algorithm}:${name}`
+    return { path: join(root, algorithm, name), digest: isDigest(digest) ? digest : undefined }
+  }))
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+/** What a file occupies; nothing when it is gone. */
+export function measureFile(path: string): { readonly inodes: number; readonly bytes: number } {
+  try {
+    return { inodes: 1, bytes: lstatSync(path).blocks * 512 }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return { inodes: 0, bytes: 0 }
+    throw error
+  }
+}
