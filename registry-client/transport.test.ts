@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,7 +16,9 @@ import { answer, startRegistry } from '../test/support/registry.ts'
 import { failureOf, recordingTask } from '../test/support/task.ts'
 import { startTokenServer } from '../test/support/token-server.ts'
 import type { FetchedManifest } from './client.ts'
+import { defaultLimits } from './http/limits.ts'
 import { parseReference } from './reference.ts'
+import { createTransport } from './transport.ts'
 
 const image = createImage({ layerBytes: [100_000] })
 const [layer = image.config] = image.layers
@@ -70,13 +74,18 @@ describe('TLS', () => {
 
   it('trusts the authorities of the system', async () => {
     await using registry = await startWithImage(own)
+    const reference = JSON.stringify(`${registry.host}/app:1`)
     const script = `
       import { createRegistryClient, noCredentials, noRegistriesConfig, parseReference } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
       const client = createRegistryClient({ registries: noRegistriesConfig, credentials: noCredentials, certificateDirectories: [], userAgent: 'test' })
-      const { descriptor } = await client.fetchManifest(parseReference('${registry.host}/app:1'), { signal: new AbortController().signal, emit: () => undefined })
+      const task = { signal: new AbortController().signal, emit: () => undefined }
+      await client.resolve(parseReference(${reference}), task)
+      const { descriptor } = await client.fetchManifest(parseReference(${reference}), task)
       process.stdout.write(descriptor.digest)`
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { env: { SSL_CERT_FILE: authority.path } })
     expect(stdout).toBe(image.manifest.descriptor.digest)
+    // One without, one with the system's authorities, and that one kept.
+    expect(registry.connections).toBe(2)
   })
 
   it.each([
@@ -144,6 +153,20 @@ describe('TLS', () => {
     const lookup = lookupTable({ 'registry.test': '127.0.0.1', 'wrong.test': '127.0.0.1' })
     expect((await fetchManifest(`registry.test:${port}`, { lookup })).bytes).toEqual(image.manifest.bytes)
     expect(await failureOf(fetchManifest(`wrong.test:${port}`, { lookup }))).toMatchObject({ reason: 'tls', detail: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+  })
+})
+
+describe('a new connection', () => {
+  it('that takes nothing of what is sent is left', async () => {
+    const server = createServer((socket) => socket.pause())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    const limits = { ...defaultLimits, idleMs: 150 }
+    const transport = createTransport({ limits, userAgent: 'test', certificateDirectories: [] })
+    const body = { sizeBytes: 2 ** 40, async *open() { for (;;) yield await Promise.resolve(Buffer.alloc(65536)) } }
+    const sending = transport.send({ method: 'PUT', url, headers: {}, body, isInsecure: true, sentBy: undefined, answerMs: 60_000 }, new AbortController().signal)
+    expect(await failureOf(sending)).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'timeout' })
+    server.close()
   })
 })
 

@@ -38,14 +38,21 @@ export function createTransport(options: TransportOptions): Transport {
     connectors.set(key, known)
     return known
   }
+  /** Origins that the configured authorities do not vouch for, and all do. */
+  const needAll = new Set<string>()
   return {
     send: async (request, signal) => {
       signal.throwIfAborted()
+      const { origin } = request.url
+      const send = async (authorities: Authorities): Promise<HttpAnswer> => exchange(await connector(request, authorities), request, { ...options, signal })
+      if (needAll.has(origin)) return send('all')
       try {
-        return await exchange(await connector(request, 'configured'), request, { ...options, signal })
+        return await send('configured')
       } catch (error) {
         if (!(error instanceof RegistryUnreachable && isUnknownAuthority(error))) throw error
-        return exchange(await connector(request, 'all'), request, { ...options, signal })
+        const answer = await send('all')
+        needAll.add(origin)
+        return answer
       }
     },
   }
@@ -144,6 +151,7 @@ interface RequestWatch extends SendWatch {
 function watchRequest(outgoing: ClientRequest, { url, answerMs }: HttpRequest, limits: Limits): RequestWatch {
   let timer: NodeJS.Timeout | undefined
   let isConnected = false
+  let isWaiting = false
   let isSent = false
   let isAnswered = false
   let interimAnswers = 0
@@ -151,11 +159,15 @@ function watchRequest(outgoing: ClientRequest, { url, answerMs }: HttpRequest, l
     clearTimeout(timer)
     timer = setTimeout(() => outgoing.destroy(stalled(url.host, what, ms)), ms)
   }
-  const awaitAnswer = (): void => { if (isConnected && isSent && !isAnswered) start('no answer came', answerMs) }
+  const enterPhase = (): void => {
+    if (isAnswered || !isConnected) return
+    clearTimeout(timer)
+    if (isWaiting) start('it took nothing of the request', limits.idleMs)
+    else if (isSent) start('no answer came', answerMs)
+  }
   const connected = (): void => {
     isConnected = true
-    clearTimeout(timer)
-    awaitAnswer()
+    enterPhase()
   }
   start('no connection came about', limits.connectMs)
   outgoing.once('socket', (socket) => {
@@ -168,13 +180,19 @@ function watchRequest(outgoing: ClientRequest, { url, answerMs }: HttpRequest, l
     if (interimAnswers > maxInterimAnswers) outgoing.destroy(new InvalidAnswer('read an answer', url.host, `sent more than ${maxInterimAnswers} interim answers`))
   })
   return {
-    waiting: () => { if (isConnected) start('it took nothing of the request', limits.idleMs) },
-    resumed: () => { if (isConnected) clearTimeout(timer) },
-    isAnswered: () => isAnswered,
+    waiting: () => {
+      isWaiting = true
+      enterPhase()
+    },
+    resumed: () => {
+      isWaiting = false
+      enterPhase()
+    },
     sent: () => {
       isSent = true
-      awaitAnswer()
+      enterPhase()
     },
+    isAnswered: () => isAnswered,
     stop: () => {
       isAnswered = true
       clearTimeout(timer)

@@ -33,11 +33,13 @@ export interface Call {
   readonly answerMs?: number
 }
 
-/** An answer, and the registry's own address that the request was sent to first. */
+/** An answer, and where it came from. */
 export interface Reply extends HttpAnswer {
+  /** The registry's own address that the request was sent to first. */
   readonly url: URL
   /** Who sent the answer: the registry, or the host it redirected to. */
   readonly host: string
+  readonly isOwn: boolean
 }
 
 export interface EndpointOptions {
@@ -85,7 +87,7 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
     ownLocation: (reply) => {
       const sentBy: Sender = { kind: 'upload location', host, home: connection.home }
       const location = followPointer({ text: reply.header('location') ?? '', from: reply.url, sentBy })
-      if (location.origin === reply.url.origin) return location
+      if (reply.isOwn && location.origin === reply.url.origin) return location
       throw new ForbiddenTarget('upload location', host, { target: location.origin, text: 'uploads go to the registry itself or nowhere' })
     },
   }
@@ -96,23 +98,19 @@ async function sendOnce(connection: Connection, call: Call, task: Task): Promise
   const url = new URL(call.target, await connection.openOrigin(task))
   const authorization = await authenticator.prepare(call.scopes, task)
   const first = await follow(connection, { call, first: { url, authorization } }, task)
-  if (!isOwnRefusal(first, url)) return accept(first, call, authenticator)
+  // Only the registry itself is shown who we are; a host it redirected to may refuse us as it likes.
+  if (first.status !== 401 || !first.isOwn) return accept(first, call, authenticator)
   await first.discard()
   const refused = { header: first.header('www-authenticate'), url, sentBy: { host, home: connection.home }, sent: authorization }
   const second = await follow(connection, { call, first: { url, authorization: await authenticator.answer(refused, call, task) } }, task)
   return accept(second, call, authenticator)
 }
 
-/** Only the registry itself is shown who we are; a host it redirected to may refuse us as it likes. */
-function isOwnRefusal(reply: Reply, url: URL): boolean {
-  return reply.status === 401 && reply.host === url.host
-}
-
 async function accept(reply: Reply, call: Call, authenticator: Authenticator): Promise<Reply> {
   if (call.expect.includes(reply.status)) return reply
   const { status, host } = reply
   const { codes, text, retryAfterMs } = await readRefusal(reply, authenticator.secrets())
-  if ((status === 401 || status === 403) && host === reply.url.host) {
+  if ((status === 401 || status === 403) && reply.isOwn) {
     throw new AccessDenied(call.what, host, { hasCredentials: authenticator.hasCredentials(), text: `answered ${text}` })
   }
   throw new UnexpectedStatus(call.what, { host, status, registryCodes: codes, text, retryAfterMs })
@@ -127,7 +125,7 @@ async function follow(connection: Connection, { call, first }: { call: Call; fir
     const isOwn = url.origin === first.url.origin
     const answer = await transport.send(toRequest(connection, call, { url, authorization, isOwn }), task.signal)
     if (isOwn) connection.home = classifyAddress(answer.address)
-    if (!redirectStatuses.includes(answer.status)) return { ...answer, url: first.url, host: url.host }
+    if (!redirectStatuses.includes(answer.status)) return { ...answer, url: first.url, host: url.host, isOwn }
     await answer.discard()
     if (!isReading) throw new ForbiddenTarget('redirect', host, { target: '', text: `a ${call.method} request is not sent elsewhere` })
     if (hops === maxRedirects) throw new ForbiddenTarget('redirect', host, { target: '', text: `it comes after ${maxRedirects} others` })

@@ -1,4 +1,4 @@
-/** A TCP proxy on a free port that breaks connections after so many bytes in one direction. */
+/** A TCP proxy on a free port that cuts connections after so many bytes in one direction. */
 import type { Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -29,7 +29,9 @@ export async function startCuttingProxy(target: string, limit: { direction: 'sen
         passed[`${direction}Bytes`] += chunk.byteLength
         if (direction === limit.direction && count > limit.bytes && proxy.cuts < limit.times) {
           proxy.cuts += 1
-          client.resetAndDestroy()
+          // A reset towards the reader would also take back what has been let through and not been read yet.
+          if (direction === 'sent') client.resetAndDestroy()
+          else client.end()
           upstream.destroy()
         } else if (!to.write(chunk)) {
           from.pause()

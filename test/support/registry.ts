@@ -41,6 +41,8 @@ export interface TestRegistry extends AsyncDisposable {
   readonly host: string
   readonly origin: string
   readonly log: LoggedRequest[]
+  /** How many connections have come, TLS agreed on or not. */
+  connections: number
   readonly blobs: Map<string, Buffer>
   /** By `repository reference`. */
   readonly manifests: Map<string, { bytes: Buffer; mediaType: string }>
@@ -71,8 +73,8 @@ export async function startRegistry(options: { tls?: TlsFiles } = {}): Promise<T
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const host = `127.0.0.1:${port}`
-  return {
-    host, log, ...state,
+  const registry: TestRegistry = {
+    host, log, connections: 0, ...state,
     origin: `${options.tls === undefined ? 'http' : 'https'}://${host}`,
     on: (rule, fault) => { rules.push({ rule: { ...rule }, fault }) },
     requests: (method, path) => log.filter((entry) => entry.method === method && path.test(entry.path)),
@@ -81,6 +83,8 @@ export async function startRegistry(options: { tls?: TlsFiles } = {}): Promise<T
       await new Promise((resolve) => server.close(resolve))
     },
   }
+  server.on('connection', () => { registry.connections += 1 })
+  return registry
 }
 
 type State = Pick<TestRegistry, 'blobs' | 'manifests' | 'uploads'>
