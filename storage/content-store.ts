@@ -13,6 +13,7 @@ import { verifyBytes } from '../oci/verify.ts'
 import type { Database } from './database.ts'
 import { readInteger } from './database.ts'
 import { BlobMissing, StreamTooLarge } from './errors.ts'
+import { writeIndex } from './index-json.ts'
 import type { Layout } from './layout.ts'
 import type { Session } from './session.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
@@ -152,6 +153,8 @@ export class BlobStore implements ContentStore {
     await syncFolder(folder)
     this.#session.transaction('durable', () => {
       this.#database.run('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)', digest, sizeBytes, Date.now())
+      // It may have been the last one that an image lacked.
+      if (this.#database.get('SELECT 1 FROM image_blobs WHERE digest = ?', digest) !== undefined) writeIndex(this.#layout, this.#database)
     })
   }
 }

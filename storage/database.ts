@@ -45,6 +45,7 @@ const schema = `
     id TEXT PRIMARY KEY, manifest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, top_chain TEXT, created_ms INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE TABLE image_blobs (image TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;
+  CREATE INDEX image_blobs_by_digest ON image_blobs (digest);
   CREATE TABLE names (name TEXT PRIMARY KEY, image TEXT NOT NULL) WITHOUT ROWID;
   CREATE INDEX names_by_image ON names (image);
   CREATE TABLE cache (key TEXT PRIMARY KEY, chain_id TEXT NOT NULL, payload TEXT NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;

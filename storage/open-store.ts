@@ -8,7 +8,8 @@ import { BlobStore } from './content-store.ts'
 import type { Database } from './database.ts'
 import { openDatabase, readText } from './database.ts'
 import { NotOurStore, StoreTooNew } from './errors.ts'
-import { Images, writeIndex } from './images.ts'
+import { Images } from './images.ts'
+import { writeIndex } from './index-json.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
 import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
@@ -34,7 +35,7 @@ export interface OpenOptions {
  * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull}
  */
 export function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
-  return Promise.resolve(open(createLayout(resolve(root)), options))
+  return new Promise((settle) => { settle(open(createLayout(resolve(root)), options)) })
 }
 
 function open(layout: Layout, options: OpenOptions): Store {
@@ -50,7 +51,7 @@ function open(layout: Layout, options: OpenOptions): Store {
 }
 
 function assemble(layout: Layout, database: Database): Store {
-  const trash = { isNew: readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0 }
+  const hasBuried = readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0
   const session = new Session(layout, database)
   const blobs = new BlobStore(layout, database, session)
   const layerBlobs = new LayerBlobs(database, blobs)
@@ -60,6 +61,17 @@ function assemble(layout: Layout, database: Database): Store {
   const context = { layout, session, records, blobs, layerBlobs, xattrs: readOverlayXattrs(layout, database) }
   const layers = new OverlayLayers(context, sync)
   const intake = new LayerIntake(context)
+  const close = async (): Promise<void> => {
+    try {
+      await sync.run(createTask())
+    } finally {
+      const mayHaveTrash = session.id !== undefined || hasBuried
+      session.end()
+      database.close()
+      if (mayHaveTrash) await emptyTrash(layout)
+    }
+  }
+  let closed: Promise<void> | undefined
   const store: Store = {
     root: layout.root,
     content: blobs,
@@ -69,23 +81,10 @@ function assemble(layout: Layout, database: Database): Store {
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, compression, task) => {
       const { diffId } = records.get(chainId)
-      const found = layerBlobs.find(diffId, compression)
-      if (found !== undefined) return found
-      const created = await layerBlobs.create(diffId, compression, layers.changeset(chainId, task))
-      database.transaction('quick', () => { writeIndex(layout, database) })
-      return created
+      return layerBlobs.find(diffId, compression) ?? await layerBlobs.create(diffId, compression, layers.changeset(chainId, task))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
-    [Symbol.asyncDispose]: async () => {
-      try {
-        await sync.run(createTask())
-      } finally {
-        const hadBegun = session.id !== undefined
-        session.end()
-        database.close()
-        if (hadBegun || trash.isNew) await emptyTrash(layout)
-      }
-    },
+    [Symbol.asyncDispose]: () => closed ??= close(),
   }
   setParts(store, { layout, database, session, blobs, layers: records, layerBlobs })
   return store

@@ -44,7 +44,7 @@ export class OverlayLayers implements LayerStore {
   }
 
   prepare(parent: ChainId | undefined): Promise<Snapshot> {
-    return Promise.resolve(createSnapshot(this.#context, parent))
+    return new Promise((resolve) => { resolve(createSnapshot(this.#context, parent)) })
   }
 
   async* changeset(chainId: ChainId, task: Task): AsyncGenerator<Uint8Array, void, undefined> {

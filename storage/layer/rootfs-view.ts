@@ -135,8 +135,8 @@ const emptyRoot: TreeEntry = {
 }
 
 /** Reading is quick and needs no waiting; what it throws has to reach the caller as a rejection all the same. */
-async function settle<T>(work: () => T): Promise<T> {
-  return Promise.resolve(work())
+function settle<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => { resolve(work()) })
 }
 
 function toBytes(path: Buffer | string): Buffer {

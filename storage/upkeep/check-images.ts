@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno, TsbuildError } from '../../core/errors.ts'
-import type { Descriptor } from '../../oci/descriptor.ts'
-import { chainIds, parseDigest } from '../../oci/digest.ts'
+import { chainIds } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { Row } from '../database.ts'
-import { readInteger, readOptionalText, readText } from '../database.ts'
-import { encodeIndex } from '../images.ts'
+import { readOptionalText, readText } from '../database.ts'
+import { encodeIndex, parseManifestColumns } from '../index-json.ts'
 import type { StoreParts } from '../store-parts.ts'
 import type { Finding } from './finding.ts'
 
@@ -28,7 +27,7 @@ export function checkImages(parts: StoreParts, found: (finding: Finding) => void
 
 function checkImage({ blobs, database }: StoreParts, row: Row, found: (finding: Finding) => void): void {
   const object = readText(row, 'id')
-  const manifest: Descriptor = { mediaType: readText(row, 'media_type'), digest: parseDigest(readText(row, 'manifest')), size: readInteger(row, 'size') }
+  const manifest = parseManifestColumns(row)
   try {
     const document = parseManifestDocument(blobs.readDocumentSync(manifest), manifest.mediaType)
     if (document.kind === 'index' || document.manifest.config.digest !== object) {

@@ -99,7 +99,8 @@ int make_hard_link(struct unpack *unpack, const char *name)
     const struct buffer *link = &unpack->reader.entry.link;
     const char *slash = link->length ? memrchr(link->data, '/', link->length) : NULL;
     if (link->length == 0) return refuse_link(unpack, RULE_LINK_MISSING);
-    if (parent_open(unpack, &other, link) < 0) return -1;
+    int opened = parent_open(unpack, &other, link);
+    if (opened != 0) return opened < 0 ? -1 : refuse_link(unpack, RULE_LINK_MISSING);
     int result = link_to(unpack, &other, slash ? slash + 1 : link->data, name);
     /* Not kept: what other entries replace could lie on its way. */
     close(other.fd);

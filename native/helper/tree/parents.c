@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define MAX_LINKS 40
+/* Something that is no directory is in the way; whether that is wrong is for the caller to say. */
+#define BLOCKED 1
 
 /* A path on its way from the root: `path` is found, `pending` is to come. */
 struct resolution {
@@ -145,7 +147,7 @@ static int step_below(struct unpack *unpack, struct resolution *resolution, cons
     if (found == 0) return make_implied(unpack, resolution, name, NULL);
     if (S_ISDIR(stat.st_mode)) return make_implied(unpack, resolution, name, &layer);
     if (S_ISLNK(stat.st_mode)) return follow_below(unpack, resolution, path.data, layer);
-    return refuse(RULE_NOT_A_DIRECTORY, path.data, path.length);
+    return BLOCKED;
 }
 
 /* This layer deletes what lies below under this name, and yet has something in it: a new directory that hides the old. */
@@ -178,7 +180,7 @@ static int step(struct unpack *unpack, struct resolution *resolution, const char
     }
     if (S_ISLNK(stat.st_mode)) return follow(unpack, resolution, resolution->directory, name);
     if (is_whiteout(&stat)) return replace_whiteout(unpack, resolution, name);
-    if (!S_ISDIR(stat.st_mode)) return refuse(RULE_NOT_A_DIRECTORY, unpack->reader.entry.path.data, unpack->reader.entry.path.length);
+    if (!S_ISDIR(stat.st_mode)) return BLOCKED;
     int fd = openat(resolution->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return report_failure(STAGE_READ_TREE, name);
     enter(resolution, fd, name, strlen(name));
@@ -214,7 +216,7 @@ static int resolve(struct unpack *unpack, struct parent *parent)
         result = take_component(&resolution, name);
         if (result == 0 && name[0]) result = step(unpack, &resolution, name);
     }
-    if (result < 0) close(resolution.directory);
+    if (result != 0) close(resolution.directory);
     else parent->fd = resolution.directory;
     buffer_set(&parent->path, resolution.path.data, resolution.path.length);
     return result;

@@ -38,12 +38,11 @@ static int unpack_whiteout(struct unpack *unpack, enum whiteout kind, const char
 {
     const struct entry *entry = &unpack->reader.entry;
     if (entry->type != ENTRY_FILE || entry->size > 0) return refuse(RULE_WHITEOUT, entry->path.data, entry->path.length);
-    if (kind == WHITEOUT_OPAQUE_MARKER) {
-        if (name == entry->path.data) return unpack_root(unpack, kind);
-        if (parent_open(unpack, &unpack->parent, &entry->path) < 0) return -1;
-        return make_opaque(unpack, unpack->parent.fd, entry->path.data);
-    }
-    if (parent_open(unpack, &unpack->parent, &entry->path) < 0) return -1;
+    if (kind == WHITEOUT_OPAQUE_MARKER && name == entry->path.data) return unpack_root(unpack, kind);
+    int opened = parent_open(unpack, &unpack->parent, &entry->path);
+    /* In what is no directory there is nothing to hide; umoci deletes what was in one before it became a file. */
+    if (opened != 0) return opened < 0 ? -1 : 0;
+    if (kind == WHITEOUT_OPAQUE_MARKER) return make_opaque(unpack, unpack->parent.fd, entry->path.data);
     return make_whiteout(unpack, name + strlen(WHITEOUT_PREFIX));
 }
 
@@ -62,7 +61,9 @@ static int unpack_entry(struct unpack *unpack)
     case WHITEOUT_NONE: break;
     }
     if (entry->path.length == 0) return unpack_root(unpack, kind);
-    return parent_open(unpack, &unpack->parent, &entry->path) < 0 ? -1 : make_node(unpack, name);
+    int opened = parent_open(unpack, &unpack->parent, &entry->path);
+    if (opened > 0) return refuse(RULE_NOT_A_DIRECTORY, entry->path.data, entry->path.length);
+    return opened < 0 ? -1 : make_node(unpack, name);
 }
 
 static int unpack_all(struct unpack *unpack)

@@ -42,7 +42,10 @@ struct unpack {
 
 /* Each 0, or -1 with a report. */
 
-/* Opens the directory that `path` lies in, as a process in the merged tree would find it, and makes it where it is missing. */
+/*
+ * Opens the directory that `path` lies in, as a process in the merged tree would find it, and makes it where it is
+ * missing. 1, without a report, when something that is no directory is in the way.
+ */
 int parent_open(struct unpack *unpack, struct parent *parent, const struct buffer *path);
 /* Remembers a directory just made or opened as parent of what comes next; takes over `fd`. */
 void parent_set(struct parent *parent, int fd, const struct buffer *request, const struct buffer *path);

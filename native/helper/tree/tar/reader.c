@@ -87,9 +87,10 @@ static int next_header(struct tar_reader *reader, struct tar_header *header)
         int got = input_take(&reader->input, TAR_BLOCK, &bytes);
         if (got < 0) return -1;
         if (got == 0) {
-            if (reader->input.taken == 0) return refuse(RULE_EMPTY, NULL, 0);
+            bool has_begun = reader->input.taken > 0;
             got = input_some(&reader->input, 1, &bytes, &length);
-            return got > 0 ? truncated(reader) : got;
+            if (got != 0) return got > 0 ? truncated(reader) : -1;
+            return has_begun ? 0 : refuse(RULE_EMPTY, NULL, 0);
         }
         memcpy(header, bytes, sizeof *header);
         if (!is_zero(header)) {

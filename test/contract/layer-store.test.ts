@@ -1,0 +1,10 @@
+import { describe } from 'vitest'
+import { useStores } from '../support/stores.ts'
+import { useTemporaryFolder } from '../support/temporary-folder.ts'
+import { testLayerStore } from './layer-store.ts'
+
+const folder = useTemporaryFolder('layer-store')
+
+describe('layers as overlay directories', () => {
+  testLayerStore(useStores(folder), folder)
+})

@@ -1,0 +1,403 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { mediaTypes } from '../../oci/descriptor.ts'
+import type { DiffId } from '../../oci/digest.ts'
+import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
+import type { Layer, Store } from '../../storage/index.ts'
+import { fsck, gc, openStore } from '../../storage/index.ts'
+import { writeDocuments, writeImage } from '../support/stored-images.ts'
+import { expectClean, useStores } from '../support/stores.ts'
+import { collect, stream, task } from '../support/streams.ts'
+import { archive, directory, file, hardLink } from '../support/tar-forge.ts'
+import { useTemporaryFolder } from '../support/temporary-folder.ts'
+
+const folder = useTemporaryFolder('store')
+const stores = useStores(folder)
+
+function describeBlob(bytes: Buffer, mediaType: string = mediaTypes.ociLayer): Descriptor {
+  return { mediaType, digest: sha256(bytes), size: bytes.length }
+}
+
+function diffIdOf(tar: Buffer): DiffId {
+  return digestAsDiffId(sha256(tar))
+}
+
+function blobPath(store: Store, digest: string): string {
+  return join(store.root, 'content', 'blobs', 'sha256', digest.slice(7))
+}
+
+const applied = (store: Store, ...entries: Buffer[]): Promise<Layer> => store.layers.apply(undefined, stream(archive(...entries)), undefined, task)
+
+describe('content', () => {
+  it('keeps a blob under its digest, once', async () => {
+    const store = await stores.open()
+    const bytes = Buffer.alloc(300_000, 'blob')
+    const blob = describeBlob(bytes)
+    await store.content.ingest(blob, stream(bytes), task)
+    await store.content.ingest(blob, stream(Buffer.from('never read')), task)
+    expect(store.content.find(blob.digest)).toEqual({ digest: blob.digest, sizeBytes: bytes.length })
+    expect(await collect(store.content.read(blob, task))).toEqual(bytes)
+    expect(readFileSync(blobPath(store, blob.digest))).toEqual(bytes)
+  })
+
+  it('refuses bytes that are wrong, short or long, and leaves nothing of them', async () => {
+    const store = await stores.open()
+    const bytes = Buffer.from('what was promised')
+    const blob = describeBlob(bytes)
+    for (const wrong of [Buffer.from('what was Promised'), bytes.subarray(1), Buffer.concat([bytes, bytes]), Buffer.alloc(0)]) {
+      await expect(store.content.ingest(blob, stream(wrong), task)).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    }
+    expect(store.content.find(blob.digest)).toBeUndefined()
+    const [session = ''] = readdirSync(join(store.root, 'sessions'))
+    expect(readdirSync(join(store.root, 'sessions', session))).toEqual([])
+  })
+
+  it('finds no blob whose file is gone or cut, and takes it in again', async () => {
+    const store = await stores.open()
+    const bytes = Buffer.from('document')
+    const blob = await store.content.write(bytes, mediaTypes.ociConfig)
+    for (const damage of [(): void => { rmSync(blobPath(store, blob.digest)) }, (): void => { truncateSync(blobPath(store, blob.digest), 3) }]) {
+      damage()
+      expect(store.content.find(blob.digest)).toBeUndefined()
+      await expect(store.content.readDocument(blob)).rejects.toMatchObject({ code: 'STORAGE_BLOB_MISSING', digest: blob.digest })
+      await store.content.write(bytes, mediaTypes.ociConfig)
+      expect(Buffer.from(await store.content.readDocument(blob))).toEqual(bytes)
+    }
+  })
+
+  it('does not hand out a blob with other bytes than its digest says', async () => {
+    const store = await stores.open()
+    const blob = await store.content.write(Buffer.from('right'), mediaTypes.ociConfig)
+    writeFileSync(blobPath(store, blob.digest), 'wrong')
+    await expect(collect(store.content.read(blob, task))).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    await expect(store.content.readDocument(blob)).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    expect((await fsck(store, task)).findings).toEqual([{ check: 'blob-digest', object: blob.digest, expected: blob.digest, actual: sha256('wrong') }])
+    writeFileSync(blobPath(store, blob.digest), 'right')
+  })
+})
+
+describe('layers from blobs', () => {
+  const tar = archive(directory('d'), file('d/a', 'a'.repeat(70_000)))
+  it.each([['gzip', gzipSync(tar)], ['zstd', zstdCompressSync(tar)], ['none', tar]] as const)('are taken in as %s in one pass', async (compression, bytes) => {
+    const store = await stores.open()
+    const blob = describeBlob(bytes)
+    const layer = await store.ingestLayer({ parent: undefined, blob, bytes: stream(bytes, 777), diffId: diffIdOf(tar) }, task)
+    expect(layer.chainId).toBe(sha256(tar))
+    expect(await store.layerBlob(layer.chainId, compression, task)).toMatchObject({ digest: blob.digest, size: blob.size })
+    expect(await collect(store.layers.changeset(layer.chainId, task))).toEqual(tar)
+  })
+
+  it('of one image come at the same time, and wait for their parents only when they must', async () => {
+    const store = await stores.open()
+    const tars = [archive(directory('d', { uid: '0000007' }), file('d/a', 'a')), archive(file('d/b', 'b')), archive(hardLink('d/c', 'd/a')), archive(file('e', 'e'))]
+    let parent: Layer['chainId'] | undefined
+    const underway = tars.map((bytes) => {
+      const incoming = { parent, blob: describeBlob(bytes), bytes: stream(bytes, 512), diffId: diffIdOf(bytes) }
+      parent = chainId(parent, incoming.diffId)
+      return store.ingestLayer(incoming, task)
+    })
+    const layers = await Promise.all(underway)
+    const view = store.layers.view(layers[3]?.chainId)
+    expect((await view.list('/d')).map(String)).toEqual(['a', 'b', 'c'])
+    expect(await view.lstat('/d')).toMatchObject({ uid: 7 })
+    expect(layers.map((layer) => layer.inodes)).toEqual([3, 3, 3, 2])
+  })
+
+  it('are refused when blob or changeset is not what was announced', async () => {
+    const store = await stores.open()
+    const bytes = gzipSync(tar)
+    const other = diffIdOf(archive())
+    await expect(store.ingestLayer({ parent: undefined, blob: describeBlob(bytes), bytes: stream(bytes), diffId: other }, task)).rejects.toMatchObject({ code: 'STORAGE_DIFFID_MISMATCH', expected: other })
+    await expect(store.ingestLayer({ parent: undefined, blob: describeBlob(Buffer.from('x')), bytes: stream(bytes), diffId: diffIdOf(tar) }, task)).rejects.toMatchObject({ code: 'OCI_DIGEST_MISMATCH' })
+    const cut = bytes.subarray(0, 100)
+    await expect(store.ingestLayer({ parent: undefined, blob: describeBlob(cut), bytes: stream(cut), diffId: diffIdOf(tar) }, task)).rejects.toMatchObject({ code: 'STORAGE_MALFORMED_COMPRESSION' })
+    const hostile = archive(file('../x'))
+    await expect(store.ingestLayer({ parent: undefined, blob: describeBlob(hostile), bytes: stream(hostile), diffId: diffIdOf(hostile) }, task)).rejects.toMatchObject({ code: 'STORAGE_HOSTILE_ARCHIVE' })
+    await expect(store.ingestLayer({ parent: chainId(undefined, other), blob: describeBlob(tar), bytes: stream(tar), diffId: diffIdOf(tar) }, task)).rejects.toMatchObject({ code: 'STORAGE_LAYER_MISSING' })
+    expect(store.layers.find(chainId(undefined, diffIdOf(tar)))).toBeUndefined()
+    expect(store.content.find(describeBlob(cut).digest)).toBeUndefined()
+  })
+
+  it('are compressed once, to the same bytes everywhere', async () => {
+    const [one, two] = [await stores.open(), await stores.open()]
+    const blobs = []
+    for (const store of [one, two]) {
+      const { chainId: top } = await applied(store, directory('d'), file('d/a', 'a'.repeat(3_000_000)))
+      for (const compression of ['gzip', 'zstd', 'none'] as const) blobs.push(await store.layerBlob(top, compression, task))
+      expect(await store.layerBlob(top, 'gzip', task)).toEqual(blobs.at(-3))
+    }
+    expect(blobs.slice(0, 3)).toEqual(blobs.slice(3))
+    const [gzip, zstd] = blobs.map((blob) => readFileSync(blobPath(one, blob.digest)))
+    expect([...gzip?.subarray(0, 10) ?? []]).toEqual([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
+    expect(gunzipSync(gzip ?? '')).toEqual(zstdDecompressSync(zstd ?? ''))
+  })
+})
+
+describe('images', () => {
+  it('are found by name, id and unique beginning of an id', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    const image = await writeImage(store, [layer])
+    await store.layers.sync(task)
+    const put = store.images.put(image.manifest, image.config.digest, ['docker.io/library/a:1', 'docker.io/library/a:2'])
+    expect(put).toMatchObject({ id: image.config.digest, manifest: image.manifest, names: ['docker.io/library/a:1', 'docker.io/library/a:2'] })
+    for (const text of ['docker.io/library/a:2', image.config.digest, digestHex(image.config.digest), digestHex(image.config.digest).slice(0, 6)]) {
+      expect(store.images.find(text)).toEqual(put)
+    }
+    expect(store.images.find('docker.io/library/b:1')).toBeUndefined()
+    const other = await writeImage(store, [layer], 'other')
+    store.images.put(other.manifest, other.config.digest, ['docker.io/library/a:2'])
+    expect(store.images.list().map((found) => found.names)).toEqual(expect.arrayContaining([['docker.io/library/a:1'], ['docker.io/library/a:2']]))
+    expect(() => store.images.find('')).not.toThrow()
+    expect(store.images.untag('docker.io/library/a:1')).toBe(true)
+    expect(store.images.untag('docker.io/library/a:1')).toBe(false)
+    expect(store.images.find(image.config.digest)).toMatchObject({ names: [] })
+    store.images.remove(other.config.digest)
+    expect(store.images.find('docker.io/library/a:2')).toBeUndefined()
+  })
+
+  it('are not chosen by a beginning that two have', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    await store.layers.sync(task)
+    for (let index = 0; index < 17; index += 1) {
+      const image = await writeImage(store, [layer], `${index}`)
+      store.images.put(image.manifest, image.config.digest, [])
+    }
+    const ids = store.images.list().map((image) => digestHex(image.id))
+    const shared = ids.find((id) => ids.filter((other) => other.startsWith(id.slice(0, 1))).length > 1)?.slice(0, 1) ?? ''
+    expect(() => store.images.find(shared)).toThrow(expect.objectContaining({ code: 'STORAGE_AMBIGUOUS_ID', prefix: shared }))
+  })
+
+  it('are recorded only when their documents and layers are there and durable', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    const image = await writeImage(store, [layer])
+    const put = (manifest: Descriptor, config: Descriptor) => (): unknown => store.images.put(manifest, config.digest, ['docker.io/library/a:1'])
+    expect(put(image.manifest, image.config)).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    await store.layers.sync(task)
+    expect(put(image.manifest, image.manifest)).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    const absent = await writeDocuments(store, { blobs: [await store.layerBlob(layer.chainId, 'gzip', task)], diffIds: [diffIdOf(archive())], comment: '' })
+    expect(put(absent.manifest, absent.config)).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    const uneven = await writeDocuments(store, { blobs: [], diffIds: [layer.diffId], comment: '' })
+    expect(put(uneven.manifest, uneven.config)).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    expect(put(describeBlob(Buffer.from('{}'), mediaTypes.ociManifest), image.config)).toThrow(expect.objectContaining({ code: 'STORAGE_BLOB_MISSING' }))
+    expect(store.images.list()).toEqual([])
+    put(image.manifest, image.config)()
+  })
+
+  it('stand in index.json when every blob of theirs is there', async () => {
+    const store = await stores.open()
+    const index = (): unknown => JSON.parse(readFileSync(join(store.root, 'content', 'index.json'), 'utf8'))
+    const layer = await applied(store, file('a'))
+    await store.layers.sync(task)
+    const lacking = await writeDocuments(store, { blobs: [describeBlob(Buffer.from('elsewhere'))], diffIds: [layer.diffId], comment: '' })
+    store.images.put(lacking.manifest, lacking.config.digest, ['docker.io/library/lacking:1'])
+    expect(index()).toEqual({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] })
+    const whole = await writeImage(store, [layer], 'whole')
+    store.images.put(whole.manifest, whole.config.digest, ['docker.io/library/whole:1'])
+    expect(index()).toMatchObject({ manifests: [{ ...whole.manifest, annotations: { 'org.opencontainers.image.ref.name': 'docker.io/library/whole:1' } }] })
+    store.images.remove(whole.config.digest)
+    expect(index()).toMatchObject({ manifests: [] })
+  })
+})
+
+describe('cache entries', () => {
+  it('are found by the session at once and by others with their layer', async () => {
+    const root = stores.newRoot()
+    const [store, other] = [await stores.open(root), await stores.open(root)]
+    const layer = await applied(store, file('a'))
+    store.cache.put({ key: 'k', chainId: layer.chainId, payload: '{"a":1}' })
+    expect(store.cache.find('k')).toMatchObject({ key: 'k', chainId: layer.chainId, payload: '{"a":1}' })
+    expect(other.cache.find('k')).toBeUndefined()
+    await store.layers.sync(task)
+    expect(other.cache.find('k')).toMatchObject({ chainId: layer.chainId })
+    store.cache.put({ key: 'k2', chainId: layer.chainId, payload: '' })
+    await store.layers.sync(task)
+    expect(other.cache.find('k2')).toBeDefined()
+  })
+
+  it('keep their layer alive, and are not found without it', async () => {
+    const root = stores.newRoot()
+    const store = await stores.open(root)
+    const layer = await applied(store, file('a'))
+    store.cache.put({ key: 'k', chainId: layer.chainId, payload: '' })
+    await store[Symbol.asyncDispose]()
+    const later = await stores.open(root)
+    expect(await gc(later, task, { dryRun: false })).toMatchObject({ layers: 0 })
+    expect(later.cache.find('k')).toBeDefined()
+    await later[Symbol.asyncDispose]()
+    for (const dir of readdirSync(join(root, 'layers'))) rmSync(join(root, 'layers', dir), { recursive: true })
+    const last = await stores.open(root)
+    expect(last.cache.find('k')).toBeUndefined()
+    const again = await applied(last, file('a'))
+    expect(again.chainId).toBe(layer.chainId)
+    await last.layers.sync(task)
+    expect(last.cache.find('k')).toBeDefined()
+  })
+})
+
+describe('gc', () => {
+  it('predicts and frees what nothing needs, and only that', async () => {
+    const root = stores.newRoot()
+    let store = await stores.open(root)
+    const kept = await applied(store, file('kept', 'x'.repeat(10_000)))
+    const lost = await applied(store, directory('lost'), file('lost/a', 'x'.repeat(50_000)), file('lost/b'))
+    const top = await store.layers.apply(kept.chainId, stream(archive(file('top'))), undefined, task)
+    const image = await writeImage(store, [kept, top])
+    await store.layers.sync(task)
+    store.images.put(image.manifest, image.config.digest, ['docker.io/library/kept:1'])
+    await store.content.write(Buffer.alloc(9000, 'orphan'), mediaTypes.ociConfig)
+    writeFileSync(join(root, 'content', 'blobs', 'sha256', 'f'.repeat(64)), 'stray')
+    writeFileSync(join(root, 'layers', 'stray'), 'stray')
+    expect(await gc(store, task, { dryRun: false })).toMatchObject({ layers: 0, blobs: 0, inodes: 2, bytes: 8192 })
+    await store[Symbol.asyncDispose]()
+    store = await stores.open(root)
+    const predicted = await gc(store, task, { dryRun: true })
+    expect(predicted).toMatchObject({ layers: 1, blobs: 2 })
+    expect(await gc(store, task, { dryRun: false })).toEqual(predicted)
+    expect(predicted.inodes).toBe(lost.inodes + 2)
+    expect(await gc(store, task, { dryRun: false })).toEqual({ layers: 0, blobs: 0, inodes: 0, bytes: 0 })
+    expect(store.layers.find(lost.chainId)).toBeUndefined()
+    expect(store.layers.find(top.chainId)).toBeDefined()
+    store.images.remove(image.config.digest)
+    await store[Symbol.asyncDispose]()
+    store = await stores.open(root)
+    expect(await gc(store, task, { dryRun: false })).toMatchObject({ layers: 2, blobs: 6 })
+    expect(readdirSync(join(root, 'layers'))).toEqual([])
+    expect(readdirSync(join(root, 'content', 'blobs', 'sha256'))).toEqual([])
+  })
+
+  it('leaves alone what another living process uses', async () => {
+    const root = stores.newRoot()
+    const [user, collector] = [await stores.open(root), await stores.open(root)]
+    const layer = await applied(user, file('a'))
+    const unsynced = await user.layers.apply(layer.chainId, stream(archive(file('b'))), undefined, task)
+    const blob = await user.content.write(Buffer.from('used'), mediaTypes.ociConfig)
+    const snapshot = await user.layers.prepare(unsynced.chainId)
+    expect(await gc(collector, task, { dryRun: false })).toEqual({ layers: 0, blobs: 0, inodes: 0, bytes: 0 })
+    await user.layers.sync(task)
+    expect(await gc(collector, task, { dryRun: false })).toEqual({ layers: 0, blobs: 0, inodes: 0, bytes: 0 })
+    expect(await collect(user.content.read(blob, task))).toEqual(Buffer.from('used'))
+    expect(await collect(user.layers.changeset(unsynced.chainId, task))).toEqual(archive(file('b')))
+    expect(await snapshot.commit(task)).toMatchObject({ inodes: 0 })
+    await snapshot[Symbol.asyncDispose]()
+    await user[Symbol.asyncDispose]()
+    expect(await gc(collector, task, { dryRun: false })).toMatchObject({ layers: 3 })
+  })
+})
+
+describe('locks', () => {
+  it('exclude each other between processes and go with their holder', async () => {
+    const root = stores.newRoot()
+    const [one, two] = [await stores.open(root), await stores.open(root)]
+    const shared = await one.lock('cache', { exclusive: false }, task)
+    await (await two.lock('cache', { exclusive: false }, task))[Symbol.asyncDispose]()
+    let isHeld = false
+    const waiting = two.lock('cache', { exclusive: true }, task).then((lock) => {
+      isHeld = true
+      return lock
+    })
+    await (await two.lock('other', { exclusive: true }, task))[Symbol.asyncDispose]()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    expect(isHeld).toBe(false)
+    await shared[Symbol.asyncDispose]()
+    const lock = await waiting
+    const controller = new AbortController()
+    const refused = one.lock('cache', { exclusive: true }, { ...task, signal: controller.signal })
+    controller.abort(new Error('enough'))
+    await expect(refused).rejects.toThrow('enough')
+    await lock[Symbol.asyncDispose]()
+  })
+})
+
+describe('a store', () => {
+  it('is refused when a newer tsbuild wrote it, or when it is none', async () => {
+    const root = stores.newRoot()
+    const store = await openStore(root)
+    await store[Symbol.asyncDispose]()
+    writeFileSync(join(root, 'version'), '2\n')
+    await expect(openStore(root)).rejects.toMatchObject({ code: 'STORAGE_TOO_NEW', version: '2' })
+    await expect(openStore(folder)).rejects.toMatchObject({ code: 'STORAGE_NOT_OURS' })
+  })
+
+  it('may be made by several processes at once', async () => {
+    const root = stores.newRoot()
+    const opened = await Promise.all(Array.from({ length: 5 }, () => stores.open(root)))
+    const layers = await Promise.all(opened.map((store) => applied(store, file('same'))))
+    await Promise.all(opened.map((store) => store.layers.sync(task)))
+    expect(new Set(layers.map((layer) => layer.chainId)).size).toBe(1)
+  })
+
+  it('finds what is wrong with it', async () => {
+    const root = stores.newRoot()
+    const store = await stores.open(root)
+    const base = await applied(store, file('a'))
+    await using snapshot = await store.layers.prepare(base.chainId)
+    writeFileSync(join(snapshot.rootfs.upper?.upperdir ?? '', 'b'), 'x')
+    const layer = await snapshot.commit(task)
+    await store.layers.sync(task)
+    const dir = join(root, 'layers', readdirSync(join(root, 'layers')).find((name) => existsSync(join(root, 'layers', name, 'b'))) ?? '')
+    writeFileSync(join(dir, 'c'), 'more')
+    writeFileSync(join(root, 'content', 'index.json'), '{}')
+    mkdirStray(root)
+    const findings = (await fsck(store, task)).findings
+    expect(findings.map(({ check, object }) => [check, object])).toEqual(expect.arrayContaining([
+      ['layer-diff-id', layer.chainId], ['layer-inodes', layer.chainId], ['index', join(root, 'content', 'index.json')], ['stray', join(root, 'snapshots', 'zzz')],
+    ]))
+    expect(findings).toHaveLength(4)
+    rmSync(join(dir, 'c'))
+    await gc(store, task, { dryRun: false })
+  })
+})
+
+function mkdirStray(root: string): void {
+  writeFileSync(join(root, 'snapshots', 'zzz'), '')
+}
+
+describe('after kill -9', () => {
+  const worker = join(import.meta.dirname, '..', 'support', 'store-worker.ts')
+  const kill = async (root: string, kind: string, afterMs: number): Promise<string[]> => {
+    const child = spawn(process.execPath, [worker, root, kind, `${kind}-${afterMs}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
+    const ended = once(child, 'close')
+    await new Promise((resolve) => setTimeout(resolve, afterMs))
+    child.kill('SIGKILL')
+    await ended
+    return output.split('\n').filter((line) => line !== '')
+  }
+  it.each(['ingest', 'apply', 'pull', 'commit', 'image'])('in the middle of %s a store is clean, and has all that was done', async (kind) => {
+    const root = stores.newRoot()
+    await (await stores.open(root))[Symbol.asyncDispose]()
+    for (let afterMs = 150; afterMs < 500; afterMs += 43) {
+      const done = await kill(root, kind, afterMs)
+      await expectClean(root)
+      await using store = await openStore(root)
+      for (const line of done) {
+        const [type, id = ''] = line.split(' ')
+        const found = type === 'blob' ? store.content.find(id as Descriptor['digest']) : type === 'image' ? store.images.find(id) : store.layers.find(id as Layer['chainId'])
+        expect(found, line).toBeDefined()
+      }
+    }
+    await using store = await openStore(root)
+    await gc(store, task, { dryRun: false })
+    expect(readdirSync(join(root, 'trash'))).toEqual([])
+    expect(readdirSync(join(root, 'snapshots'))).toEqual([])
+  })
+
+  it('of several processes, one of them collecting, a store is clean', async () => {
+    const root = stores.newRoot()
+    await (await stores.open(root))[Symbol.asyncDispose]()
+    for (let round = 0; round < 4; round += 1) {
+      const times = ['commit', 'pull', 'gc', 'image', 'gc'].map((kind, index) => kill(root, kind, 400 + 61 * ((round + index) % 5)))
+      await Promise.all(times)
+      await expectClean(root)
+    }
+  })
+})

@@ -1,0 +1,35 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import type { OverlayRootfs } from '../../storage/index.ts'
+import type { TreeOperation } from './tree-operations.ts'
+
+export interface OverlayWork {
+  readonly lowers: readonly string[]
+  readonly upperdir: string
+  readonly workdir: string
+  readonly operations: readonly TreeOperation[]
+}
+
+export interface OverlayResult {
+  /** For each operation the code of the error it met. */
+  readonly errors: readonly (string | null)[]
+  readonly tree: readonly string[]
+}
+
+/** Does operations on a root filesystem as a container would, through a real overlay mount that nobody else sees. */
+export function workInOverlay(rootfs: OverlayRootfs, operations: readonly TreeOperation[], folder: string): OverlayResult {
+  const empty = mkdtempSync(join(folder, 'empty-'))
+  const upper = rootfs.upper ?? makeUpper(folder)
+  const work: OverlayWork = { lowers: [...rootfs.lowers.map((lower) => lower.path), empty], upperdir: upper.upperdir, workdir: upper.workdir, operations }
+  const output = execFileSync('unshare', ['-m', process.execPath, join(import.meta.dirname, 'overlay-worker.ts')], { input: JSON.stringify(work), maxBuffer: 1 << 28 })
+  return JSON.parse(output.toString()) as OverlayResult
+}
+
+function makeUpper(folder: string): { readonly upperdir: string; readonly workdir: string } {
+  const made = mkdtempSync(join(folder, 'upper-'))
+  const upper = { upperdir: join(made, 'fs'), workdir: join(made, 'work') }
+  mkdirSync(upper.upperdir)
+  mkdirSync(upper.workdir)
+  return upper
+}
