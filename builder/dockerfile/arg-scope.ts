@@ -83,12 +83,14 @@ export class StageScope {
   readonly #global: GlobalScope
   readonly #variables: Map<string, string>
   readonly #declarations: ArgDeclaration[]
+  readonly #declared: Set<string>
 
   /** Opens a stage on an image with the given `Env`, or, with `base`, on a stage of the same file. */
   constructor(global: GlobalScope, env: readonly string[], base?: StageScope) {
     this.#global = global
     this.#variables = new Map(base?.variables)
     this.#declarations = [...base?.declarations ?? []]
+    this.#declared = new Set(this.#declarations.map(({ name }) => name))
     for (const entry of env) {
       const equals = entry.indexOf('=')
       this.#variables.set(equals === -1 ? entry : entry.slice(0, equals), equals === -1 ? '' : entry.slice(equals + 1))
@@ -105,6 +107,10 @@ export class StageScope {
     return this.#declarations
   }
 
+  isDeclared(name: string): boolean {
+    return this.#declared.has(name)
+  }
+
   setEnv(name: string, value: string): void {
     this.#variables.set(name, value)
   }
@@ -116,7 +122,10 @@ export class StageScope {
    */
   declare(instruction: ArgInstruction, context: ExpandContext): ArgDeclaration[] {
     const declared = declareArgs(instruction, { variables: this.#variables, buildArgs: this.#global.inputs.buildArgs, global: this.#global.variables }, context)
-    this.#declarations.push(...declared)
+    for (const declaration of declared) {
+      this.#declarations.push(declaration)
+      this.#declared.add(declaration.name)
+    }
     return declared
   }
 

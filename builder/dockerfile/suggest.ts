@@ -1,6 +1,6 @@
 /**
- * The candidate nearest to what was written, or undefined when none is near enough to be what was meant:
- * one edit for up to four letters, a third of the letters beyond. Case counts less than any other edit.
+ * The candidate nearest to what was written, or undefined when none is near enough to be what was meant: one edit for
+ * up to four letters, a third of the letters beyond, or the rest of a word begun. Case is no difference.
  */
 export function findNearest(written: string, candidates: Iterable<string>): string | undefined {
   if (written.length < 2 || written.length > 64) return undefined
@@ -9,8 +9,10 @@ export function findNearest(written: string, candidates: Iterable<string>): stri
   let nearest: string | undefined
   let least = limit + 1
   for (const candidate of candidates) {
-    if (candidate === written || Math.abs(candidate.length - written.length) > limit) continue
-    const distance = editDistance(folded, candidate.toLowerCase())
+    const other = candidate.toLowerCase()
+    const isBegun = written.length >= 3 && other.startsWith(folded)
+    if (candidate === written || (!isBegun && Math.abs(other.length - written.length) > limit)) continue
+    const distance = isBegun ? Math.min(limit, other.length - written.length) : editDistance(folded, other)
     if (distance < least) {
       nearest = candidate
       least = distance

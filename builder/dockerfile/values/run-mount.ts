@@ -38,6 +38,7 @@ export interface CacheMount extends MountBase {
 export interface TmpfsMount extends MountBase {
   readonly type: 'tmpfs'
   readonly sizeBytes: number | undefined
+  readonly isReadOnly: boolean
 }
 
 /** A file, an environment variable, or both. */
@@ -71,7 +72,7 @@ const aliases: ReadonlyMap<string, string> = new Map([['src', 'source'], ['dst',
 const keysOf: { readonly [K in MountType]: readonly string[] } = {
   bind: ['source', 'target', 'from', 'readonly', 'readwrite'],
   cache: ['id', 'target', 'source', 'from', 'sharing', 'readonly', 'readwrite', 'mode', 'uid', 'gid'],
-  tmpfs: ['target', 'size', 'readwrite'],
+  tmpfs: ['target', 'size', 'readonly', 'readwrite'],
   secret: ['id', 'source', 'target', 'env', 'required', 'readonly', 'mode', 'uid', 'gid'],
   ssh: ['id', 'target', 'required', 'readonly', 'mode', 'uid', 'gid'],
 }
@@ -179,9 +180,8 @@ class MountFields {
   }
 
   #tmpfs(): TmpfsMount {
-    if (this.#isReadOnly(false)) fail(this.#place, { problem: 'a tmpfs mount cannot be read-only', remedy: 'it begins empty, so remove the mount' })
     const size = this.#text('size')
-    return { type: 'tmpfs', target: this.#text('target') ?? '', sizeBytes: size === undefined ? undefined : parseSize(size, this.#place) }
+    return { type: 'tmpfs', target: this.#text('target') ?? '', sizeBytes: size === undefined ? undefined : parseSize(size, this.#place), isReadOnly: this.#isReadOnly(false) }
   }
 
   #secret(): SecretMount {
