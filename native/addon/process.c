@@ -125,8 +125,8 @@ static void finish_wait(napi_env env, napi_status status, void *data)
 }
 
 /*
- * waitProcess(pid): Promise of the raw wait status. It occupies a thread of the pool until the process has ended, so
- * call it when the end is near: after the process closed its report pipe.
+ * waitProcess(pid): Promise of the raw wait status. Unless the process has ended by now it occupies a thread of the pool
+ * until then, so call it when the end is near: after the process closed its report pipe.
  */
 static napi_value wait_process(napi_env env, napi_callback_info info)
 {
@@ -138,6 +138,11 @@ static napi_value wait_process(napi_env env, napi_callback_info info)
     wait->pid = (pid_t)pid;
     napi_create_string_utf8(env, "tsbuild:waitProcess", NAPI_AUTO_LENGTH, &name);
     napi_create_promise(env, &wait->deferred, &promise);
+    if (waitpid(wait->pid, &wait->status, WNOHANG) == wait->pid) {
+        napi_resolve_deferred(env, wait->deferred, make_int(env, wait->status));
+        free(wait);
+        return promise;
+    }
     napi_create_async_work(env, NULL, name, run_wait, finish_wait, wait, &wait->work);
     napi_queue_async_work(env, wait->work);
     return promise;

@@ -135,6 +135,52 @@ describe('mount targets', () => {
   })
 })
 
+describe('missing mount points', () => {
+  it('are seen through whiteouts and opaque folders of the layers', async () => {
+    const canary = workspace.makeFolder()
+    const bottom = workspace.makeFolder()
+    const top = workspace.makeFolder()
+    mkdirSync(join(bottom, 'opaque'))
+    symlinkSync(canary, join(bottom, 'opaque/link'))
+    symlinkSync(canary, join(bottom, 'gone'))
+    writeFileSync(join(bottom, 'shadowed'), 'a file')
+    mkdirSync(join(top, 'opaque'))
+    writeFileSync(join(top, 'opaque/kept'), '')
+    workspace.setAttribute(join(top, 'opaque'), 'trusted.overlay.opaque', 'y')
+    workspace.makeWhiteout(join(top, 'gone'))
+    mkdirSync(join(top, 'shadowed'))
+    const upper = workspace.makeUpper()
+    const mounts = [file('/opaque/link/a', '1\n'), file('/gone/b', '2\n'), file('/shadowed/c', '3\n')]
+    expect(await runScript(`cat /opaque/link/a /gone/b /shadowed/c; ls /opaque; ls -d ${canary} 2> /dev/null; true`, { rootfs: overlay([top, bottom, busybox], upper), mounts })).toEqual(['1', '2', '3', 'kept', 'link'])
+    expect(readdirSync(upper.upperdir)).toEqual([])
+  })
+
+  it('are not made in an upperdir that hides ours', async () => {
+    const image = makeImage()
+    const { upperdir } = workspace.makeUpper()
+    const again = (name: string): UpperDirs => {
+      mkdirSync(join(upperdir, '..', name))
+      return { upperdir, workdir: join(upperdir, '..', name) }
+    }
+    await runScript('rm -r /etc', { rootfs: overlay([image, busybox], again('first')) })
+    const before = workspace.describe(upperdir)
+    await expect(run({ args: ['/bin/true'], rootfs: overlay([image, busybox], again('second')), mounts: [file('/etc/hosts')] }))
+      .rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', errnoName: 'ENOENT', object: '/etc/hosts' })
+    expect(workspace.describe(upperdir)).toEqual(before)
+  })
+
+  it('lie in folders with the attributes of the image\'s', async () => {
+    const image = makeImage()
+    workspace.setAttribute(join(image, 'etc'), 'user.mark', 'of the image')
+    workspace.setAttribute(join(image, 'etc'), 'trusted.overlay.overlay.opaque', 'escaped')
+    const upper = workspace.makeUpper()
+    await runScript('echo x > /etc/new', { rootfs: overlay([image, busybox], upper), mounts: [file('/etc/hosts')] })
+    const [, etc = ''] = workspace.describe(upper.upperdir)
+    expect(etc).toMatch(/ trusted\.overlay\.overlay\.opaque=escaped/u)
+    expect(etc).toMatch(/ user\.mark=of the image/u)
+  })
+})
+
 describe('a mount', () => {
   it('of a folder shows and changes the source', async () => {
     const source = workspace.makeFolder()
@@ -162,6 +208,12 @@ describe('a mount', () => {
 })
 
 describe('a root', () => {
+  it.each(['trusted', 'user'] as const)('records removals in %s attributes', async (xattrs) => {
+    const upper = workspace.makeUpper()
+    await runScript('rm -r /etc && mkdir /etc', { rootfs: { kind: 'overlay', lowers: [makeImage(), busybox].map((path) => ({ kind: 'directory', path })), upper, xattrs } })
+    expect(workspace.describe(upper.upperdir)[1]).toMatch(new RegExp(`^\\./etc 40755 .* ${xattrs}\\.overlay\\.opaque=y$`, 'u'))
+  })
+
   it('without an upperdir is a read-only view', async () => {
     expect(await runScript('cat /etc/passwd; mkdir /x 2>&1; cat /etc/hosts; true', { rootfs: overlay([makeImage(), busybox], undefined), mounts: [file('/etc/hosts')] }))
       .toEqual(['root:x:0:0::/:/bin/sh', expect.stringContaining('Read-only'), 'ours'])

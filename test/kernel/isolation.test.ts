@@ -107,7 +107,7 @@ describe('a process in a container', () => {
   })
 
   it('has an empty stdin that belongs to the container', async () => {
-    expect(await runScript('readlink /proc/self/fd/0; wc -c; stat -Lc %t:%T /proc/self/fd/0', { rootfs: rootfs() })).toEqual(['/dev/null', '0', '1:3'])
+    expect(await runScript('readlink /proc/self/fd/0; wc -c; stat -Lc %t:%T /proc/self/fd/0; stat -Lc %d:%i /proc/self/fd/0 /dev/null | uniq | wc -l', { rootfs: rootfs() })).toEqual(['/dev/null', '0', '1:3', '1'])
   })
 
   it('has the environment given and nothing else', async () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -21,27 +21,34 @@ interface Typist {
   /** What to type when the script has said "ready". */
   readonly typed?: Uint8Array
   readonly signals?: EventEmitter
+  /** Reads nothing for half a second. */
+  readonly isLate?: boolean
 }
 
 /** Runs a script with a terminal whose other side are two pipes. */
-async function runInTerminal(script: string, { typed, signals }: Typist = {}): Promise<{ readonly exit: ContainerExit; readonly screen: string }> {
+async function runInTerminal(script: string, typist: Typist = {}): Promise<{ readonly exit: ContainerExit; readonly screen: string }> {
   const input = getAddon().pipe(0)
   const output = getAddon().pipe(0)
-  const chunks: Buffer[] = []
-  const reader = new Socket({ fd: output[0], readable: true, writable: false })
-  reader.on('data', (bytes: Buffer) => {
-    chunks.push(bytes)
-    if (typed !== undefined && chunks.length === 1) writeSync(input[1], typed)
-  })
+  const type = (): void => { if (typist.typed !== undefined) writeSync(input[1], typist.typed) }
+  const screen = readScreen(output[0], typist.isLate === true ? 500 : 0, type)
   try {
     const spec = makeSpec({ args: ['/bin/sh', '-c', script], rootfs: rootfs() })
-    const exit = await runContainer(spec, { kind: 'terminal', input: input[0], output: output[1], signals: signals ?? new EventEmitter() }, { signal: new AbortController().signal, emit: () => undefined })
+    const exit = await runContainer(spec, { kind: 'terminal', input: input[0], output: output[1], signals: typist.signals ?? new EventEmitter() }, { signal: new AbortController().signal, emit: () => undefined })
     closeSync(output[1])
-    await once(reader, 'close')
-    return { exit, screen: Buffer.concat(chunks).toString('latin1') }
+    return { exit, screen: await screen }
   } finally {
     for (const fd of input) closeSync(fd)
   }
+}
+
+async function readScreen(fd: number, delayMs: number, onFirst: () => void): Promise<string> {
+  await setTimeout(delayMs)
+  const chunks: Buffer[] = []
+  for await (const bytes of new Socket({ fd, readable: true, writable: false })) {
+    chunks.push(bytes as Buffer)
+    if (chunks.length === 1) onFirst()
+  }
+  return Buffer.concat(chunks).toString('latin1')
 }
 
 describe('a container with a terminal', () => {
@@ -66,10 +73,11 @@ describe('a container with a terminal', () => {
     expect(exit).toMatchObject({ exitCode: 130, signal: 'SIGINT' })
   })
 
-  it('delivers everything written before the end', async () => {
-    const { screen } = await runInTerminal('seq 1 4000')
-    expect(screen.split('\r\n').slice(-2)).toEqual(['4000', ''])
-    expect(screen.split('\r\n').length).toBe(4001)
+  it('delivers everything written before the end, also to a late reader', async () => {
+    /* More than a pipe holds, and no more than pipe and terminal hold together: the process ends before it is read. */
+    const { screen } = await runInTerminal('seq 1 12000', { isLate: true })
+    expect(screen.split('\r\n').slice(-2)).toEqual(['12000', ''])
+    expect(screen.split('\r\n').length).toBe(12_001)
   })
 
   it('belongs to the user that the process is', async () => {

@@ -45,6 +45,10 @@ export class Workspace implements Disposable {
     return execFileSync(this.#compileProbe(), ['describe'], { cwd: folder, encoding: 'utf8' }).split('\n').filter((line) => line !== '').map((line) => line.trimEnd()).sort()
   }
 
+  makeWhiteout(path: string): void {
+    execFileSync('mknod', [path, 'c', '0', '0'])
+  }
+
   setAttribute(path: string, name: string, value: string): void {
     execFileSync(this.#compileProbe(), ['set-attribute', path, name, value])
   }

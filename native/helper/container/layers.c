@@ -121,7 +121,6 @@ static int start_walk(struct layers *layers)
 
 static int fill_entry(const struct layers *layers, int folder, const char *name, const struct stat *stat, struct entry *entry)
 {
-    entry->uid = stat->st_uid;
     entry->kind = S_ISDIR(stat->st_mode) ? ENTRY_FOLDER : S_ISLNK(stat->st_mode) ? ENTRY_LINK : ENTRY_OTHER;
     if (entry->kind != ENTRY_LINK) return 0;
     ssize_t length = readlinkat(layers->folders[folder], name, entry->link, sizeof entry->link - 1);
@@ -144,7 +143,6 @@ static int look_in_layers(struct tree *tree, const char *path, struct entry *ent
     char name[NAME_MAX + 1];
     int count = start_walk(layers), length, result = 0;
     entry->kind = ENTRY_FOLDER;
-    entry->uid = 0;
     if (is_covered(layers, path)) {
         entry->kind = ENTRY_COVERED;
         return 0;

@@ -123,8 +123,8 @@ static int add_stub(struct stubs *stubs, const char *resolved, bool is_folder)
 }
 
 /*
- * A pinned target is looked at without following anything: what is no folder of root's is replaced by one. It cannot be
- * where the upperdir has something else, because that lies above the stub layer.
+ * A pinned target is looked at without following anything: what is no folder is replaced by one. It cannot be where the
+ * upperdir has something else, because that lies above the stub layer.
  */
 static int pin(struct stubs *stubs, const char *target, char *resolved)
 {
@@ -134,10 +134,9 @@ static int pin(struct stubs *stubs, const char *target, char *resolved)
         struct entry entry;
         snprintf(resolved, PATH_MAX, "%.*s", (int)length, whole);
         if (layers->tree.look(&layers->tree, resolved, &entry) < 0) return -1;
-        if (entry.kind == ENTRY_FOLDER && entry.uid == 0 && whole[length]) continue;
+        if (entry.kind == ENTRY_FOLDER && whole[length]) continue;
         strcpy(resolved, whole);
-        if (entry.kind == ENTRY_COVERED || (entry.kind == ENTRY_FOLDER && entry.uid == 0)) return 0;
-        return add_stub(stubs, whole, true);
+        return entry.kind == ENTRY_COVERED || entry.kind == ENTRY_FOLDER ? 0 : add_stub(stubs, whole, true);
     }
     return 0;
 }

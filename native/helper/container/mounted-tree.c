@@ -13,7 +13,6 @@ static int look_in_root(struct tree *tree, const char *path, struct entry *entry
     entry->kind = ENTRY_MISSING;
     if (fd < 0) return errno == ENOENT ? 0 : -1;
     int result = fstat(fd, &stat);
-    entry->uid = stat.st_uid;
     entry->kind = S_ISDIR(stat.st_mode) ? ENTRY_FOLDER : S_ISLNK(stat.st_mode) ? ENTRY_LINK : ENTRY_OTHER;
     if (result == 0 && entry->kind == ENTRY_LINK) {
         ssize_t length = readlinkat(fd, "", entry->link, sizeof entry->link - 1);

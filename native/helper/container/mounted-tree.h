@@ -4,6 +4,8 @@
 
 #include "resolve.h"
 
+#include <sys/types.h>
+
 struct mounted_tree {
     struct tree tree;
     int root;

@@ -34,7 +34,7 @@ enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE };
 struct container_mount {
     enum mount_kind kind;
     const char *target;
-    bool is_pinned; /* the target is a real directory of the root whatever the image has there: links are not followed */
+    bool is_pinned; /* the target is a folder of the root whatever the image has there: links are not followed */
     uint32_t attributes; /* MOUNT_ATTR_* */
     int fd;              /* the detached mount, once prepared */
     bool is_folder;

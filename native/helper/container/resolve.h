@@ -7,13 +7,11 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 enum entry_kind { ENTRY_MISSING, ENTRY_FOLDER, ENTRY_LINK, ENTRY_OTHER, ENTRY_COVERED };
 
 struct entry {
     enum entry_kind kind;
-    uid_t uid;
     char link[PATH_MAX]; /* what an ENTRY_LINK points to */
 };
 

@@ -70,13 +70,13 @@ static const struct pair options[] = {{"redirect_dir", "nofollow"}, {"metacopy",
 static int mount_by_context(const struct layers *layers, bool has_user_xattrs, int stub, int filling)
 {
     int context = kernel_fsopen("overlay");
-    if (context < 0 || kernel_fsconfig(context, "source", "overlay") < 0 || configure_layers(context, layers, stub, filling) < 0) return -1;
+    if (context < 0 || kernel_fsconfig(context, "source", "overlay") < 0) return -1;
+    if (configure_layers(context, layers, stub, filling) < 0) return -1;
     /* With userxattr the kernel knows neither redirects nor metacopy. */
     for (size_t i = has_user_xattrs ? 2 : 0; i < OPTION_COUNT; i++) {
         if (kernel_fsconfig(context, options[i].key, options[i].value) < 0) return -1;
     }
-    if (has_user_xattrs && kernel_fsconfig(context, "userxattr", "") < 0) return -1;
-    if (kernel_fscreate(context) < 0) return -1;
+    if ((has_user_xattrs && kernel_fsconfig(context, "userxattr", "") < 0) || kernel_fscreate(context) < 0) return -1;
     int root = kernel_fsmount(context, 0);
     close(context);
     return root < 0 || attach_at(root, "/") < 0 ? -1 : root;
@@ -100,9 +100,8 @@ static int mount_by_page(const struct layers *layers, bool has_user_xattrs, int 
     }
     if (mkdirat(scratch, "root", 0700) < 0) return -1;
     int folder = openat(scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) return -1;
     snprintf(target, sizeof target, "%d", folder);
-    if (kernel_mount("overlay", target, "overlay", 0, data) < 0) return -1;
+    if (folder < 0 || kernel_mount("overlay", target, "overlay", 0, data) < 0) return -1;
     close(folder);
     return openat(scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
@@ -115,8 +114,7 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
     if (count < 2 && (filling = openat(scratch, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return report_failure(STAGE_ROOT, "empty folder");
     int mounted = root->has_lowerdir_append ? mount_by_context(layers, root->has_user_xattrs, stub, filling)
                                             : mount_by_page(layers, root->has_user_xattrs, scratch, (const int[2]){stub, filling});
-    if (mounted < 0) return report_failure(STAGE_ROOT, "overlay");
-    return mounted;
+    return mounted < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
 }
 
 int mount_directory(const struct container_root *root)
