@@ -29,6 +29,7 @@ export interface BlobWriter {
 }
 
 const readBytes = 1024 * 1024
+const maxBlobBytes = 2 ** 40
 
 /**
  * What survives a crash at each step of a blob's way: 1 the temporary file lies in the session's directory and goes with
@@ -70,6 +71,20 @@ export class BlobStore implements ContentStore {
     if (this.#look(blob.digest) === undefined) throw new BlobMissing(blob.digest)
     if (blob.size > maxDocumentBytes) throw new StreamTooLarge(maxDocumentBytes)
     return checkDocument(blob, readFileSync(this.#layout.blob(blob.digest)))
+  }
+
+  async add(bytes: AsyncIterable<Uint8Array>, mediaType: string, task: Task): Promise<Descriptor> {
+    const writer = await this.createWriter({ algorithm: 'sha256', maxBytes: maxBlobBytes })
+    try {
+      for await (const chunk of bytes) {
+        task.signal.throwIfAborted()
+        await writer.write(chunk)
+      }
+      const { digest, sizeBytes } = await writer.publish()
+      return { mediaType, digest, size: sizeBytes }
+    } finally {
+      await writer.discard()
+    }
   }
 
   async ingest(blob: Descriptor, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<void> {

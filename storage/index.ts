@@ -2,6 +2,7 @@ export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, Inc
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
+export { decompress } from './compression/decompress.ts'
 export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changeset-entry.ts'
 export { compareEntryPaths } from './layer/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/pack-changeset.ts'

@@ -46,6 +46,8 @@ export interface ContentStore {
   readDocument(blob: Descriptor): Promise<Uint8Array>
   /** Idempotent. @throws {DigestMismatch} */
   ingest(blob: Descriptor, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<void>
+  /** Bytes whose digest nobody knows yet. @throws {StreamTooLarge} */
+  add(bytes: AsyncIterable<Uint8Array>, mediaType: string, task: Task): Promise<Descriptor>
   /** A document of our own making. */
   write(bytes: Uint8Array, mediaType: string): Promise<Descriptor>
 }
