@@ -1,0 +1,84 @@
+import { createWriteStream } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Pack } from 'tar-stream'
+import { pack as createPack } from 'tar-stream'
+
+/** Files of an archive, in whatever shape it has. */
+export interface ArchiveSink {
+  put(name: string, sizeBytes: number, bytes: AsyncIterable<Uint8Array>): Promise<void>
+  /** After the last file; nothing is at its final place before. */
+  finish(): Promise<void>
+  /** Instead of finish: leaves nothing behind. */
+  discard(): Promise<void>
+}
+
+/** Archives must not differ by when they were written. */
+const fixedTime = new Date(0)
+
+/** A tar on a stream the caller owns, standard output for example. */
+export function createStreamSink(output: Writable): ArchiveSink {
+  const tar = createPack()
+  const writing = pipeline(tar, output, { end: false })
+  writing.catch(() => undefined)
+  return {
+    put: (name, sizeBytes, bytes) => Promise.race([addEntry(tar, { name, sizeBytes }, bytes), writing]),
+    finish: () => {
+      tar.finalize()
+      return writing
+    },
+    discard: async () => {
+      tar.destroy()
+      await writing.catch(() => undefined)
+    },
+  }
+}
+
+/** A tar file, complete or not there. */
+export async function createFileSink(path: string): Promise<ArchiveSink> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  const file = await open(temporary, 'wx', 0o644)
+  const output = createWriteStream(temporary, { fd: file, autoClose: false })
+  const sink = createStreamSink(output)
+  return {
+    put: (name, sizeBytes, bytes) => sink.put(name, sizeBytes, bytes),
+    finish: async () => {
+      await sink.finish()
+      await file.sync()
+      await file.close()
+      await rename(temporary, path)
+    },
+    discard: async () => {
+      await sink.discard()
+      await file.close()
+      await rm(temporary, { force: true })
+    },
+  }
+}
+
+/** A folder, which must not be there yet. */
+export async function createFolderSink(path: string): Promise<ArchiveSink> {
+  const temporary = `${path}.${process.pid}.tmp`
+  await mkdir(temporary)
+  return {
+    put: async (name, _, bytes) => {
+      await mkdir(join(temporary, dirname(name)), { recursive: true })
+      await pipeline(Readable.from(bytes), createWriteStream(join(temporary, name), { flags: 'wx' }))
+    },
+    finish: () => rename(temporary, path),
+    discard: () => rm(temporary, { recursive: true, force: true }),
+  }
+}
+
+async function addEntry(tar: Pack, { name, sizeBytes }: { name: string; sizeBytes: number }, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const entry = tar.entry({ name, size: sizeBytes, mode: 0o644, mtime: fixedTime, uid: 0, gid: 0 }, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
+    pipeline(Readable.from(bytes), entry).catch(reject)
+  })
+}

@@ -1,0 +1,85 @@
+import { posix } from 'node:path'
+import type { Readable } from 'node:stream'
+import { extract as createExtract } from 'tar-stream'
+import type { Task } from '../../core/task.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { maxDocumentBytes } from '../../oci/json.ts'
+import type { Store } from '../../storage/index.ts'
+import { MalformedArchive } from '../errors.ts'
+
+type Entry = ReturnType<typeof createExtract> extends AsyncIterable<infer Item> ? Item : never
+
+/** What an image archive held, by the names of its files. Names are only ever looked up, never used as paths. */
+export class ArchiveFiles {
+  readonly #store: Store
+  readonly #blobs = new Map<string, Descriptor>()
+  readonly #links = new Map<string, string>()
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  has(name: string): boolean {
+    return this.find(name) !== undefined
+  }
+
+  /** A file's blob in the content store, links followed. */
+  find(name: string): Descriptor | undefined {
+    let at = clean(name)
+    for (let links = 0; links < 8; links += 1) {
+      const target = this.#links.get(at)
+      if (target === undefined) return this.#blobs.get(at)
+      at = target
+    }
+    return undefined
+  }
+
+  /** @throws {MalformedArchive} when it is not there or too large for a document */
+  async readDocument(name: string): Promise<Uint8Array> {
+    const blob = this.find(name)
+    if (blob === undefined) throw new MalformedArchive(`it has no "${name}"`)
+    if (blob.size > maxDocumentBytes) throw new MalformedArchive(`its "${name}" has ${blob.size} bytes, more than ${maxDocumentBytes}`)
+    return this.#store.content.readDocument(blob)
+  }
+
+  async add(entry: Entry, task: Task): Promise<void> {
+    const name = clean(entry.header.name)
+    const { type, linkname } = entry.header
+    if (type === 'symlink' || type === 'link') {
+      this.#refuseTwice(name)
+      this.#links.set(name, clean(type === 'link' ? linkname : posix.join(posix.dirname(name), linkname)))
+    } else if (type === 'file' || type === 'contiguous-file') {
+      this.#refuseTwice(name)
+      this.#blobs.set(name, await this.#store.content.add(entry as AsyncIterable<Uint8Array>, 'application/octet-stream', task))
+    }
+    entry.resume()
+  }
+
+  #refuseTwice(name: string): void {
+    if (this.#blobs.has(name) || this.#links.has(name)) throw new MalformedArchive(`it has "${name}" twice`)
+  }
+}
+
+/** Reads a tar to its end; every file in it becomes a blob, which the next gc removes unless an image comes to need it. */
+export async function readArchive(store: Store, archive: Readable, task: Task): Promise<ArchiveFiles> {
+  const files = new ArchiveFiles(store)
+  const extract = createExtract()
+  archive.on('error', (error) => extract.destroy(error))
+  archive.pipe(extract)
+  try {
+    for await (const entry of extract) {
+      task.signal.throwIfAborted()
+      await files.add(entry, task)
+    }
+  } catch (error) {
+    task.signal.throwIfAborted()
+    throw error instanceof MalformedArchive ? error : new MalformedArchive('it is no complete tar', { cause: error })
+  } finally {
+    archive.destroy()
+  }
+  return files
+}
+
+function clean(name: string): string {
+  return posix.normalize(`/${name}`).slice(1)
+}

@@ -1,0 +1,89 @@
+import type { Task } from '../core/task.ts'
+import { silent } from '../core/task.ts'
+import { formatPlatform, platformDistance } from '../oci/platform.ts'
+import type { Platform } from '../oci/platform.ts'
+import { formatReference } from '../registry-client/index.ts'
+import type { Place } from './dockerfile/errors.ts'
+import type { Engine } from './engine.ts'
+import { ImageUnavailable, StepFailed } from './errors.ts'
+import type { BuildEvent } from './events.ts'
+import type { BaseImage, BaseImages } from './plan/base-images.ts'
+import type { FoundImage } from './transfer/pull.ts'
+import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
+import { openImage } from './transfer/portable-image.ts'
+
+/** When a registry is asked although the store has the image. */
+export type PullMode = 'missing' | 'always'
+
+interface Found {
+  readonly image: BaseImage
+  /** undefined when the store has it whole. */
+  readonly remote: FoundImage | undefined
+}
+
+/** The images one build starts from: from the store where it has them, else from their registry. */
+export class BuildBases implements BaseImages {
+  readonly #engine: Engine
+  readonly #pull: PullMode
+  readonly #task: Task<BuildEvent>
+  readonly #found = new Map<string, Promise<Found>>()
+  readonly #ensured = new Map<string, Promise<void>>()
+
+  constructor(engine: Engine, options: { readonly pull: PullMode; readonly task: Task<BuildEvent> }) {
+    this.#engine = engine
+    this.#pull = options.pull
+    this.#task = options.task
+  }
+
+  async resolve(name: string, platform: Platform, place: Place): Promise<BaseImage> {
+    const key = `${formatPlatform(platform)} ${name}`
+    const started = this.#found.get(key) ?? this.#find(name, platform)
+    this.#found.set(key, started)
+    try {
+      return (await started).image
+    } catch (error) {
+      this.#task.signal.throwIfAborted()
+      throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error)
+    }
+  }
+
+  /** Brings the layers of an image resolved before into the store, once. */
+  async ensure(name: string, task: Task<BuildEvent>): Promise<void> {
+    const started = this.#ensured.get(name) ?? this.#bring(name, task)
+    this.#ensured.set(name, started)
+    return started
+  }
+
+  async #find(name: string, platform: Platform): Promise<Found> {
+    this.#task.emit({ type: 'image-resolving', name, atMs: Date.now() })
+    const found = await this.#findStored(name, platform) ?? await this.#findRemote(name, platform)
+    return found
+  }
+
+  async #findStored(name: string, platform: Platform): Promise<Found | undefined> {
+    if (this.#pull === 'always') return undefined
+    const { store } = this.#engine
+    const { references } = await this.#engine.registries()
+    const stored = references(name).map((reference) => store.images.find(formatReference(reference))).find((image) => image !== undefined)
+    if (stored === undefined) return undefined
+    const { config, manifest } = await openImage(store, stored)
+    if (platformDistance(platform, config) === undefined) return undefined
+    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, remote: undefined }
+  }
+
+  async #findRemote(name: string, platform: Platform): Promise<Found> {
+    const remote = await findRemoteImage(this.#engine, { name, platform }, this.#task)
+    this.#task.emit({ type: 'image-resolved', name: remote.name, digest: remote.remote.target.digest, atMs: Date.now() })
+    return { image: { name: remote.name, config: remote.config, layers: remote.manifest.layers }, remote }
+  }
+
+  /** What a build pulls is an image of the store afterwards, as with docker build. */
+  async #bring(name: string, task: Task<BuildEvent>): Promise<void> {
+    const all = await Promise.all(this.#found.values())
+    const found = all.find(({ image }) => image.name === name)
+    if (found === undefined) throw new ImageUnavailable(name, 'it was not resolved by this build')
+    if (found.remote === undefined) return
+    await pullLayers(this.#engine, { found: found.remote }, task)
+    await recordImage(this.#engine.store, { found: found.remote, names: [found.remote.name] }, silent(task))
+  }
+}

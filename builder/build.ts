@@ -1,0 +1,112 @@
+import { availableParallelism } from 'node:os'
+import type { Task, TaskOptions } from '../core/task.ts'
+import { createTask, silent } from '../core/task.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Platform } from '../oci/platform.ts'
+import { hostPlatform } from '../oci/platform.ts'
+import type { Limits, Network } from '../runtime/index.ts'
+import { BuildBases } from './base-images.ts'
+import type { PullMode } from './base-images.ts'
+import { openContext } from './context/open-context.ts'
+import type { BuildContext } from './context/open-context.ts'
+import { parseDockerfile } from './dockerfile/parse.ts'
+import type { Engine } from './engine.ts'
+import { openEngine } from './engine.ts'
+import type { BuildEvent } from './events.ts'
+import { createCachedLayers } from './execute/cached-layers.ts'
+import { createCopyExecutor } from './execute/copy.ts'
+import type { Executors } from './execute/executor.ts'
+import { createMkdirExecutor } from './execute/mkdir.ts'
+import { createRunExecutor } from './execute/run.ts'
+import { createSourceExecutor } from './execute/source.ts'
+import { exportImage } from './export/image.ts'
+import { canonicalName } from './find-image.ts'
+import { lower } from './plan/lower.ts'
+import type { BuildPlan } from './plan/plan.ts'
+import { solve } from './solve.ts'
+
+export interface BuildRequest {
+  /** A folder. */
+  readonly context: string
+  /** Path of the Dockerfile; default `Dockerfile` in the context. */
+  readonly dockerfile?: string
+  /** Names for the image. */
+  readonly names?: readonly string[]
+  readonly target?: string
+  readonly buildArgs?: Readonly<Record<string, string>>
+  readonly labels?: Readonly<Record<string, string>>
+  readonly platform?: Platform
+  /** Runs every step, whether or not its result is known. */
+  readonly noCache?: boolean
+  readonly pull?: PullMode
+  /** Of RUN steps that say nothing else; default `host`. */
+  readonly network?: Network['mode']
+  /** Of each RUN step. */
+  readonly limits?: Limits
+  /** Steps at the same time; default the number of processors. */
+  readonly jobs?: number
+}
+
+export interface BuildResult {
+  readonly id: Digest
+  readonly names: readonly string[]
+}
+
+/**
+ * Builds an image and gives it its names. With an engine of the caller's many builds can share one; without one the
+ * default store is opened and closed.
+ * @throws {DockerfileError} @throws {StepFailed} @throws {ContextUnreadable}
+ */
+export async function build(request: BuildRequest, options: TaskOptions<BuildEvent> & { readonly engine?: Engine } = {}): Promise<BuildResult> {
+  const task = createTask(options)
+  if (options.engine !== undefined) return buildWith(options.engine, request, task)
+  await using engine = await openEngine()
+  return await buildWith(engine, request, task)
+}
+
+async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const names = (request.names ?? []).map(canonicalName)
+  const context = openContext(request)
+  const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
+  const plan = await createPlan(request, context, bases)
+  task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
+  const executors = createExecutors(engine, { request, context, bases })
+  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? availableParallelism() }, task)
+  await rootfs.ensure(task)
+  await engine.store.layers.sync(silent(task))
+  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
+  task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
+  return { id: image.id, names }
+}
+
+function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBases): Promise<BuildPlan> {
+  const host = hostPlatform(process.arch)
+  return lower({
+    dockerfile: parseDockerfile(context.dockerfile),
+    target: request.target,
+    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
+    platform: request.platform ?? host,
+    buildPlatform: host,
+  }, bases)
+}
+
+interface ExecutorParts {
+  readonly request: BuildRequest
+  readonly context: BuildContext
+  readonly bases: BuildBases
+}
+
+function createExecutors({ store }: Engine, { request, context, bases }: ExecutorParts): Executors {
+  const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
+  return {
+    source: createSourceExecutor((name, task) => bases.ensure(name, task)),
+    mkdir: createMkdirExecutor({ store, layers }),
+    copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
+    run: createRunExecutor({ store, layers, settings: { network: request.network ?? 'host', limits: request.limits ?? {} } }),
+  }
+}
+
+function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {
+  if (labels === undefined || Object.keys(labels).length === 0) return planned
+  return { ...planned, config: { ...planned.config, Labels: { ...planned.config.Labels, ...labels } } }
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import type { Task } from '../../core/task.ts'
+import type { RunConfig } from '../../oci/image-config.ts'
+import type { ContainerExit, ContainerSpec, ContainerStdio, Limits, Network, OutputEvent, Privilege } from '../../runtime/index.ts'
+import { runContainer } from '../../runtime/index.ts'
+import type { Store, StoredImage } from '../../storage/index.ts'
+import type { Engine } from '../engine.ts'
+import { NoCommand } from '../errors.ts'
+import { putEnv } from '../plan/lower-config.ts'
+import { defaultPath } from '../plan/stage-state.ts'
+import { openImage } from '../transfer/portable-image.ts'
+import { networkFiles } from './network-files.ts'
+import { resolveUser } from './user.ts'
+
+/** What `docker run` says beyond the image. */
+export interface RunRequest {
+  readonly image: StoredImage
+  /** Replaces the image's CMD. */
+  readonly command: readonly string[]
+  readonly entrypoint?: string | undefined
+  /** `NAME=value`. */
+  readonly env: readonly string[]
+  readonly user?: string | undefined
+  readonly workdir?: string | undefined
+  readonly hostname?: string | undefined
+  readonly network: Network
+  readonly limits: Limits
+  readonly privilege: Privilege
+  readonly hasTerminal: boolean
+}
+
+/** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
+export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<OutputEvent>): Promise<ContainerExit> {
+  const { config, chain } = await openImage(store, request.image)
+  const top = chain.at(-1)
+  await using snapshot = await store.layers.prepare(top)
+  const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top })
+  return await runContainer(spec, request.stdio, task)
+}
+
+interface SpecParts {
+  readonly request: RunRequest
+  readonly config: RunConfig
+  readonly rootfs: ContainerSpec['rootfs']
+  readonly top: Parameters<Store['layers']['view']>[0]
+}
+
+async function containerSpec(store: Store, { request, config, rootfs, top }: SpecParts): Promise<ContainerSpec> {
+  const containerId = randomBytes(6).toString('hex')
+  const hostname = request.hostname ?? containerId
+  const user = await resolveUser(store.layers.view(top), request.user ?? config.User ?? '')
+  return {
+    id: `run-${containerId}`,
+    rootfs,
+    process: {
+      args: processArgs(request, config),
+      env: environment(request, config, { HOSTNAME: hostname, HOME: user.home }),
+      cwd: request.workdir ?? config.WorkingDir ?? '/',
+      user,
+    },
+    isolation: { hostname, network: request.network },
+    mounts: networkFiles(request.network, hostname),
+    limits: request.limits,
+    privilege: request.privilege,
+  }
+}
+
+/** An entrypoint given anew makes the image's command meaningless. */
+function processArgs({ command, entrypoint, image }: RunRequest, config: RunConfig): string[] {
+  const start = entrypoint === undefined ? config.Entrypoint ?? [] : entrypoint === '' ? [] : [entrypoint]
+  const rest = command.length > 0 ? command : entrypoint === undefined ? config.Cmd ?? [] : []
+  const args = [...start, ...rest]
+  if (args.length === 0) throw new NoCommand(image.names[0] ?? image.id)
+  return args
+}
+
+/** The image's variables, then what a container always has where nobody set it, then the caller's. */
+function environment({ env, hasTerminal }: RunRequest, config: RunConfig, facts: Readonly<Record<string, string>>): string[] {
+  // An entry without a name or a value is never filled in from our own environment.
+  let entries = (config.Env ?? []).filter((entry) => entry.indexOf('=') > 0)
+  const defaults = [defaultPath, ...Object.entries(facts).map(([name, value]) => `${name}=${value}`), ...(hasTerminal ? ['TERM=xterm'] : [])]
+  for (const entry of defaults) {
+    const name = entry.slice(0, entry.indexOf('=') + 1)
+    if (!entries.some((known) => known.startsWith(name))) entries = [...entries, entry]
+  }
+  for (const entry of env) entries = putEnv(entries, entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1))
+  return entries
+}

@@ -1,0 +1,55 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { Reference, RegistriesConfig, RegistryClient } from '../registry-client/index.ts'
+import { certificateDirectories, createRegistryClient, loadCredentials, loadRegistriesConfig, resolveName } from '../registry-client/index.ts'
+import type { Store } from '../storage/index.ts'
+import { openStore } from '../storage/index.ts'
+
+export interface EngineOptions {
+  /** Where everything is kept; default `TSBUILD_ROOT`, else /var/lib/tsbuild as root and the XDG data directory otherwise. */
+  readonly root?: string
+  /** Default: this process's. */
+  readonly env?: NodeJS.ProcessEnv
+}
+
+/** What every operation needs: the store, and the way to registries, set up when it is first needed. */
+export interface Engine extends AsyncDisposable {
+  readonly store: Store
+  readonly env: NodeJS.ProcessEnv
+  registries(): Promise<RegistryAccess>
+}
+
+export interface RegistryAccess {
+  readonly config: RegistriesConfig
+  readonly client: RegistryClient
+  /** What a name may mean, best first: one reference for a full name, several for a short one under search registries. */
+  readonly references: (name: string) => readonly Reference[]
+}
+
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  const env = options.env ?? process.env
+  const store = await openStore(options.root ?? defaultRoot(env))
+  let access: Promise<RegistryAccess> | undefined
+  return {
+    store,
+    env,
+    registries: () => {
+      access ??= openRegistries(env)
+      return access
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  }
+}
+
+export function defaultRoot(env: NodeJS.ProcessEnv): string {
+  const given = env['TSBUILD_ROOT']
+  if (given !== undefined && given !== '') return given
+  if (process.getuid?.() === 0) return '/var/lib/tsbuild'
+  return join(env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local', 'share'), 'tsbuild')
+}
+
+async function openRegistries(env: NodeJS.ProcessEnv): Promise<RegistryAccess> {
+  const [config, credentials] = await Promise.all([loadRegistriesConfig(env), loadCredentials(env)])
+  const client = createRegistryClient({ registries: config, credentials, certificateDirectories: certificateDirectories(env), userAgent: 'tsbuild' })
+  return { config, client, references: (name) => resolveName(name, config) }
+}

@@ -1,0 +1,148 @@
+import { TsbuildError } from '../core/errors.ts'
+import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { StepLabel } from './plan/plan.ts'
+
+/** A step failed for the reason in `cause`; this says which one. */
+export class StepFailed extends TsbuildError {
+  readonly code = 'BUILDER_STEP_FAILED'
+  readonly label: StepLabel
+
+  constructor(label: StepLabel, cause: unknown) {
+    super(`cannot build ${label.stage}, step ${label.step}/${label.steps}: ${label.source}`, { cause })
+    this.label = label
+  }
+}
+
+/** What RUN started did not end with exit code 0. */
+export class CommandFailed extends TsbuildError {
+  readonly code = 'BUILDER_COMMAND_FAILED'
+  readonly args: readonly string[]
+  /** That of the command, 128 + n for signal n. */
+  readonly exitCode: number
+  /** Set when a limit was the reason, whatever the exit code says. */
+  readonly limit: LimitCause | undefined
+  /** Set when it could not even be started. */
+  readonly notExecuted: NotExecuted | undefined
+  readonly usage: UsageReport
+
+  constructor(args: readonly string[], exit: ContainerExit) {
+    super(`command ${JSON.stringify(args.join(' ').slice(0, 200))} ended with exit code ${exit.exitCode}`)
+    this.args = args
+    this.exitCode = exit.exitCode
+    this.limit = exit.cause
+    this.notExecuted = exit.notExecuted
+    this.usage = exit.usage
+  }
+}
+
+/** The build context lacks a file that COPY names, or .dockerignore hides it. */
+export class CopySourceMissing extends TsbuildError {
+  readonly code = 'BUILDER_COPY_SOURCE_MISSING'
+  readonly source: string
+  readonly origin: string
+
+  constructor(source: string, origin: string) {
+    super(`cannot copy "${source}": ${origin} has no such file or directory`)
+    this.source = source
+    this.origin = origin
+  }
+}
+
+/** COPY would put a file where a directory is, or a directory where something else is. */
+export class CopyConflict extends TsbuildError {
+  readonly code = 'BUILDER_COPY_CONFLICT'
+  readonly path: string
+
+  constructor(path: string, wanted: string, found: string) {
+    super(`cannot copy to "${path}": it is a ${found} in the image and would become a ${wanted}`)
+    this.path = path
+  }
+}
+
+/** The links in a COPY destination lead in a circle. */
+export class DestinationLinkLoop extends TsbuildError {
+  readonly code = 'BUILDER_DESTINATION_LINK_LOOP'
+  readonly path: string
+
+  constructor(path: string) {
+    super(`cannot copy to "${path}": its links in the image lead in a circle`)
+    this.path = path
+  }
+}
+
+/** The build context, or something in it, cannot be read. */
+export class ContextUnreadable extends TsbuildError {
+  readonly code = 'BUILDER_CONTEXT_UNREADABLE'
+  readonly path: string
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`cannot read "${path}" of the build context: ${problem}`, options)
+    this.path = path
+  }
+}
+
+/** USER, --user or --chown names nobody the image knows. */
+export class UserUnknown extends TsbuildError {
+  readonly code = 'BUILDER_USER_UNKNOWN'
+  readonly user: string
+
+  constructor(user: string, problem: string) {
+    super(`cannot resolve user ${JSON.stringify(user.slice(0, 100))}: ${problem}`)
+    this.user = user
+  }
+}
+
+/** FROM or --from names an image that neither the store nor a registry gave. */
+export class ImageUnavailable extends TsbuildError {
+  readonly code = 'BUILDER_IMAGE_UNAVAILABLE'
+  readonly image: string
+
+  constructor(image: string, problem: string, options?: ErrorOptions) {
+    super(`cannot use image "${image}": ${problem}`, options)
+    this.image = image
+  }
+}
+
+/** No image of the store has this name or id. */
+export class ImageNotFound extends TsbuildError {
+  readonly code = 'BUILDER_IMAGE_NOT_FOUND'
+  readonly image: string
+  readonly suggestion: string | undefined
+
+  constructor(image: string, suggestion: string | undefined) {
+    super(`cannot find image "${image}" in the store${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`)
+    this.image = image
+    this.suggestion = suggestion
+  }
+}
+
+/** An image given by id has several names, and it was not said which to take away. */
+export class ImageInUse extends TsbuildError {
+  readonly code = 'BUILDER_IMAGE_IN_USE'
+  readonly image: string
+  readonly names: readonly string[]
+
+  constructor(image: string, names: readonly string[]) {
+    super(`cannot remove image "${image}": it has ${names.length} names, ${names.join(', ')}`)
+    this.image = image
+    this.names = names
+  }
+}
+
+/** An archive to load or import is not what it should be. No image was made of it. */
+export class MalformedArchive extends TsbuildError {
+  readonly code = 'BUILDER_MALFORMED_ARCHIVE'
+
+  constructor(problem: string, options?: ErrorOptions) {
+    super(`cannot read archive: ${problem}`, options)
+  }
+}
+
+/** Neither the image nor the caller says what to run. */
+export class NoCommand extends TsbuildError {
+  readonly code = 'BUILDER_NO_COMMAND'
+
+  constructor(image: string) {
+    super(`cannot run image "${image}": it has neither ENTRYPOINT nor CMD, and no command was given`)
+  }
+}

@@ -1,0 +1,30 @@
+import type { Digest } from '../oci/digest.ts'
+import type { TransferEvent } from '../registry-client/index.ts'
+import type { UsageReport } from '../runtime/index.ts'
+import type { SourceRange } from './dockerfile/instruction.ts'
+import type { NodeId, StepLabel } from './plan/plan.ts'
+
+/** What a build tells while it works. Times are milliseconds since the epoch, sizes bytes. */
+export type BuildEvent =
+  | { readonly type: 'build-planned'; readonly steps: readonly PlannedStep[] }
+  | { readonly type: 'node-started'; readonly node: NodeId; readonly atMs: number }
+  | { readonly type: 'node-output'; readonly node: NodeId; readonly stream: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
+  | NodeFinished
+  | { readonly type: 'image-resolving'; readonly name: string; readonly atMs: number }
+  | { readonly type: 'image-resolved'; readonly name: string; readonly digest: Digest; readonly atMs: number }
+  | { readonly type: 'image-exported'; readonly id: Digest; readonly names: readonly string[]; readonly atMs: number }
+  | { readonly type: 'warning-raised'; readonly rule: string; readonly message: string; readonly range: SourceRange | undefined }
+  | TransferEvent
+
+export interface PlannedStep {
+  readonly node: NodeId
+  readonly label: StepLabel
+}
+
+export interface NodeFinished {
+  readonly type: 'node-finished'
+  readonly node: NodeId
+  readonly outcome: 'cached' | 'executed' | 'failed' | 'canceled'
+  readonly atMs: number
+  readonly usage: UsageReport | undefined
+}

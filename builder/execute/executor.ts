@@ -1,0 +1,66 @@
+import type { Task } from '../../core/task.ts'
+import type { ChainId, DiffId } from '../../oci/digest.ts'
+import type { UsageReport } from '../../runtime/index.ts'
+import type { CacheKey } from '../cache/cache-key.ts'
+import type { BuildEvent } from '../events.ts'
+import type { NodeId, PlanNode } from '../plan/plan.ts'
+
+/** The root filesystem a node made. */
+export interface NodeResult {
+  /** undefined is the empty filesystem. */
+  readonly chainId: ChainId | undefined
+  /** Bottom first. */
+  readonly diffIds: readonly DiffId[]
+  /** When its last layer was first made, RFC 3339; undefined when nobody said. */
+  readonly created: string | undefined
+  /** Brings the layers into the store, if only their names are known so far. */
+  readonly ensure: (task: Task<BuildEvent>) => Promise<void>
+}
+
+export const emptyResult: NodeResult = { chainId: undefined, diffIds: [], created: undefined, ensure: () => Promise.resolve() }
+
+/** A node about to be solved, with the results of its inputs. */
+export interface Step<N extends PlanNode = PlanNode> {
+  readonly id: NodeId
+  readonly node: N
+  /** The result of one of the node's inputs; that of undefined is empty. */
+  readonly input: (id: NodeId | undefined) => NodeResult
+}
+
+export type Lookup =
+  | { readonly kind: 'hit'; readonly result: NodeResult }
+  | { readonly kind: 'miss'; readonly key: CacheKey }
+
+export interface Executed {
+  readonly result: NodeResult
+  readonly usage: UsageReport | undefined
+}
+
+/** How nodes of one kind are looked up and run. */
+export interface Executor<N extends PlanNode> {
+  find(step: Step<N>, task: Task<BuildEvent>): Promise<Lookup>
+  run(step: Step<N>, key: CacheKey, task: Task<BuildEvent>): Promise<Executed>
+}
+
+/** A kind of node without an executor does not compile. */
+export type Executors = { readonly [K in PlanNode['kind']]: Executor<Extract<PlanNode, { kind: K }>> }
+
+export function findStep(executors: Executors, step: Step, task: Task<BuildEvent>): Promise<Lookup> {
+  const { node } = step
+  switch (node.kind) {
+    case 'source': return executors.source.find({ ...step, node }, task)
+    case 'mkdir': return executors.mkdir.find({ ...step, node }, task)
+    case 'copy': return executors.copy.find({ ...step, node }, task)
+    case 'run': return executors.run.find({ ...step, node }, task)
+  }
+}
+
+export function runStep(executors: Executors, { step, key }: { step: Step; key: CacheKey }, task: Task<BuildEvent>): Promise<Executed> {
+  const { node } = step
+  switch (node.kind) {
+    case 'source': return executors.source.run({ ...step, node }, key, task)
+    case 'mkdir': return executors.mkdir.run({ ...step, node }, key, task)
+    case 'copy': return executors.copy.run({ ...step, node }, key, task)
+    case 'run': return executors.run.run({ ...step, node }, key, task)
+  }
+}

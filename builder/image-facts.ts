@@ -1,0 +1,47 @@
+import type { Layer, Store, StoredImage } from '../storage/index.ts'
+import { openImage } from './transfer/portable-image.ts'
+
+/** What an image's layers take together. */
+export interface ImageSize {
+  readonly sizeBytes: number
+  readonly inodes: number
+}
+
+export async function measureImage(store: Store, image: StoredImage): Promise<ImageSize> {
+  const layers = await imageLayersOf(store, image)
+  return { sizeBytes: sum(layers.map(({ diskBytes }) => diskBytes)), inodes: sum(layers.map(({ inodes }) => inodes)) }
+}
+
+/** One line of an image's history. */
+export interface ImageStep extends ImageSize {
+  readonly created: string | undefined
+  readonly createdBy: string
+  readonly comment: string
+  /** undefined for a step that only changed the config. */
+  readonly diffId: string | undefined
+}
+
+/** The image's history, oldest first, each step that made a layer with what it takes. */
+export async function imageSteps(store: Store, image: StoredImage): Promise<ImageStep[]> {
+  const { config } = await openImage(store, image)
+  const layers = await imageLayersOf(store, image)
+  const pending = [...layers]
+  const steps = (config.history ?? []).map((entry): ImageStep => {
+    const layer = entry.empty_layer === true ? undefined : pending.shift()
+    return { created: entry.created, createdBy: entry.created_by ?? '', comment: entry.comment ?? '', ...layerFacts(layer) }
+  })
+  return [...steps, ...pending.map((layer): ImageStep => ({ created: undefined, createdBy: '<missing>', comment: '', ...layerFacts(layer) }))]
+}
+
+async function imageLayersOf(store: Store, image: StoredImage): Promise<Layer[]> {
+  const { chain } = await openImage(store, image)
+  return chain.map((chainId) => store.layers.find(chainId)).filter((layer) => layer !== undefined)
+}
+
+function layerFacts(layer: Layer | undefined): Pick<ImageStep, 'diffId' | 'sizeBytes' | 'inodes'> {
+  return { diffId: layer?.diffId, sizeBytes: layer?.diskBytes ?? 0, inodes: layer?.inodes ?? 0 }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

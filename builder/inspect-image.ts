@@ -1,0 +1,35 @@
+import { formatFamiliar, parseReference } from '../registry-client/index.ts'
+import type { Store, StoredImage } from '../storage/index.ts'
+import { measureImage } from './image-facts.ts'
+import { openImage } from './transfer/portable-image.ts'
+
+/** What `docker inspect` shows of an image, as far as we have it, in its words. */
+export async function inspectImage(store: Store, stored: StoredImage): Promise<Readonly<Record<string, unknown>>> {
+  const { config, manifest, chain } = await openImage(store, stored)
+  const { sizeBytes, inodes } = await measureImage(store, stored)
+  const { rootfs, history: _, config: runConfig, created, author, architecture, os, variant } = config
+  return {
+    Id: stored.id,
+    RepoTags: stored.names.map((name) => formatFamiliar(parseReference(name))),
+    Created: created,
+    Author: author ?? '',
+    Architecture: architecture,
+    ...(variant === undefined ? {} : { Variant: variant }),
+    Os: os,
+    Size: sizeBytes,
+    Inodes: inodes,
+    Config: runConfig ?? {},
+    GraphDriver: { Name: 'overlay', Data: await overlayData(store, chain.at(-1)) },
+    RootFS: { Type: 'layers', Layers: rootfs.diff_ids },
+    Descriptor: stored.manifest,
+    Manifest: manifest,
+  }
+}
+
+/** The directories a container of the image would mount; UpperDir is the image's top layer, as Docker has it. */
+async function overlayData(store: Store, top: Parameters<Store['layers']['prepare']>[0]): Promise<Readonly<Record<string, string>>> {
+  await using snapshot = await store.layers.prepare(top)
+  const [upper, ...lowers] = snapshot.rootfs.lowers.map(({ path }) => path)
+  if (upper === undefined) return {}
+  return { ...(lowers.length === 0 ? {} : { LowerDir: lowers.join(':') }), UpperDir: upper }
+}

@@ -1,0 +1,117 @@
+import { posix } from 'node:path'
+import { DockerfileError } from '../dockerfile/errors.ts'
+import type { Place } from '../dockerfile/errors.ts'
+import type { AddInstruction, CopyInstruction, CopySource, DockerfileSource, Heredoc, RunInstruction, WorkdirInstruction } from '../dockerfile/instruction.ts'
+import { parseChmod } from '../dockerfile/values/chmod.ts'
+import { parseChown } from '../dockerfile/values/chown.ts'
+import { commandArgs, shellOf } from './command-args.ts'
+import type { CopyNode, CopyNodeSource, CopyOrigin, PlanNode, RunNode } from './plan.ts'
+import type { StageState } from './stage-state.ts'
+
+/** A step and how history shows it. */
+export interface LoweredStep {
+  readonly node: PlanNode
+  readonly createdBy: string
+}
+
+/** Where a here-document with an interpreter line is put for the one step that runs it. */
+const scriptFolder = '/dev/pipes'
+
+export function lowerRun(state: StageState, instruction: RunInstruction, source: DockerfileSource): LoweredStep {
+  refuseFlag(source, instruction.mounts[0], 'RUN --mount')
+  refuseFlag(source, instruction.security, 'RUN --security')
+  refuseFlag(source, instruction.devices[0], 'RUN --device')
+  const { args, script } = runCommand(instruction, state)
+  const node: RunNode = {
+    kind: 'run',
+    base: state.rootfs,
+    args,
+    env: [...state.scope.variables].map(([name, value]) => `${name}=${value}`),
+    cwd: state.config.WorkingDir ?? '/',
+    user: state.config.User ?? '',
+    script,
+    network: runNetwork(instruction, source),
+  }
+  const buildArgs = state.scope.historyArgs().map(([name, value]) => `${name}=${value}`)
+  const shownArgs = buildArgs.length === 0 ? '' : `|${buildArgs.length} ${buildArgs.join(' ')} `
+  return { node, createdBy: `RUN ${shownArgs}${args.join(' ')}` }
+}
+
+/** A body alone on its line is a script: for the interpreter it names, or for the shell. */
+function runCommand({ command }: RunInstruction, state: StageState): Pick<RunNode, 'args' | 'script'> {
+  const body = command.form === 'shell' ? loneHeredoc(command.line, command.heredocs) : undefined
+  if (body === undefined) return { args: commandArgs(command, state.config), script: undefined }
+  if (!body.content.startsWith('#!')) return { args: [...shellOf(state.config), body.content], script: undefined }
+  const path = posix.join(scriptFolder, posix.basename(body.name))
+  return { args: [path], script: { path, content: body.content } }
+}
+
+function loneHeredoc(line: string, heredocs: readonly Heredoc[]): Heredoc | undefined {
+  return heredocs.length === 1 && /^\d*<<-?\s*\S+$/u.test(line.trim()) ? heredocs[0] : undefined
+}
+
+function runNetwork({ network }: RunInstruction, source: DockerfileSource): RunNode['network'] {
+  const mode = network?.text ?? 'default'
+  if (mode === 'default' || mode === 'none' || mode === 'host') return mode
+  throw new DockerfileError({ source, range: network?.range ?? { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 } }, { rule: 'flag', problem: `RUN --network=${mode} is no network`, remedy: 'write default, none or host' })
+}
+
+/** @returns also the directory, which is the next working directory */
+export function lowerWorkdir(state: StageState, { path }: WorkdirInstruction): LoweredStep & { readonly path: string } {
+  const absolute = posix.resolve(state.config.WorkingDir ?? '/', path.text)
+  return {
+    path: absolute,
+    node: { kind: 'mkdir', base: state.rootfs, path: absolute, user: state.config.User ?? '' },
+    createdBy: `WORKDIR ${absolute}`,
+  }
+}
+
+export function lowerCopy(state: StageState, { instruction, origin }: { instruction: CopyInstruction | AddInstruction; origin: CopyOrigin }, source: DockerfileSource): LoweredStep {
+  refuseUnsupportedCopy(instruction, source)
+  const place = (word: { range: Place['range'] }): Place => ({ source, range: word.range })
+  const { chown, chmod, destination } = instruction
+  const node: CopyNode = {
+    kind: 'copy',
+    base: state.rootfs,
+    from: origin,
+    sources: instruction.sources.map(copySource),
+    destination: absoluteDestination(state, destination.text),
+    chown: chown === undefined ? undefined : parseChown(chown.text, place(chown)),
+    chmod: chmod === undefined ? undefined : parseChmod(chmod.text, place(chmod)),
+  }
+  return { node, createdBy: instruction.source }
+}
+
+function copySource(source: CopySource): CopyNodeSource {
+  return source.kind === 'path'
+    ? { kind: 'path', pattern: source.path.text }
+    : { kind: 'inline', name: source.heredoc.name, content: source.heredoc.content }
+}
+
+/** `.` and a trailing slash both say that the destination is a directory. */
+function absoluteDestination(state: StageState, text: string): string {
+  const absolute = posix.resolve(state.config.WorkingDir ?? '/', text)
+  const isDirectory = text.endsWith('/') || text === '.' || text.endsWith('/.')
+  return isDirectory && absolute !== '/' ? `${absolute}/` : absolute
+}
+
+function refuseUnsupportedCopy(instruction: CopyInstruction | AddInstruction, source: DockerfileSource): void {
+  const { kind } = instruction
+  refuseFlag(source, instruction.excludes[0], `${kind} --exclude`)
+  if (instruction.link) refuseFlag(source, instruction, `${kind} --link`)
+  if (instruction.kind === 'COPY') {
+    if (instruction.parents) refuseFlag(source, instruction, 'COPY --parents')
+    return
+  }
+  refuseFlag(source, instruction.checksum, 'ADD --checksum')
+  if (instruction.keepGitDir !== undefined) refuseFlag(source, instruction, 'ADD --keep-git-dir')
+  if (instruction.unpack !== undefined) refuseFlag(source, instruction, 'ADD --unpack')
+  for (const added of instruction.sources) {
+    if (added.kind === 'path' && /^(?:https?:\/\/|git@|git:\/\/|ssh:\/\/)/u.test(added.path.text)) refuseFlag(source, added.path, 'ADD of a remote source')
+  }
+}
+
+function refuseFlag(source: DockerfileSource, word: { readonly range: Place['range'] } | undefined, feature: string): void {
+  if (word === undefined) return
+  throw new DockerfileError({ source, range: word.range }, { rule: 'flag', problem: `${feature} is not supported by this version of tsbuild`, remedy: 'leave it out' })
+}

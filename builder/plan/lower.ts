@@ -1,0 +1,176 @@
+import type { Platform } from '../../oci/platform.ts'
+import type { GlobalScope } from '../dockerfile/arg-scope.ts'
+import { evaluateGlobalArgs, platformArgs } from '../dockerfile/arg-scope.ts'
+import { expandInstruction } from '../dockerfile/expand/instruction.ts'
+import type { Dockerfile, DockerfileSource, StageInstruction } from '../dockerfile/instruction.ts'
+import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
+import type { ResolvedStage, StageSource } from '../dockerfile/stage-graph.ts'
+import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-graph.ts'
+import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
+import type { BaseImage, BaseImages } from './base-images.ts'
+import { lowerConfig } from './lower-config.ts'
+import type { LoweredStep } from './lower-steps.ts'
+import { lowerCopy, lowerRun, lowerWorkdir } from './lower-steps.ts'
+import type { BuildPlan, CopyOrigin, NodeId, PlanNode, StepLabel } from './plan.ts'
+import { nodeId } from './plan.ts'
+import type { StageState } from './stage-state.ts'
+import { derivedState, imageState, plannedImage, scratchState } from './stage-state.ts'
+
+export interface LowerOptions {
+  readonly dockerfile: Dockerfile
+  /** Name or number of the stage to build; the last one otherwise. */
+  readonly target: string | undefined
+  readonly buildArgs: ReadonlyMap<string, string>
+  readonly platform: Platform
+  readonly buildPlatform: Platform
+}
+
+/**
+ * Turns the stages that the target needs into a plan. Nothing is built: of base images only the configs are read, those
+ * of independent stages at the same time.
+ * @throws {DockerfileError} @throws {ImageUnavailable}
+ */
+export async function lower(options: LowerOptions, images: BaseImages): Promise<BuildPlan> {
+  const { dockerfile, target, buildArgs, platform, buildPlatform } = options
+  const targetIndex = findTarget(dockerfile, target)
+  const global = evaluateGlobalArgs(dockerfile, { buildArgs, platformArgs: platformArgs({ build: buildPlatform, target: platform, targetStage: target }) })
+  const stages = resolveStages(dockerfile, global)
+  const lowering = new Lowering(options, { global, stages, images })
+  const states = await Promise.all([...reachableStages(stages, targetIndex)].map(async (index) => ({ index, state: await lowering.getStage(index) })))
+  const built = states.find(({ index }) => index === targetIndex)
+  if (built === undefined) throw new TypeError('the target is not among the stages it needs')
+  return lowering.finish(built.state)
+}
+
+interface Prepared {
+  readonly global: GlobalScope
+  readonly stages: readonly ResolvedStage[]
+  readonly images: BaseImages
+}
+
+class Lowering {
+  readonly #options: LowerOptions
+  readonly #prepared: Prepared
+  readonly #states = new Map<number, Promise<StageState>>()
+  readonly #nodes = new Map<NodeId, PlanNode>()
+  readonly #labels = new Map<NodeId, StepLabel>()
+
+  constructor(options: LowerOptions, prepared: Prepared) {
+    this.#options = options
+    this.#prepared = prepared
+  }
+
+  getStage(index: number): Promise<StageState> {
+    const found = this.#states.get(index)
+    if (found !== undefined) return found
+    const started = this.#lowerStage(index)
+    this.#states.set(index, started)
+    return started
+  }
+
+  finish(target: StageState): BuildPlan {
+    return { nodes: this.#nodes, labels: this.#labels, target: plannedImage(target) }
+  }
+
+  async #lowerStage(index: number): Promise<StageState> {
+    const resolved = this.#prepared.stages[index]
+    if (resolved === undefined) throw new TypeError(`there is no stage ${index}`)
+    const { state: first, triggers } = await this.#openStage(resolved)
+    const { source } = this.#options.dockerfile
+    let state = first
+    for (const trigger of triggers) state = await this.#lower(state, { instruction: parseOnbuildTrigger(trigger), source: { name: 'ONBUILD', text: trigger }, index })
+    for (const instruction of resolved.stage.instructions) state = await this.#lower(state, { instruction, source, index })
+    this.#nameSteps(resolved, state)
+    return state
+  }
+
+  async #openStage({ stage, from, references, base }: ResolvedStage): Promise<{ state: StageState; triggers: readonly string[] }> {
+    const { global } = this.#prepared
+    const { dockerfile, buildPlatform } = this.#options
+    const place = { source: dockerfile.source, range: (stage.from.platform ?? stage.from.base).range }
+    const platform = from.platform === undefined
+      ? this.#options.platform
+      : parsePlatformFlag({ text: from.platform.text, used: references.used, unset: references.unset }, { base: buildPlatform, known: global.variables.keys() }, place)
+    if (base.kind === 'stage') {
+      const parent = await this.getStage(base.index)
+      return { state: derivedState(parent, global), triggers: parent.config.OnBuild ?? [] }
+    }
+    if (base.kind === 'scratch') return { state: scratchState(global, platform), triggers: [] }
+    const image = await this.#prepared.images.resolve(base.name, platform, { source: dockerfile.source, range: stage.from.base.range })
+    const rootfs = this.#addImage(image)
+    const state = imageState(image, { global, platform, rootfs })
+    const label = { source: stage.from.source, place: { source: dockerfile.source, range: stage.from.range } }
+    return { state: rootfs === undefined ? state : { ...state, steps: [{ node: rootfs, ...label }] }, triggers: image.config.config?.OnBuild ?? [] }
+  }
+
+  /** An image without layers is the empty root filesystem. */
+  #addImage(image: BaseImage): NodeId | undefined {
+    const diffIds = image.config.rootfs.diff_ids
+    return diffIds.length === 0 ? undefined : this.#addNode({ kind: 'source', diffIds, image: image.name })
+  }
+
+  #addNode(node: PlanNode): NodeId {
+    const id = nodeId(node)
+    this.#nodes.set(id, node)
+    return id
+  }
+
+  async #lower(state: StageState, { instruction: written, source, index }: { instruction: StageInstruction; source: DockerfileSource; index: number }): Promise<StageState> {
+    const context = { source, directives: this.#options.dockerfile.directives }
+    if (written.kind === 'ARG') {
+      const declared = state.scope.declare(written, context)
+      const shown = declared.map(({ name, value }) => value === undefined ? name : `${name}=${value}`)
+      return { ...state, history: [...state.history, { createdBy: `ARG ${shown.join(' ')}`, comment: undefined, node: undefined }] }
+    }
+    const { instruction } = expandInstruction(written, state.scope.variables, context)
+    const add = (step: LoweredStep): StageState => this.#addStep(state, step, { source: written.source, place: { source, range: written.range } })
+    switch (instruction.kind) {
+      case 'RUN': return add(lowerRun(state, instruction, source))
+      case 'WORKDIR': {
+        const step = lowerWorkdir(state, instruction)
+        const next = step.path === '/' ? { ...state, history: [...state.history, { createdBy: step.createdBy, comment: undefined, node: undefined }] } : add(step)
+        return { ...next, config: { ...next.config, WorkingDir: step.path } }
+      }
+      case 'COPY': return add(lowerCopy(state, { instruction, origin: await this.#copyOrigin(instruction.from?.text, index) }, source))
+      case 'ADD': return add(lowerCopy(state, { instruction, origin: { kind: 'context' } }, source))
+      default: return lowerConfig(state, instruction, source)
+    }
+  }
+
+  #addStep(state: StageState, { node, createdBy }: LoweredStep, label: Pick<StepLabel, 'source' | 'place'>): StageState {
+    const id = this.#addNode(node)
+    return {
+      ...state,
+      rootfs: id,
+      history: [...state.history, { createdBy, comment: 'tsbuild.dockerfile.v0', node: id }],
+      steps: [...state.steps, { node: id, ...label }],
+    }
+  }
+
+  async #copyOrigin(from: string | undefined, index: number): Promise<CopyOrigin> {
+    if (from === undefined) return { kind: 'context' }
+    return { kind: 'node', node: await this.#rootfsOf(this.#findUse(from, index), index) }
+  }
+
+  /** What `--from` means was said when the stages were resolved; a trigger's `--from` is looked up the same way. */
+  #findUse(from: string, index: number): StageSource {
+    const use = this.#prepared.stages[index]?.uses.find(({ instruction }) => instruction.kind === 'COPY' && instruction.from?.text === from)
+    return use?.source ?? { kind: 'image', name: from }
+  }
+
+  async #rootfsOf(source: StageSource, index: number): Promise<NodeId | undefined> {
+    if (source.kind === 'scratch') return undefined
+    if (source.kind === 'stage') return (await this.getStage(source.index)).rootfs
+    const { dockerfile, platform } = this.#options
+    const range = dockerfile.stages[index]?.from.range ?? { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 }
+    return this.#addImage(await this.#prepared.images.resolve(source.name, platform, { source: dockerfile.source, range }))
+  }
+
+  /** Numbers the steps; a step two stages share keeps its first name. */
+  #nameSteps({ stage }: ResolvedStage, { steps }: StageState): void {
+    const name = stage.name ?? `stage-${stage.index}`
+    for (const [at, { node, source, place }] of steps.entries()) {
+      if (!this.#labels.has(node)) this.#labels.set(node, { stage: name, step: at + 1, steps: steps.length, source, place })
+    }
+  }
+}

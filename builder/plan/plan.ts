@@ -1,0 +1,128 @@
+import type { Place } from '../dockerfile/errors.ts'
+import type { Chmod } from '../dockerfile/values/chmod.ts'
+import type { Chown } from '../dockerfile/values/chown.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import type { DiffId } from '../../oci/digest.ts'
+import { sha256 } from '../../oci/digest.ts'
+import type { HistoryEntry, RunConfig } from '../../oci/image-config.ts'
+import type { Platform } from '../../oci/platform.ts'
+
+declare const nodeIdBrand: unique symbol
+/** Digest of a node's definition and the ids of its inputs: equal work has equal ids. */
+export type NodeId = string & { readonly [nodeIdBrand]: true }
+
+/**
+ * One step that makes a root filesystem. Only what decides the result is in a node; limits, labels for the screen and
+ * the like travel beside it. `base` is the filesystem it starts from, undefined for the empty one.
+ */
+export type PlanNode = SourceNode | MkdirNode | CopyNode | RunNode
+
+/** The layers of an image that exists already. */
+export interface SourceNode {
+  readonly kind: 'source'
+  readonly diffIds: readonly DiffId[]
+  /** Whose layers they are, for whoever has to fetch them; equal layers are equal work whatever they are called. */
+  readonly image: string
+}
+
+/** WORKDIR: makes a directory with the owner `user`. */
+export interface MkdirNode {
+  readonly kind: 'mkdir'
+  readonly base: NodeId | undefined
+  readonly path: string
+  readonly user: string
+}
+
+/** COPY, and ADD of what lies in the build context. */
+export interface CopyNode {
+  readonly kind: 'copy'
+  readonly base: NodeId | undefined
+  readonly from: CopyOrigin
+  readonly sources: readonly CopyNodeSource[]
+  /** Absolute; a trailing slash says that it is a directory. */
+  readonly destination: string
+  readonly chown: Chown | undefined
+  readonly chmod: Chmod | undefined
+}
+
+export type CopyOrigin =
+  | { readonly kind: 'context' }
+  | { readonly kind: 'node'; readonly node: NodeId | undefined }
+
+export type CopyNodeSource =
+  /** A path or pattern inside the origin. */
+  | { readonly kind: 'path'; readonly pattern: string }
+  /** A heredoc: a file with this name and content. */
+  | { readonly kind: 'inline'; readonly name: string; readonly content: string }
+
+export interface RunNode {
+  readonly kind: 'run'
+  readonly base: NodeId | undefined
+  readonly args: readonly string[]
+  /** `NAME=value`, sorted as they were defined, ARGs included. */
+  readonly env: readonly string[]
+  readonly cwd: string
+  /** As USER wrote it; resolved in the image's own files when the step runs. */
+  readonly user: string
+  /** A heredoc with an interpreter line, put where args point. */
+  readonly script: { readonly path: string; readonly content: string } | undefined
+  readonly network: 'default' | 'none' | 'host'
+}
+
+/** What a step is called on the screen and in errors. */
+export interface StepLabel {
+  /** `stage-1` where FROM names none. */
+  readonly stage: string
+  /** Counted from 1 within the stage, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  /** The instruction on one line. */
+  readonly source: string
+  readonly place: Place
+}
+
+/** An instruction's place in the history of the image. */
+export interface PlannedHistory {
+  readonly createdBy: string
+  readonly comment: string | undefined
+  /** The step whose layer it is; undefined for an instruction that only changes the config. */
+  readonly node: NodeId | undefined
+}
+
+/** The image a stage describes, complete but for the layers that its steps will have made. */
+export interface PlannedImage {
+  readonly rootfs: NodeId | undefined
+  readonly platform: Platform
+  readonly author: string | undefined
+  readonly config: RunConfig
+  readonly base: PlannedBase | undefined
+  readonly history: readonly PlannedHistory[]
+}
+
+/** The image a stage started from. */
+export interface PlannedBase {
+  readonly name: string
+  readonly diffIds: readonly DiffId[]
+  readonly layers: readonly Descriptor[]
+  readonly history: readonly HistoryEntry[]
+  readonly created: string | undefined
+}
+
+export interface BuildPlan {
+  /** Inputs before what uses them. */
+  readonly nodes: ReadonlyMap<NodeId, PlanNode>
+  readonly labels: ReadonlyMap<NodeId, StepLabel>
+  readonly target: PlannedImage
+}
+
+/** The nodes whose results a node needs. */
+export function nodeInputs(node: PlanNode): NodeId[] {
+  const inputs: (NodeId | undefined)[] = []
+  if (node.kind !== 'source') inputs.push(node.base)
+  if (node.kind === 'copy' && node.from.kind === 'node') inputs.push(node.from.node)
+  return inputs.filter((input) => input !== undefined)
+}
+
+export function nodeId(node: PlanNode): NodeId {
+  return sha256(JSON.stringify(node)) as string as NodeId
+}

@@ -1,0 +1,119 @@
+import { Canceled } from '../core/errors.ts'
+import type { Limit } from '../core/limit.ts'
+import { allOrNone, createLimit } from '../core/limit.ts'
+import type { Task } from '../core/task.ts'
+import { StepFailed } from './errors.ts'
+import type { BuildEvent, NodeFinished } from './events.ts'
+import type { Executors, NodeResult, Step } from './execute/executor.ts'
+import { emptyResult, findStep, runStep } from './execute/executor.ts'
+import type { BuildPlan, NodeId } from './plan/plan.ts'
+import { nodeInputs } from './plan/plan.ts'
+
+export interface SolveOptions {
+  readonly plan: BuildPlan
+  readonly executors: Executors
+  /** Steps that run at the same time. */
+  readonly jobs: number
+}
+
+export interface Solved {
+  /** Of the plan's target. */
+  readonly rootfs: NodeResult
+  /** Of every node it needed. */
+  readonly results: ReadonlyMap<NodeId, NodeResult>
+}
+
+/**
+ * Makes the root filesystem of the plan's target: every node it needs once, independent ones at the same time, cached
+ * ones not at all. The first failure stops the others, whose end is awaited before it is thrown.
+ * @throws {StepFailed} with the reason as its cause
+ */
+export async function solve(options: SolveOptions, task: Task<BuildEvent>): Promise<Solved> {
+  const { rootfs } = options.plan.target
+  const solver = new Solver(options, task)
+  try {
+    return { rootfs: rootfs === undefined ? emptyResult : await solver.get(rootfs), results: solver.settled }
+  } catch (error) {
+    task.signal.throwIfAborted()
+    throw error
+  }
+}
+
+class Solver {
+  readonly #plan: BuildPlan
+  readonly #executors: Executors
+  readonly #task: Task<BuildEvent>
+  readonly #limit: Limit
+  readonly #stop = new AbortController()
+  readonly #results = new Map<NodeId, Promise<NodeResult>>()
+  readonly settled = new Map<NodeId, NodeResult>()
+
+  constructor({ plan, executors, jobs }: SolveOptions, task: Task<BuildEvent>) {
+    this.#plan = plan
+    this.#executors = executors
+    this.#task = { signal: AbortSignal.any([task.signal, this.#stop.signal]), emit: task.emit }
+    this.#limit = createLimit(jobs, this.#task.signal)
+  }
+
+  get(id: NodeId): Promise<NodeResult> {
+    const found = this.#results.get(id)
+    if (found !== undefined) return found
+    const started = this.#solve(id)
+    this.#results.set(id, started)
+    return started
+  }
+
+  async #solve(id: NodeId): Promise<NodeResult> {
+    const node = this.#plan.nodes.get(id)
+    if (node === undefined) throw new TypeError(`node ${id} is not in the plan`)
+    const inputIds = nodeInputs(node)
+    const results = await allOrNone(inputIds.map((input) => this.get(input)), this.#cancel)
+    const inputs = new Map(inputIds.map((input, index) => [input, results[index] ?? emptyResult]))
+    const result = await this.#execute({ id, node, input: (input) => inputOf(inputs, input) })
+    this.settled.set(id, result)
+    return result
+  }
+
+  async #execute(step: Step): Promise<NodeResult> {
+    this.#task.signal.throwIfAborted()
+    try {
+      const lookup = await findStep(this.#executors, step, this.#task)
+      if (lookup.kind === 'hit') {
+        this.#start(step.id)
+        this.#finish(step.id, 'cached')
+        return lookup.result
+      }
+      return await this.#limit(async () => {
+        this.#start(step.id)
+        const { result, usage } = await runStep(this.#executors, { step, key: lookup.key }, this.#task)
+        this.#finish(step.id, 'executed', usage)
+        return result
+      })
+    } catch (error) {
+      this.#finish(step.id, this.#task.signal.aborted ? 'canceled' : 'failed')
+      const label = this.#plan.labels.get(step.id)
+      const failure = label === undefined || error instanceof StepFailed || error instanceof Canceled ? error : new StepFailed(label, error)
+      this.#cancel(failure)
+      throw failure
+    }
+  }
+
+  readonly #cancel = (reason: unknown): void => {
+    if (!this.#stop.signal.aborted) this.#stop.abort(new Canceled('sibling-failed', { cause: reason }))
+  }
+
+  #start(node: NodeId): void {
+    this.#task.emit({ type: 'node-started', node, atMs: Date.now() })
+  }
+
+  #finish(node: NodeId, outcome: NodeFinished['outcome'], usage?: NodeFinished['usage']): void {
+    this.#task.emit({ type: 'node-finished', node, outcome, atMs: Date.now(), usage })
+  }
+}
+
+function inputOf(inputs: ReadonlyMap<NodeId, NodeResult>, id: NodeId | undefined): NodeResult {
+  if (id === undefined) return emptyResult
+  const result = inputs.get(id)
+  if (result === undefined) throw new TypeError(`node ${id} is no input of this step`)
+  return result
+}

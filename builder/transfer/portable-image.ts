@@ -1,0 +1,57 @@
+import type { Task } from '../../core/task.ts'
+import type { Compression, Descriptor } from '../../oci/descriptor.ts'
+import { findLayerCompression, mediaTypes } from '../../oci/descriptor.ts'
+import type { ChainId } from '../../oci/digest.ts'
+import { chainIds } from '../../oci/digest.ts'
+import type { ImageConfig } from '../../oci/image-config.ts'
+import { parseImageConfig } from '../../oci/image-config.ts'
+import type { Manifest } from '../../oci/manifest.ts'
+import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
+import type { Store, StoredImage } from '../../storage/index.ts'
+
+/** An image of the store with its documents read. */
+export interface OpenedImage {
+  readonly stored: StoredImage
+  readonly manifest: Manifest
+  readonly manifestBytes: Uint8Array
+  readonly config: ImageConfig
+  readonly configBytes: Uint8Array
+  /** One for each layer, bottom first. */
+  readonly chain: readonly ChainId[]
+}
+
+export async function openImage(store: Store, stored: StoredImage): Promise<OpenedImage> {
+  const manifestBytes = await store.content.readDocument(stored.manifest)
+  const document = parseManifestDocument(manifestBytes, stored.manifest.mediaType)
+  if (document.kind === 'index') throw new TypeError(`image ${stored.id} has an index for a manifest`)
+  const configBytes = await store.content.readDocument(document.manifest.config)
+  const config = parseImageConfig(configBytes)
+  return { stored, manifest: document.manifest, manifestBytes, config, configBytes, chain: chainIds(config.rootfs.diff_ids) }
+}
+
+/** An image all of whose blobs are in the content store, so that it can leave it. */
+export interface PortableImage {
+  readonly manifest: Manifest
+  readonly bytes: Uint8Array
+  readonly mediaType: string
+}
+
+/**
+ * The image with a blob for each layer: those whose blob is there stay as they are, the others, and plain ones, become
+ * blobs of the given compression. When nothing has to change the original bytes, and so the digest, are kept.
+ */
+export async function makePortable(store: Store, image: OpenedImage, options: { readonly compression: Compression; readonly task: Task }): Promise<PortableImage> {
+  const { manifest, manifestBytes, chain } = image
+  const layers: Descriptor[] = []
+  for (const [index, layer] of manifest.layers.entries()) layers.push(await portableLayer(store, { layer, chainId: chain[index] }, options))
+  if (layers.every((layer, index) => layer.digest === manifest.layers[index]?.digest)) return { manifest, bytes: manifestBytes, mediaType: image.stored.manifest.mediaType }
+  const changed: Manifest = { ...manifest, mediaType: mediaTypes.ociManifest, config: { ...manifest.config, mediaType: mediaTypes.ociConfig }, layers }
+  return { manifest: changed, bytes: encodeDocument(changed), mediaType: mediaTypes.ociManifest }
+}
+
+async function portableLayer(store: Store, { layer, chainId }: { layer: Descriptor; chainId: ChainId | undefined }, { compression, task }: { compression: Compression; task: Task }): Promise<Descriptor> {
+  const isCompressed = findLayerCompression(layer.mediaType) !== 'none'
+  if (isCompressed && store.content.find(layer.digest) !== undefined) return layer
+  if (chainId === undefined) throw new TypeError(`layer ${layer.digest} has no diffID in the image's config`)
+  return store.layerBlob(chainId, compression, task)
+}

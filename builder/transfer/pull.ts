@@ -1,0 +1,87 @@
+import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
+import { parseImageConfig } from '../../oci/image-config.ts'
+import type { ImageConfig } from '../../oci/image-config.ts'
+import type { Manifest } from '../../oci/manifest.ts'
+import type { Platform } from '../../oci/platform.ts'
+import type { Reference, RemoteImage, TransferEvent } from '../../registry-client/index.ts'
+import { AllPlacesFailed, formatReference, ManifestUnknown, pullImage as readRemoteImage, WrongContent } from '../../registry-client/index.ts'
+import type { Store, StoredImage } from '../../storage/index.ts'
+import type { Engine } from '../engine.ts'
+import { ImageUnavailable } from '../errors.ts'
+import { ensureLayers } from './image-layers.ts'
+
+export interface PullOptions {
+  readonly platform: Platform
+  readonly maxConcurrentDownloads?: number
+}
+
+const defaultConcurrentDownloads = 3
+
+/** An image in a registry, read as far as its config. */
+export interface FoundImage {
+  readonly reference: Reference
+  /** The canonical name. */
+  readonly name: string
+  readonly remote: RemoteImage
+  readonly manifest: Manifest
+  readonly config: ImageConfig
+}
+
+/** Downloads an image with all its layers and gives it its name. */
+export async function pullImage(engine: Engine, options: PullOptions & { readonly name: string }, task: Task<TransferEvent>): Promise<StoredImage> {
+  const found = await findRemoteImage(engine, options, task)
+  await pullLayers(engine, { found, ...options }, task)
+  return recordImage(engine.store, { found, names: [found.name] }, silent(task))
+}
+
+/**
+ * Looks a name up in its registry, or a short name in the search registries in turn.
+ * @throws {ImageUnavailable} with what each registry answered
+ */
+export async function findRemoteImage(engine: Engine, { name, platform }: { name: string; platform: Platform }, task: Task<TransferEvent>): Promise<FoundImage> {
+  const { client, references } = await engine.registries()
+  const failures: unknown[] = []
+  for (const reference of references(name)) {
+    try {
+      const remote = await readRemoteImage(client, { reference, platform }, task)
+      return describe(reference, remote)
+    } catch (error) {
+      if (!(error instanceof ManifestUnknown || error instanceof AllPlacesFailed)) throw error
+      failures.push(error)
+    }
+  }
+  throw failures.length === 1 ? failures[0] : new ImageUnavailable(name, `none of ${failures.length} registries has it`, { cause: new AggregateError(failures) })
+}
+
+/** Brings the image's layers into the store. */
+export async function pullLayers(engine: Engine, { found, maxConcurrentDownloads }: { found: FoundImage; maxConcurrentDownloads?: number }, task: Task<TransferEvent>): Promise<void> {
+  const { client } = await engine.registries()
+  await ensureLayers<TransferEvent>(engine.store, {
+    layers: found.manifest.layers,
+    diffIds: found.config.rootfs.diff_ids,
+    maxConcurrent: maxConcurrentDownloads ?? defaultConcurrentDownloads,
+    open: (blob, fetchTask) => client.fetchBlob(found.reference, blob, fetchTask),
+    isWorthRetrying: (error) => error instanceof WrongContent && error.isWorthRetrying,
+  }, task)
+}
+
+/** Stores the image's documents and points the names to it, once its layers are durable. */
+export async function recordImage(store: Store, { found, names }: { found: FoundImage; names: readonly string[] }, task: Task): Promise<StoredImage> {
+  const { manifest, remote } = found
+  await store.content.ingest(remote.manifest.descriptor, once(remote.manifest.bytes), task)
+  await store.content.ingest(manifest.config, once(remote.configBytes), task)
+  await store.layers.sync(task)
+  return store.images.put(remote.manifest.descriptor, manifest.config.digest, names)
+}
+
+function describe(reference: Reference, remote: RemoteImage): FoundImage {
+  const { document } = remote.manifest
+  if (document.kind === 'index') throw new TypeError('an image was asked for and an index given')
+  return { reference, name: formatReference(reference), remote, manifest: document.manifest, config: parseImageConfig(remote.configBytes) }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  await Promise.resolve()
+  yield bytes
+}
