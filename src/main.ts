@@ -1,1 +1,86 @@
-console.log('tsbuild')
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Canceled } from '../core/errors.ts'
+import { nearest } from '../core/nearest.ts'
+import type { App } from './app.ts'
+import { parseArguments } from './arguments.ts'
+import { commands } from './commands/index.ts'
+import { UsageError } from './errors.ts'
+import { commandHelp, programHelp } from './help.ts'
+
+/** Runs one command line and gives its exit code. */
+async function main(args: readonly string[], app: App): Promise<number> {
+  const [first, ...rest] = args
+  if (first === undefined || ['help', '--help', '-h'].includes(first)) {
+    app.print(programHelp(commands))
+    return 0
+  }
+  if (['version', '--version', '-v'].includes(first)) {
+    app.print(`tsbuild version ${readVersion()}`)
+    return 0
+  }
+  const entry = commands.find(({ name }) => name === first)
+  if (entry !== undefined) return runCommand(entry.name, rest, app)
+  if (isBuild(first)) return runCommand('build', args, app)
+  const suggestion = nearest(first, commands.map(({ name }) => name))
+  throw new UsageError(`"${first}" is no command of tsbuild and no folder${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`)
+}
+
+/** `tsbuild -t app:1 .`: a command line without a command builds. */
+function isBuild(first: string): boolean {
+  return first.startsWith('-') || /^[./~]|[/:]/u.test(first)
+}
+
+async function runCommand(name: string, args: readonly string[], app: App): Promise<number> {
+  const entry = commands.find((known) => known.name === name)
+  if (entry === undefined) throw new TypeError(`no command ${name}`)
+  const command = await entry.load()
+  const input = parseArguments(command, args)
+  if (input.options.has('help')) {
+    app.print(commandHelp(command))
+    return 0
+  }
+  return command.run(input, app)
+}
+
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string }
+  return version
+}
+
+/** One signal asks, a second one does not wait. */
+function stopOnSignals(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(exitCodes[signal])
+      controller.abort(new Canceled(signal))
+    })
+  }
+  return controller.signal
+}
+
+const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+
+function createApp(): App {
+  // Whoever reads our output may stop early; that is their right and no failure of ours.
+  process.stdout.on('error', () => process.exit(0))
+  return {
+    env: process.env,
+    signal: stopOnSignals(),
+    isTerminal: process.stderr.isTTY,
+    print: (line) => process.stdout.write(`${line}\n`),
+    note: (line) => process.stderr.write(`${line}\n`),
+    openEngine: async () => (await import('../builder/index.ts')).openEngine({ env: process.env }),
+  }
+}
+
+const app = createApp()
+try {
+  process.exitCode = await main(process.argv.slice(2), app)
+} catch (error) {
+  const { renderProblem } = await import('./render/problem.ts')
+  const problem = renderProblem(error)
+  for (const line of problem.lines) app.note(line)
+  process.exitCode = problem.exitCode
+}

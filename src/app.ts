@@ -1,0 +1,15 @@
+import type { Engine } from '../builder/index.ts'
+
+/** What commands get of the world: everything else they are told by arguments. */
+export interface App {
+  readonly env: NodeJS.ProcessEnv
+  /** Aborts with a Canceled when the user or the system asks the program to stop. */
+  readonly signal: AbortSignal
+  readonly isTerminal: boolean
+  /** Writes a line to standard output. */
+  print(line: string): void
+  /** Writes a line to standard error: progress and problems. */
+  note(line: string): void
+  /** Opens the store; the caller disposes of it. */
+  openEngine(): Promise<Engine>
+}

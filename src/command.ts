@@ -1,0 +1,41 @@
+import type { App } from './app.ts'
+
+/** One option of a command, with Docker's name. */
+export interface OptionSpec {
+  /** Without dashes. */
+  readonly name: string
+  readonly short?: string
+  /** What stands for the value in the help; an option without it is a switch. */
+  readonly value?: string
+  readonly isRepeatable?: boolean
+  readonly help: string
+}
+
+/** One word after `tsbuild`. */
+export interface CommandSpec {
+  readonly name: string
+  /** What follows the options in the usage line: `IMAGE [COMMAND...]`. */
+  readonly operands: string
+  readonly minOperands: number
+  readonly maxOperands: number
+  /** The first operand ends the options: what follows belongs to the container's command. */
+  readonly stopsAtOperand?: boolean
+  readonly summary: string
+  readonly options: readonly OptionSpec[]
+  readonly examples: readonly string[]
+  /** Returns the exit code. */
+  readonly run: (input: CommandInput, app: App) => Promise<number>
+}
+
+export interface CommandInput {
+  readonly operands: readonly string[]
+  readonly options: OptionValues
+}
+
+/** Options by name, as texts; asking for a name the command does not have is a bug and throws. */
+export interface OptionValues {
+  has(name: string): boolean
+  /** The last value given. */
+  text(name: string): string | undefined
+  texts(name: string): readonly string[]
+}

@@ -1,0 +1,26 @@
+import type { CommandSpec } from '../command.ts'
+
+export interface CommandEntry {
+  readonly name: string
+  /** The line in the list of commands. */
+  readonly summary: string
+  readonly load: () => Promise<CommandSpec>
+}
+
+/** Each command is loaded when it is called, so that none pays for the others' start. */
+export const commands: readonly CommandEntry[] = [
+  { name: 'build', summary: 'Build an image from a Dockerfile', load: async () => (await import('./build.ts')).buildCommand },
+  { name: 'run', summary: 'Run a command in a container of an image', load: async () => (await import('./run.ts')).runCommand },
+  { name: 'pull', summary: 'Download an image from a registry', load: async () => (await import('./pull.ts')).pullCommand },
+  { name: 'push', summary: 'Upload an image to a registry', load: async () => (await import('./push.ts')).pushCommand },
+  { name: 'images', summary: 'List images', load: async () => (await import('./images.ts')).imagesCommand },
+  { name: 'tag', summary: 'Give an image another name', load: async () => (await import('./tag.ts')).tagCommand },
+  { name: 'rmi', summary: 'Remove images', load: async () => (await import('./rmi.ts')).rmiCommand },
+  { name: 'inspect', summary: 'Show an image in detail', load: async () => (await import('./inspect.ts')).inspectCommand },
+  { name: 'history', summary: 'Show the steps an image was made by', load: async () => (await import('./history.ts')).historyCommand },
+  { name: 'save', summary: 'Write images to an archive', load: async () => (await import('./save.ts')).saveCommand },
+  { name: 'load', summary: 'Read images from an archive', load: async () => (await import('./load.ts')).loadCommand },
+  { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
+  { name: 'gc', summary: 'Remove what nothing uses', load: async () => (await import('./gc.ts')).gcCommand },
+  { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
+]

@@ -1,0 +1,27 @@
+import type { App } from '../app.ts'
+import type { CommandInput, CommandSpec } from '../command.ts'
+import { parsePositive } from '../option-values.ts'
+import { renderTransfers } from '../render/transfers.ts'
+
+export const pushCommand: CommandSpec = {
+  name: 'push',
+  operands: 'NAME',
+  minOperands: 1,
+  maxOperands: 1,
+  summary: 'Upload an image to the registry its name says',
+  options: [
+    { name: 'quiet', short: 'q', help: 'Print only the digest' },
+    { name: 'max-concurrent-uploads', value: 'N', help: 'Layers at a time (default 5)' },
+  ],
+  examples: ['tsbuild push registry.example/app:1'],
+  run: push,
+}
+
+async function push({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
+  const { pushImage } = await import('../../builder/index.ts')
+  await using engine = await app.openEngine()
+  const maxConcurrentUploads = parsePositive(options, 'max-concurrent-uploads')
+  const manifest = await pushImage(engine, { name, ...(maxConcurrentUploads === undefined ? {} : { maxConcurrentUploads }) }, { signal: app.signal, emit: renderTransfers(app, options.has('quiet')) })
+  app.print(options.has('quiet') ? manifest.digest : `${name}: digest: ${manifest.digest} size: ${manifest.size}`)
+  return 0
+}

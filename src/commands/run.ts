@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs'
+import type { RunRequest } from '../../builder/index.ts'
+import { canonicalName, findImage, ImageNotFound, pullImage, runImage } from '../../builder/index.ts'
+import type { Engine } from '../../builder/index.ts'
+import type { ContainerExit, ContainerStdio } from '../../runtime/index.ts'
+import type { StoredImage } from '../../storage/index.ts'
+import type { App } from '../app.ts'
+import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { limitOptions, parseLimits } from '../limit-options.ts'
+import { parseChoice, platformOption } from '../option-values.ts'
+import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
+import { renderTransfers } from '../render/transfers.ts'
+import { withRawTerminal } from '../terminal.ts'
+
+export const runCommand: CommandSpec = {
+  name: 'run',
+  operands: 'IMAGE [COMMAND...]',
+  minOperands: 1,
+  maxOperands: Infinity,
+  stopsAtOperand: true,
+  summary: 'Run a command in a container of an image, in the foreground; the container is removed at its end',
+  options: [
+    { name: 'interactive', short: 'i', help: 'Pass standard input on' },
+    { name: 'tty', short: 't', help: 'Give the container a terminal' },
+    { name: 'rm', help: 'Remove the container at its end, which is always done' },
+    { name: 'env', short: 'e', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Environment variable; without a value it comes from the environment' },
+    { name: 'env-file', value: 'FILE', isRepeatable: true, help: 'File with a variable on each line' },
+    { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
+    { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
+    { name: 'entrypoint', value: 'COMMAND', help: 'Replaces the ENTRYPOINT of the image' },
+    { name: 'hostname', short: 'h', value: 'NAME', help: 'Host name of the container' },
+    { name: 'network', value: 'MODE', help: 'host (default) or none' },
+    { name: 'cap-add', value: 'NAME', isRepeatable: true, help: 'Add a capability, or ALL' },
+    { name: 'cap-drop', value: 'NAME', isRepeatable: true, help: 'Drop a capability, or ALL' },
+    { name: 'read-only', help: 'Make the root filesystem read-only' },
+    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image, if it has to be pulled' },
+    ...limitOptions,
+  ],
+  examples: ['tsbuild run -it debian:bookworm bash', 'tsbuild run --memory 256m --network none app:1'],
+  run,
+}
+
+async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {
+  const hasTerminal = options.has('tty')
+  if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
+  const settings = runSettings({ command, options }, app.env)
+  await using engine = await app.openEngine()
+  const image = await findOrPull(engine, { name, options }, app)
+  const stdio = containerStdio(options)
+  const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, stdio }, { signal: neverAborted, emit: () => undefined }))
+  for (const line of explain(exit)) app.note(line)
+  return exit.exitCode
+}
+
+/** The container gets our signals and decides when to end, as with docker run. */
+const neverAborted = new AbortController().signal
+
+function containerStdio(options: OptionValues): ContainerStdio {
+  if (options.has('tty')) return { kind: 'terminal', input: 0, output: 1, signals: process }
+  return { kind: 'descriptors', fds: [options.has('interactive') ? 0 : -1, 1, 2], signals: process }
+}
+
+async function findOrPull(engine: Engine, { name, options }: { name: string; options: OptionValues }, app: App): Promise<StoredImage> {
+  try {
+    return findImage(engine.store, name)
+  } catch (error) {
+    if (!(error instanceof ImageNotFound)) throw error
+  }
+  app.note(`Unable to find image '${name}' locally`)
+  return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, false) })
+}
+
+function runSettings({ command, options }: { command: readonly string[]; options: OptionValues }, env: NodeJS.ProcessEnv): Omit<RunRequest, 'image'> {
+  const capAdd = options.texts('cap-add')
+  const capDrop = options.texts('cap-drop')
+  return {
+    command,
+    entrypoint: options.text('entrypoint'),
+    env: [...options.texts('env-file').flatMap((path) => readEnvFile(path, env)), ...options.texts('env').flatMap((text) => envEntry(text, env))],
+    user: options.text('user'),
+    workdir: options.text('workdir'),
+    hostname: options.text('hostname'),
+    network: { mode: parseChoice(options, 'network', ['none', 'host']) ?? 'host' },
+    limits: parseLimits(options),
+    privilege: { ...(capAdd.length === 0 ? {} : { capAdd }), ...(capDrop.length === 0 ? {} : { capDrop }), ...(options.has('read-only') ? { readonlyRootfs: true } : {}) },
+    hasTerminal: options.has('tty'),
+  }
+}
+
+/** A name alone is passed on if we have it ourselves. */
+function envEntry(text: string, env: NodeJS.ProcessEnv): string[] {
+  const equals = text.indexOf('=')
+  if (equals === 0 || text === '') throw new UsageError(`an environment variable is written NAME=VALUE, not "${text}"`)
+  if (equals > 0) return [text]
+  const value = env[text]
+  return value === undefined ? [] : [`${text}=${value}`]
+}
+
+function readEnvFile(path: string, env: NodeJS.ProcessEnv): string[] {
+  const lines = readFileSync(path, 'utf8').split('\n').map((line) => line.trimStart())
+  return lines.filter((line) => line !== '' && !line.startsWith('#')).flatMap((line) => envEntry(line, env))
+}
+
+function explain({ cause, notExecuted }: ContainerExit): string[] {
+  return [...(notExecuted === undefined ? [] : [`error: ${describeNotExecuted(notExecuted)}`]), ...(cause === undefined ? [] : [`error: ${describeLimit(cause)}`])]
+}

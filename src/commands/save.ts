@@ -1,0 +1,31 @@
+import type { ArchiveFormat } from '../../builder/index.ts'
+import type { App } from '../app.ts'
+import type { CommandInput, CommandSpec } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { parseChoice } from '../option-values.ts'
+
+export const saveCommand: CommandSpec = {
+  name: 'save',
+  operands: 'IMAGE...',
+  minOperands: 1,
+  maxOperands: Infinity,
+  summary: 'Write images to an archive, or to standard output',
+  options: [
+    { name: 'output', short: 'o', value: 'FILE', help: 'File, or folder for oci-dir, to write' },
+    { name: 'format', value: 'FORMAT', help: 'oci-archive (default), docker-archive or oci-dir' },
+  ],
+  examples: ['tsbuild save -o app.tar app:1', 'tsbuild save --format docker-archive app:1 | docker load'],
+  run: save,
+}
+
+async function save({ operands, options }: CommandInput, app: App): Promise<number> {
+  const format: ArchiveFormat = parseChoice(options, 'format', ['oci-archive', 'docker-archive', 'oci-dir']) ?? 'oci-archive'
+  const output = options.text('output')
+  if (output === undefined && format === 'oci-dir') throw new UsageError('format oci-dir needs --output')
+  if (output === undefined && process.stdout.isTTY) throw new UsageError('an archive is not for a terminal: give --output, or redirect standard output')
+  const { createFileSink, createFolderSink, createStreamSink, saveImages } = await import('../../builder/index.ts')
+  await using engine = await app.openEngine()
+  const sink = output === undefined ? createStreamSink(process.stdout) : await (format === 'oci-dir' ? createFolderSink(output) : createFileSink(output))
+  await saveImages(engine, { images: operands, format, sink }, { signal: app.signal, emit: () => undefined })
+  return 0
+}

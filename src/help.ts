@@ -1,0 +1,38 @@
+import { helpOption } from './arguments.ts'
+import type { CommandSpec, OptionSpec } from './command.ts'
+import type { CommandEntry } from './commands/index.ts'
+import { formatTable } from './render/format.ts'
+
+export function programHelp(commands: readonly CommandEntry[]): string {
+  return `Usage: tsbuild [build] [OPTIONS] CONTEXT
+       tsbuild COMMAND
+
+Build OCI images without a daemon, and keep, run and transfer them.
+
+Commands:
+${indent(formatTable(commands.map(({ name, summary }) => [name, summary])))}
+
+Example: tsbuild -t app:1 .
+"tsbuild COMMAND --help" tells more about a command.`
+}
+
+export function commandHelp(command: CommandSpec): string {
+  const options = [...command.options, helpOption]
+  return `Usage: tsbuild ${command.name} [OPTIONS]${command.operands === '' ? '' : ` ${command.operands}`}
+
+${command.summary}
+
+Options:
+${indent(formatTable(options.map((option) => [optionUsage(option), option.help])))}
+
+${command.examples.length === 1 ? 'Example:' : 'Examples:'}
+${indent(command.examples.join('\n'))}`
+}
+
+function optionUsage({ name, short, value }: OptionSpec): string {
+  return `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`
+}
+
+function indent(text: string): string {
+  return text.split('\n').map((line) => `  ${line}`).join('\n')
+}

@@ -1,0 +1,46 @@
+import { hostPlatform, parsePlatform } from '../oci/platform.ts'
+import type { Platform } from '../oci/platform.ts'
+import type { OptionValues } from './command.ts'
+import { UsageError } from './errors.ts'
+import { parseBytes } from './render/format.ts'
+
+/** A whole number from 1 on. @throws {UsageError} */
+export function parsePositive(options: OptionValues, name: string): number | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d{0,9}$/u.test(text)) throw new UsageError(`option --${name} takes a whole number from 1 on, not "${text}"`)
+  return Number(text)
+}
+
+/** A size such as `512m`. @throws {UsageError} */
+export function parseSize(options: OptionValues, name: string): number | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const bytes = parseBytes(text)
+  if (bytes === undefined) throw new UsageError(`option --${name} takes a size such as 512m or 2g, not "${text}"`)
+  return bytes
+}
+
+/** A number of processors, `1.5`. @throws {UsageError} */
+export function parseCpus(options: OptionValues, name: string): number | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const cpus = /^(?:\d+(?:\.\d*)?|\.\d+)$/u.test(text) ? Number(text) : 0
+  if (cpus < 0.01) throw new UsageError(`option --${name} takes a number of processors from 0.01 on, not "${text}"`)
+  return cpus
+}
+
+/** One of the words given. @throws {UsageError} */
+export function parseChoice<Word extends string>(options: OptionValues, name: string, words: readonly Word[]): Word | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const word = words.find((known) => known === text)
+  if (word === undefined) throw new UsageError(`option --${name} takes ${words.join(', ')}, not "${text}"`)
+  return word
+}
+
+export function platformOption(options: OptionValues): Platform {
+  const host = hostPlatform(process.arch)
+  const text = options.text('platform')
+  return text === undefined ? host : parsePlatform(text, host)
+}

@@ -1,0 +1,100 @@
+import { Canceled, TsbuildError } from '../../core/errors.ts'
+import type { Place } from '../../builder/index.ts'
+import { CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
+import { describeLimit, describeNotExecuted } from './exit-words.ts'
+import type { ErrorCode } from './error-code.ts'
+import { renderExcerpt } from './excerpt.ts'
+import { formatBytes, printable } from './format.ts'
+
+/** An error as a user gets to see it. */
+export interface Problem {
+  readonly lines: readonly string[]
+  readonly exitCode: number
+}
+
+/**
+ * Exit codes by what went wrong: 1 the input (Dockerfile, context, names), 2 the command line, 3 something asked for is
+ * not there, 4 a registry or the way to it, 5 the store, 6 this host, 70 a bug of ours. A RUN step's own code, and
+ * 128 + n for a signal, come before these.
+ */
+const classes: Readonly<Record<ErrorCode, ExitClass>> = {
+  CLI_USAGE: 2,
+  CORE_CANCELED: 1,
+  OCI_MALFORMED_DIGEST: 1, OCI_DIGEST_MISMATCH: 4, OCI_MALFORMED_DOCUMENT: 1, OCI_UNSUPPORTED_MEDIA_TYPE: 1,
+  NATIVE_HELPER_FAILURE: 6,
+  STORAGE_BLOB_MISSING: 5, STORAGE_LAYER_MISSING: 5, STORAGE_LAYER_DAMAGED: 5, STORAGE_DIFFID_MISMATCH: 4, STORAGE_HOSTILE_ARCHIVE: 1,
+  STORAGE_UNREPRESENTABLE: 1, STORAGE_SOURCE_CHANGED: 1, STORAGE_TREE_FAILURE: 5, STORAGE_HELPER_DIED: 6, STORAGE_FULL: 5,
+  STORAGE_MALFORMED_COMPRESSION: 1, STORAGE_STREAM_TOO_LARGE: 1, STORAGE_IMAGE_INCOMPLETE: 5, STORAGE_AMBIGUOUS_ID: 3, STORAGE_LINK_LOOP: 1,
+  STORAGE_UNEXPECTED_ENTRY: 1, STORAGE_TOO_NEW: 5, STORAGE_NOT_OURS: 5, STORAGE_BUSY: 5,
+  RUNTIME_INVALID_SPEC: 1, RUNTIME_CONTAINER_SETUP_FAILED: 6, RUNTIME_CONTAINER_LOST: 6, RUNTIME_LIMIT_NOT_APPLICABLE: 6,
+  REGISTRY_MALFORMED_REFERENCE: 1, REGISTRY_AMBIGUOUS_NAME: 1, REGISTRY_INVALID_CONFIGURATION: 1, REGISTRY_BLOCKED: 4, REGISTRY_CREDENTIAL_HELPER_FAILED: 4,
+  REGISTRY_UNREACHABLE: 4, REGISTRY_ACCESS_DENIED: 4, REGISTRY_MANIFEST_UNKNOWN: 3, REGISTRY_BLOB_UNKNOWN: 4, REGISTRY_UNEXPECTED_STATUS: 4,
+  REGISTRY_INVALID_ANSWER: 4, REGISTRY_FORBIDDEN_TARGET: 4, REGISTRY_WRONG_CONTENT: 4, REGISTRY_ALL_PLACES_FAILED: 4, REGISTRY_PLATFORM_UNAVAILABLE: 3,
+  REGISTRY_SOURCE_MISMATCH: 5,
+  BUILDER_DOCKERFILE_INVALID: 1, BUILDER_MALFORMED_PATTERN: 1, BUILDER_STEP_FAILED: 1, BUILDER_COMMAND_FAILED: 1, BUILDER_COPY_SOURCE_MISSING: 1,
+  BUILDER_COPY_CONFLICT: 1, BUILDER_DESTINATION_LINK_LOOP: 1, BUILDER_CONTEXT_UNREADABLE: 1, BUILDER_USER_UNKNOWN: 1, BUILDER_IMAGE_UNAVAILABLE: 3,
+  BUILDER_IMAGE_NOT_FOUND: 3, BUILDER_IMAGE_IN_USE: 1, BUILDER_MALFORMED_ARCHIVE: 1, BUILDER_NO_COMMAND: 1,
+}
+
+type ExitClass = 1 | 2 | 3 | 4 | 5 | 6
+const bugExitCode = 70
+const signalExitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+
+export function renderProblem(error: unknown): Problem {
+  if (error instanceof Canceled) return { lines: [`canceled by ${error.reason}`], exitCode: signalExitCodes[error.reason] ?? 1 }
+  if (!(error instanceof TsbuildError)) return renderForeign(error)
+  const innermost = innermostError(error)
+  return { lines: [`error: ${printable(error.message)}`, ...details(error)], exitCode: exitCode(innermost) }
+}
+
+/** A file that cannot be opened is the user's business; anything else that is not ours is a bug, and a report needs its stack. */
+function renderForeign(error: unknown): Problem {
+  if (error instanceof Error && 'syscall' in error) return { lines: [`error: ${printable(error.message)}`], exitCode: 1 }
+  const stack = error instanceof Error ? error.stack ?? error.message : String(error)
+  return { lines: [`error: this is a bug in tsbuild, please report it: ${stack}`], exitCode: bugExitCode }
+}
+
+function exitCode(error: TsbuildError): number {
+  if (error instanceof CommandFailed) return error.exitCode
+  return isKnown(error.code) ? classes[error.code] : bugExitCode
+}
+
+function isKnown(code: string): code is ErrorCode {
+  return Object.hasOwn(classes, code)
+}
+
+/** The reason behind wrapping errors that only say where. */
+function innermostError(error: TsbuildError): TsbuildError {
+  return error instanceof StepFailed && error.cause instanceof TsbuildError ? innermostError(error.cause) : error
+}
+
+function details(error: TsbuildError): string[] {
+  const lines: string[] = []
+  const place = placeOf(error)
+  if (place !== undefined) lines.push(...renderExcerpt(place))
+  if (error instanceof DockerfileError && error.remedy !== undefined) lines.push(`hint: ${printable(error.remedy)}`)
+  if (error instanceof CommandFailed) lines.push(...commandDetails(error))
+  lines.push(...causes(error.cause))
+  return lines
+}
+
+function placeOf(error: TsbuildError): Place | undefined {
+  if (error instanceof StepFailed) return error.label.place
+  return error instanceof DockerfileError ? error : undefined
+}
+
+function commandDetails({ limit, notExecuted, usage }: CommandFailed): string[] {
+  return [
+    ...(limit === undefined ? [] : [`because: ${describeLimit(limit)}`]),
+    ...(notExecuted === undefined ? [] : [`because: ${describeNotExecuted(notExecuted)}`]),
+    ...(limit === undefined && usage.oomKills !== undefined && usage.oomKills > 0 ? [`because: the kernel killed ${usage.oomKills} of its processes for want of memory${usage.memoryPeakBytes === undefined ? '' : `, peak ${formatBytes(usage.memoryPeakBytes)}`}`] : []),
+  ]
+}
+
+/** Each reason behind the message once, the outermost first. */
+function causes(cause: unknown): string[] {
+  if (cause instanceof AggregateError) return cause.errors.flatMap((each: unknown) => causes(each))
+  if (cause instanceof TsbuildError) return [`because: ${printable(cause.message)}`, ...details(cause)]
+  if (cause instanceof Error) return [`because: ${printable(cause.message)}`]
+  return []
+}
