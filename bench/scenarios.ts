@@ -1,0 +1,69 @@
+/** The work that is timed: inputs made once, and for each tool the command and what puts its state back before a run. */
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Peers, Tool } from './peers.ts'
+
+export interface Scenario {
+  readonly name: string
+  /** Done once, untimed. */
+  readonly setup?: () => void
+  /** Done before every timed run. */
+  readonly before?: () => void
+  readonly commands: Partial<Record<Tool, readonly string[]>>
+}
+
+const fileCount = 10_000
+const filesPerFolder = 100
+const bigFileMiB = 512
+
+export function writeContexts(folder: string): void {
+  const context = (name: string, dockerfile: string, fill?: (path: string) => void): void => {
+    const path = join(folder, name)
+    if (existsSync(join(path, 'Dockerfile'))) return
+    mkdirSync(path, { recursive: true })
+    fill?.(path)
+    writeFileSync(join(path, 'Dockerfile'), dockerfile)
+  }
+  context('run20', `FROM busybox\n${Array.from({ length: 20 }, (_, index) => `RUN true ${index}\n`).join('')}`)
+  context('copy10k', 'FROM scratch\nCOPY tree /tree\n', writeSmallFiles)
+  context('copybig', 'FROM scratch\nCOPY blob /blob\n', writeBigFile)
+  context('manyfiles', 'FROM busybox\nRUN mkdir /d && cd /d && for i in $(seq 100); do mkdir $i; for j in $(seq 100); do echo $i$j > $i/$j; done; done\nRUN rm -rf /d/1 && echo x > /d/2/1\n')
+  context('stages4', `${[0, 1, 2, 3].map((index) => `FROM busybox AS s${index}\nRUN sleep 1; echo ${index} > /o${index}\n`).join('')}FROM scratch\n${[0, 1, 2, 3].map((index) => `COPY --from=s${index} /o${index} /\n`).join('')}`)
+  context('debian', 'FROM debian:bookworm\nRUN dpkg -l > /pkgs && cp -a /usr/share /usr/share2\n')
+  context('push', 'FROM debian:bookworm\nCOPY seed /seed\nRUN cp -a /usr/share /usr/lib /opt/ && cp /seed /opt/\n', (path) => writeFileSync(join(path, 'seed'), ''))
+}
+
+function writeSmallFiles(path: string): void {
+  for (let index = 0; index < fileCount; index += 1) {
+    const folder = join(path, 'tree', `d${Math.floor(index / filesPerFolder)}`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, `f${index}.txt`), Buffer.concat([...Array.from({ length: 64 }, () => randomBytes(64)), Buffer.from(String(index))]))
+  }
+}
+
+function writeBigFile(path: string): void {
+  const half = Buffer.alloc(512 * 1024)
+  for (let index = 0; index < bigFileMiB; index += 1) {
+    writeFileSync(join(path, 'blob'), Buffer.concat([randomBytes(512 * 1024), half]), { flag: 'a' })
+  }
+}
+
+/** Everything in `lab/bench` that can be measured here. `registry` is where base images come from and pushes go to. */
+export function listScenarios(peers: Peers): Scenario[] {
+  const build = (context: string, extra: readonly string[] = ['--no-cache']): Scenario['commands'] => peers.buildCommands(context, `bench-${context}`, extra)
+  const cold = (context: string) => (): void => peers.forgetImage(`bench-${context}`)
+  const bases = (image: string) => (): void => peers.pullBase(image)
+  return [
+    { name: 'startup', commands: peers.commands({ docker: ['--version'], buildah: ['--version'], tsbuild: ['--version'] }) },
+    { name: 'run20', setup: bases('busybox'), before: cold('run20'), commands: build('run20') },
+    { name: 'run20-cached', setup: () => { bases('busybox')(); peers.runAll(build('run20', [])) }, commands: build('run20', []) },
+    { name: 'copy10k', before: cold('copy10k'), commands: build('copy10k') },
+    { name: 'copybig', before: cold('copybig'), commands: build('copybig') },
+    { name: 'manyfiles', setup: bases('busybox'), before: cold('manyfiles'), commands: build('manyfiles') },
+    { name: 'stages4', setup: bases('busybox'), before: cold('stages4'), commands: build('stages4') },
+    { name: 'debian', setup: bases('debian:bookworm'), before: cold('debian'), commands: build('debian') },
+    { name: 'pull', setup: () => peers.publishDebian(), before: () => peers.forgetEverything(), commands: peers.pullCommands() },
+    { name: 'push', setup: bases('debian:bookworm'), before: () => peers.buildFreshLayer(), commands: peers.pushCommands() },
+  ]
+}
