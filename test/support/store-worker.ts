@@ -9,7 +9,7 @@ import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { Store } from '../../storage/index.ts'
 import { gc, openStore } from '../../storage/index.ts'
-import { writeImage } from './images.ts'
+import { writeImage } from './stored-images.ts'
 import { stream, task } from './streams.ts'
 import { archive, directory, file } from './tar-forge.ts'
 
