@@ -43,9 +43,12 @@ export interface BuildRequest {
   readonly network?: Network['mode']
   /** Of each RUN step. */
   readonly limits?: Limits
-  /** Steps at the same time; default the number of processors. */
+  /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
 }
+
+/** Steps wait more than they compute: for the network, for the disk. */
+const defaultJobs = 8
 
 export interface BuildResult {
   readonly id: Digest
@@ -71,7 +74,7 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const plan = await createPlan(request, context, bases)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   const executors = createExecutors(engine, { request, context, bases })
-  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? availableParallelism() }, task)
+  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
   const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)

@@ -75,6 +75,8 @@ function createApp(): App {
   }
 }
 
+// What ends without having come to an end is no success: a promise nobody settles leaves Node with nothing to do.
+process.exitCode = 70
 const app = createApp()
 try {
   process.exitCode = await main(process.argv.slice(2), app)

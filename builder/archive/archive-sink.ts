@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -21,28 +22,16 @@ const fixedTime = new Date(0)
 
 /** A tar on a stream the caller owns, standard output for example. */
 export function createStreamSink(output: Writable): ArchiveSink {
-  const tar = createPack()
-  const writing = pipeline(tar, output, { end: false })
-  writing.catch(() => undefined)
-  return {
-    put: (name, sizeBytes, bytes) => Promise.race([addEntry(tar, { name, sizeBytes }, bytes), writing]),
-    finish: () => {
-      tar.finalize()
-      return writing
-    },
-    discard: async () => {
-      tar.destroy()
-      await writing.catch(() => undefined)
-    },
-  }
+  return createTarSink(async (chunk) => {
+    if (!output.write(chunk)) await once(output, 'drain')
+  })
 }
 
 /** A tar file, complete or not there. */
 export async function createFileSink(path: string): Promise<ArchiveSink> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   const file = await open(temporary, 'wx', 0o644)
-  const output = createWriteStream(temporary, { fd: file, autoClose: false })
-  const sink = createStreamSink(output)
+  const sink = createTarSink((chunk) => file.writeFile(chunk))
   return {
     put: (name, sizeBytes, bytes) => sink.put(name, sizeBytes, bytes),
     finish: async () => {
@@ -57,6 +46,27 @@ export async function createFileSink(path: string): Promise<ArchiveSink> {
       await rm(temporary, { force: true })
     },
   }
+}
+
+function createTarSink(write: (chunk: Uint8Array) => Promise<void>): ArchiveSink {
+  const tar = createPack()
+  const writing = drain(tar as AsyncIterable<Uint8Array>, write)
+  writing.catch(() => undefined)
+  return {
+    put: (name, sizeBytes, bytes) => Promise.race([addEntry(tar, { name, sizeBytes }, bytes), writing]),
+    finish: () => {
+      tar.finalize()
+      return writing
+    },
+    discard: async () => {
+      tar.destroy()
+      await Promise.allSettled([writing])
+    },
+  }
+}
+
+async function drain(chunks: AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => Promise<void>): Promise<void> {
+  for await (const chunk of chunks) await write(chunk)
 }
 
 /** A folder, which must not be there yet. */

@@ -23,7 +23,7 @@ export const buildCommand: CommandSpec = {
     { name: 'no-cache', help: 'Run every step' },
     { name: 'pull', help: 'Ask the registry for newer base images' },
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
-    { name: 'jobs', value: 'N', help: 'Steps at the same time (default the number of processors)' },
+    { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     ...limitOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
