@@ -65,6 +65,7 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 function createApp(): App {
   // Whoever reads our output may stop early; that is their right and no failure of ours.
   process.stdout.on('error', () => process.exit(0))
+  process.stderr.on('error', () => undefined)
   return {
     env: process.env,
     signal: stopOnSignals(),

@@ -1,0 +1,25 @@
+/** npm test: everything, in the order in which failing is cheapest. */
+import { spawnSync } from 'node:child_process'
+import { ensurePackages } from './system-packages.ts'
+
+const missing = ensurePackages([
+  { name: 'busybox-static', provides: ['/bin/busybox', '/usr/bin/busybox'] },
+  { name: 'docker-registry', provides: ['/usr/bin/docker-registry'] },
+  { name: 'apache2-utils', provides: ['/usr/bin/htpasswd'] },
+  { name: 'openssl', provides: ['/usr/bin/openssl'] },
+  { name: 'skopeo', provides: ['/usr/bin/skopeo'] },
+  { name: 'umoci', provides: ['/usr/bin/umoci'] },
+  { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+])
+if (missing.length > 0) {
+  console.error(`These tests need Debian's packages ${missing.map(({ name }) => name).join(', ')}: install them (apt-get install ${missing.map(({ name }) => name).join(' ')}) and run npm test again.`)
+  process.exit(1)
+}
+if (process.getuid?.() !== 0) {
+  console.error('The kernel and end-to-end tests make namespaces, mounts and cgroups, so npm test needs root. `npm run check` runs what does not.')
+  process.exit(1)
+}
+for (const script of ['check', 'build', 'test:kernel', 'test:e2e']) {
+  const { status } = spawnSync('npm', ['run', '--silent', script], { stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
