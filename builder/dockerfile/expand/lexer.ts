@@ -97,13 +97,17 @@ export class Lexer {
       this.#word += piece
       return
     }
-    for (const part of piece.length > 1 ? splitAtSpace(piece) : [piece]) {
-      if (isSpace(part)) this.#endWord(start)
-      else {
-        this.#wordStart ??= start
-        this.#word += part
-      }
+    if (piece.length === 1) this.#addPart(piece, start)
+    else for (const part of splitAtSpace(piece)) this.#addPart(part, start)
+  }
+
+  #addPart(part: string, start: number): void {
+    if (isSpace(part)) {
+      this.#endWord(start)
+      return
     }
+    this.#wordStart ??= start
+    this.#word += part
   }
 
   /** Blanks may stand between `<<` and its delimiter; they are part of the word then. */
@@ -269,11 +273,14 @@ export class Lexer {
       this.#position += 1
       return first
     }
-    const pattern = /\p{Nd}+|[\p{L}_][\p{L}\p{Nd}_]*/uy
-    pattern.lastIndex = this.#position
-    const name = pattern.exec(this.#text)?.[0] ?? ''
-    this.#position += name.length
-    return name
+    const start = this.#position
+    const isNumber = isDigit(first)
+    while (this.#position < this.#text.length) {
+      const character = String.fromCodePoint(this.#text.codePointAt(this.#position) ?? 0)
+      if (isNumber ? !isDigit(character) : !isDigit(character) && !isLetter(character)) break
+      this.#position += character.length
+    }
+    return this.#text.slice(start, this.#position)
   }
 
   #limited(value: string): string {
@@ -285,6 +292,16 @@ export class Lexer {
   #refuse(problem: Omit<Problem, 'rule'> & { readonly rule?: Problem['rule'] }, start: number, end: number): never {
     return this.#options.refuse({ rule: 'expansion', ...problem }, start, end)
   }
+}
+
+/** As Go's unicode.IsDigit; the tables of other scripts are consulted only for other scripts. */
+function isDigit(character: string): boolean {
+  return (character >= '0' && character <= '9') || (character > '\u007f' && /^\p{Nd}/u.test(character))
+}
+
+function isLetter(character: string): boolean {
+  const isAscii = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || character === '_'
+  return isAscii || (character > '\u007f' && /^\p{L}/u.test(character))
 }
 
 function splitAtSpace(text: string): string[] {
