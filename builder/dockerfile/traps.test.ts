@@ -94,6 +94,7 @@ describe('variables', () => {
   it('6 platform arguments need an ARG in a stage, and a build argument overrides them', () => {
     expect(run({}, 'FROM scratch', 'ENV a=[$TARGETARCH]', 'ARG TARGETARCH', 'ARG BUILDPLATFORM', 'ENV b=$TARGETARCH/$BUILDPLATFORM').env).toEqual({ a: '[]', b: 'arm64/linux/amd64' })
     expect(run({ TARGETARCH: 'z' }, 'FROM scratch', 'ARG TARGETARCH', 'ENV r=$TARGETARCH').env['r']).toBe('z')
+    expect(run({ TARGETARCH: 'z' }, 'ARG b=$TARGETARCH', 'FROM scratch', 'ARG b', 'ENV r=$b').env['r']).toBe('z')
     expect(run({}, 'ARG b=$TARGETARCH', 'FROM scratch', 'ARG b', 'ENV r=$b').env['r']).toBe('arm64')
     expect(run({}, 'FROM scratch', 'ARG TARGETARCH=x', 'ENV r=$TARGETARCH').env['r']).toBe('x')
   })
@@ -116,6 +117,19 @@ describe('variables', () => {
 
   it('30 the names of ENV and LABEL are expanded, that of an ARG is not', () => {
     expect(run({}, 'FROM scratch', 'ARG a=b', 'ARG $a=no', 'ENV $a=yes r=[$b]').env).toEqual({ b: 'yes', r: '[]' })
+  })
+
+  it('a backslash escapes in double quotes and outside, not in single quotes', () => {
+    expect(run({}, 'FROM scratch', 'ENV a=\'x\\\' b="y\\"" c=z\\ \\"').env).toEqual({ a: 'x\\', b: 'y"', c: 'z "' })
+  })
+
+  it('arguments that speak to the builder are no variables', () => {
+    expect(run({}, 'FROM scratch', 'ARG BUILDKIT_SBOM_SCAN_STAGE=true', 'ENV r=[$BUILDKIT_SBOM_SCAN_STAGE]').env['r']).toBe('[]')
+  })
+
+  it('a flag that comes out empty is not given', () => {
+    const { instruction } = expandInstruction(only('COPY --chown=$none --chmod=${m:-644} a b'), new Map(), parse('FROM scratch'))
+    expect(instruction).toMatchObject({ chown: undefined, chmod: { text: '644' } })
   })
 
   it('names such as __proto__ and constructor are names like others', () => {
