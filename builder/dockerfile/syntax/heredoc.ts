@@ -50,7 +50,7 @@ function parseOpening(word: string): Omit<HeredocOpening, 'start' | 'end'> | und
 
 function lexWords(text: string, quotes: 'keep' | 'remove', rawEscapes: boolean): readonly { readonly text: string; readonly start: number; readonly end: number }[] {
   try {
-    return new Lexer(text, { escape: '\\', lookUp: undefined, quotes, rawEscapes, refuse: () => { throw new NoWords() } }).run().words
+    return new Lexer(text, { escape: '\\', lookUp: undefined, quotes, rawEscapes, splitsWords: true, refuse: () => { throw new NoWords() } }).run().words
   } catch (error) {
     if (error instanceof NoWords) return []
     throw error
