@@ -52,6 +52,7 @@ export class Reporter {
     this.warnings.push({
       rule,
       level: this.#options.isError || own.isError ? 'error' : 'warning',
+      description: rules[rule].description,
       message: finding.message,
       range: finding.range,
       suggestion: finding.suggestion ?? this.#findNearest(finding.nearest),
