@@ -4,7 +4,7 @@ import type {
   ArgInstruction, Dockerfile, DockerfileSource, FromInstruction, Heredoc, Instruction, OnbuildInstruction, SourceRange, Stage, StageInstruction,
 } from './instruction.ts'
 import { parseStepPolicy } from './step-policy.ts'
-import { findNearest } from './suggest.ts'
+import { findNearest } from '../../core/nearest.ts'
 import { parseCmd, parseEntrypoint, parseHealthcheck, parseRun, parseShell } from './syntax/command-line.ts'
 import { parseAdd, parseCopy } from './syntax/copy.ts'
 import { readDirectives } from './syntax/directives.ts'

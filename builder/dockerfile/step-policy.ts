@@ -1,6 +1,6 @@
 import { DockerfileError, quote } from './errors.ts'
 import type { DockerfileSource, Instruction, Word } from './instruction.ts'
-import { findNearest } from './suggest.ts'
+import { findNearest } from '../../core/nearest.ts'
 import { isPolicy } from './syntax/line-reader.ts'
 import { parseDuration } from './values/duration.ts'
 import { parseSize } from './values/size.ts'

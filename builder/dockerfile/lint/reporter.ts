@@ -1,6 +1,6 @@
 import { DockerfileError } from '../errors.ts'
 import type { Dockerfile, Instruction, SourceRange, Word } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 import { readDirectives } from '../syntax/directives.ts'
 import type { CheckOptions } from './check-options.ts'
 import { noOptions, parseCheckOptions } from './check-options.ts'

@@ -1,7 +1,7 @@
 import type { Place } from '../errors.ts'
 import { DockerfileError, quote } from '../errors.ts'
 import type { Word } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 import type { LogicalLine } from './logical-line.ts'
 import { placeOf, wordOf } from './logical-line.ts'
 import { isSpace, skipSpace } from './space.ts'
