@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -46,9 +45,8 @@ static int reset_oom_score(int root)
 static int set_limits(const struct container_process *process)
 {
     for (uint32_t i = 0; i < process->limit_count; i++) {
-        const struct limit *limit = &process->limits[i];
-        struct rlimit value = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
-        if (setrlimit((__rlimit_resource_t)limit->resource, &value) < 0) return report_failure(STAGE_LIMITS, "rlimit");
+        const uint64_t values[2] = {process->limits[i].soft, process->limits[i].hard};
+        if (syscall(SYS_prlimit64, 0, process->limits[i].resource, values, NULL) < 0) return report_failure(STAGE_LIMITS, "rlimit");
     }
     return 0;
 }
