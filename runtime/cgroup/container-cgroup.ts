@@ -32,7 +32,7 @@ interface LockedGroup extends ContainerGroup {
 }
 
 /** What every container's group is called by; what follows is the container's id. */
-const prefix = 'tsbuild-'
+const prefix = 'tsbuild-container-'
 const drivers: Readonly<Record<CgroupHierarchy['kind'], CgroupDriver>> = { v1: v1Driver, v2: v2Driver }
 
 /**

@@ -189,7 +189,7 @@ int run_init(struct container *container, const struct wire *request, int life)
 {
     sigset_t awaited;
     fill_awaited_signals(&awaited);
-    umask(0);
+    umask(0); /* what is made here has the mode it is made with */
     if (die_with_helper(life) < 0) return 1;
     pid_t process = start_process(container, life);
     if (process < 0) return 1;

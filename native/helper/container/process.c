@@ -151,7 +151,6 @@ int run_process(const struct container_process *process, const struct process_st
         report_failure(STAGE_LIMITS, "session keyring");
         return 1;
     }
-    umask(0);
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
     if (drop_privileges(process) < 0) return 1;
