@@ -129,6 +129,25 @@ describe('a container whose init is killed from outside', () => {
   })
 })
 
+describe('a container whose helper is killed from outside', () => {
+  it('is reported as lost, and gone', async () => {
+    const spec = makeSleeper()
+    const node = start(spec)
+    if (node.stdout === null || node.stderr === null || node.pid === undefined) throw new Error('not started')
+    await once(node.stdout, 'data')
+    const [, helper = 0, ...inside] = familyOf(node.pid)
+    let stderr = ''
+    node.stderr.on('data', (bytes: Buffer) => { stderr += bytes.toString() })
+    process.kill(helper, 'SIGKILL')
+    expect(await once(node, 'close')).toEqual([1, null])
+    expect(stderr).toContain('RUNTIME_CONTAINER_LOST')
+    expect(stderr).toContain('SIGKILL')
+    await untilGone(inside)
+    removeStaleCgroups()
+    expect(groupsOf(spec.id)).toEqual([])
+  })
+})
+
 describe('a process that ran many containers', () => {
   it('has the descriptors and cgroups it had before', async () => {
     const countDescriptors = (): number => readdirSync('/proc/self/fd').length
