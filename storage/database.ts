@@ -3,6 +3,7 @@ import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { isErrno } from '../core/errors.ts'
 import { StorageFull, StoreBusy } from './errors.ts'
+import { explainFull } from './room.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
 
@@ -96,7 +97,7 @@ function readVersion(database: Database): number {
 }
 
 function explain(root: string, error: unknown): unknown {
-  if (!isErrno(error, 'ERR_SQLITE_ERROR') || !('errcode' in error)) return error
+  if (!isErrno(error, 'ERR_SQLITE_ERROR') || !('errcode' in error)) return explainFull(root, error)
   if (error.errcode === sqliteBusy) return new StoreBusy(root, { cause: error })
   return error.errcode === sqliteFull ? new StorageFull(root, statfsSync(root), { cause: error }) : error
 }

@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { getAddon } from '../native/index.ts'
+import { parseDigest } from '../oci/digest.ts'
 import type { Database } from './database.ts'
 import { readInteger, readText } from './database.ts'
 import type { Layout } from './layout.ts'
 import { formatDirId } from './layout.ts'
 
 export type LeaseKind = 'blob' | 'layer'
+
+const unrecordedBlobs = `
+  SELECT key FROM leases WHERE session = ? AND kind = 'blob' AND key NOT IN (SELECT digest FROM blobs)
+  AND key NOT IN (SELECT key FROM leases WHERE session <> ? AND kind = 'blob')`
 
 /** Directories numbered at once, so that not every layer needs a transaction for its number. */
 const rangeSize = 32
@@ -80,6 +85,7 @@ export class Session {
       this.#database.run("UPDATE layers SET used_ms = ? WHERE chain_id IN (SELECT key FROM leases WHERE session = ? AND kind = 'layer')", Date.now(), held.id)
       forgetSession(this.#layout, this.#database, held.id)
     })
+    removeFolder(this.#layout, held.id)
     closeSync(held.fd)
     this.#held = undefined
   }
@@ -115,11 +121,13 @@ export function findDeadSessions(layout: Layout, database: Database, own: string
 
 /** Moves what dead sessions left into the trash and forgets their leases. @returns how many there were */
 export function buryDeadSessions(layout: Layout, database: Database, own: string | undefined): number {
-  return database.transaction('quick', () => {
-    const dead = findDeadSessions(layout, database, own)
-    for (const id of dead) forgetSession(layout, database, id)
-    return dead.length
+  const dead = database.transaction('quick', () => {
+    const found = findDeadSessions(layout, database, own)
+    for (const id of found) forgetSession(layout, database, id)
+    return found
   })
+  for (const id of dead) removeFolder(layout, id)
+  return dead.length
 }
 
 function isSessionAlive(layout: Layout, id: string): boolean {
@@ -141,9 +149,24 @@ function forgetSession(layout: Layout, database: Database, id: string): void {
   for (const range of database.all('SELECT first, last FROM ranges WHERE session = ?', id)) {
     discardRange(layout, database, { first: readInteger(range, 'first'), last: readInteger(range, 'last') })
   }
+  // Renamed into place, and the process died before the row.
+  for (const row of database.all(unrecordedBlobs, id, id)) discard(layout, layout.blob(parseDigest(readText(row, 'key'))))
   database.run('DELETE FROM ranges WHERE session = ?', id)
   database.run('DELETE FROM leases WHERE session = ?', id)
-  discard(layout, layout.session(id))
+}
+
+/**
+ * After `forgetSession`: the directory is what tells others to look for the rest. One that ended well is empty, and
+ * nothing of it has to be deleted later.
+ */
+function removeFolder(layout: Layout, id: string): void {
+  try {
+    rmdirSync(layout.session(id))
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return
+    if (!isErrno(error, 'ENOTEMPTY')) throw error
+    discard(layout, layout.session(id))
+  }
 }
 
 /** Snapshots go, and layers that nobody recorded. */
@@ -151,13 +174,20 @@ function discardRange(layout: Layout, database: Database, range: { readonly firs
   for (let number = range.first; number <= range.last; number += 1) {
     const dir = formatDirId(number)
     discard(layout, layout.snapshot(dir))
-    if (database.get('SELECT 1 FROM layers WHERE dir = ?', dir) === undefined) discard(layout, layout.layer(dir))
+    const isRecorded = existsSync(layout.layer(dir)) && database.get('SELECT 1 FROM layers WHERE dir = ?', dir) !== undefined
+    if (!isRecorded) discard(layout, layout.layer(dir))
   }
 }
 
 /** Renames into the trash what is there. @returns whether anything was */
 export function discard(layout: Layout, path: string): boolean {
+  // The exception costs more than the look, and mostly nothing is there.
   if (!existsSync(path)) return false
-  renameSync(path, join(layout.trash, randomUUID()))
-  return true
+  try {
+    renameSync(path, join(layout.trash, randomUUID()))
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
 }

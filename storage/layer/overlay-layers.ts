@@ -112,7 +112,10 @@ async function* emptyStream(): AsyncGenerator<Uint8Array, void, undefined> {
 async function* copying(bytes: AsyncIterable<Uint8Array>, copy: (chunk: Uint8Array) => Promise<void>): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const chunk of bytes) {
     const copied = copy(chunk)
-    yield chunk
-    await copied
+    try {
+      yield chunk
+    } finally {
+      await copied
+    }
   }
 }

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
+import { makeDirectories } from '../room.ts'
 import type { Snapshot } from '../layer-store.ts'
 import { discard } from '../session.ts'
 import type { PackedTree, PackRequest } from '../tree/pack-tree.ts'
@@ -20,9 +21,7 @@ export function createSnapshot(context: LayerContext, parent: ChainId | undefine
   const dir = session.createDirId()
   const folder = layout.snapshot(dir)
   const upperdir = join(folder, 'fs')
-  mkdirSync(folder, { mode: 0o700 })
-  mkdirSync(upperdir)
-  mkdirSync(join(folder, 'work'), { mode: 0o700 })
+  makeDirectories(layout.root, [folder, upperdir, join(folder, 'work')])
   copyRootMetadata(lowers[0], upperdir)
   return {
     rootfs: { kind: 'overlay', lowers: lowers.map((path) => ({ kind: 'directory', path })), upper: { upperdir, workdir: join(folder, 'work') }, xattrs },

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import type { ChainId, DiffId, Digester } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { DiffIdMismatch } from '../errors.ts'
+import { makeDirectories } from '../room.ts'
 import { discard } from '../session.ts'
 import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './empty-changeset.ts'
@@ -29,7 +29,7 @@ export async function unpackLayer(context: LayerContext, work: UnpackWork, task:
   const { layout, session, xattrs } = context
   const dir = session.createDirId()
   const directory = layout.layer(dir)
-  mkdirSync(directory, { mode: 0o755 })
+  makeDirectories(layout.root, [directory])
   const count = { digester: createDigester(), tarBytes: 0 }
   let isKept = false
   try {

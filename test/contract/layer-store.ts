@@ -310,6 +310,17 @@ export function testLayerStore(stores: Stores, folder: string): void {
     await expect(store.layers.apply(undefined, endless(), undefined, { ...task, signal: controller.signal })).rejects.toThrow('enough')
   })
 
+  it('stops when the task is aborted while a stream gives nothing', async () => {
+    const store = await stores.open()
+    const controller = new AbortController()
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      yield file('start', 'x')
+      setTimeout(() => { controller.abort(new Error('enough')) }, 20)
+      await new Promise(() => undefined)
+    }
+    await expect(store.layers.apply(undefined, silent(), undefined, { ...task, signal: controller.signal })).rejects.toThrow('enough')
+  })
+
   it('passes the failure of a stream on and keeps nothing of it', async () => {
     const store = await stores.open()
     async function* broken(): AsyncGenerator<Uint8Array> {

@@ -61,7 +61,7 @@ static int read_names(struct walker *walker, struct level *level)
     closedir(directory);
     errno = error;
     if (error) return report_failure(STAGE_READ_TREE, walker->path.data);
-    qsort_r(walker->places + level->first, level->count, sizeof *walker->places, compare_places, walker->names.data);
+    if (level->count > 1) qsort_r(walker->places + level->first, level->count, sizeof *walker->places, compare_places, walker->names.data);
     return 0;
 }
 
