@@ -10,13 +10,13 @@ import { createDigester, digestAlgorithm, sha256 } from '../oci/digest.ts'
 import { DigestMismatch } from '../oci/errors.ts'
 import { maxDocumentBytes } from '../oci/json.ts'
 import { verifyBytes } from '../oci/verify.ts'
-import type { Database } from './database.ts'
-import { readInteger } from './database.ts'
 import { BlobMissing, StreamTooLarge } from './errors.ts'
-import { explainFull } from './room.ts'
-import { writeIndex } from './index-json.ts'
-import type { Layout } from './layout.ts'
-import type { Session } from './session.ts'
+import type { Database } from './records/database.ts'
+import { readInteger } from './records/database.ts'
+import { writeIndex } from './records/index-json.ts'
+import { explainFull } from './root/explain-full.ts'
+import type { Layout } from './root/layout.ts'
+import type { Session } from './root/session.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
 
 /** A blob being written: nothing of it can be found before `publish`. */
@@ -29,7 +29,7 @@ export interface BlobWriter {
   discard(): Promise<void>
 }
 
-const readBytes = 1024 * 1024
+const readBytes = 256 * 1024
 
 /**
  * What survives a crash at each step of a blob's way: 1 the temporary file lies in the session's directory and goes with

@@ -4,8 +4,8 @@ import { layerMediaType } from '../../oci/descriptor.ts'
 import type { Digest, DiffId } from '../../oci/digest.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import type { BlobStore } from '../content-store.ts'
-import type { Database } from '../database.ts'
-import { readText } from '../database.ts'
+import type { Database } from '../records/database.ts'
+import { readText } from '../records/database.ts'
 
 /** More content than any image has; a stream that claims more is an attack or a mistake. */
 export const maxChangesetBytes: number = 2 ** 40

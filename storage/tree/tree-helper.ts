@@ -18,7 +18,7 @@ interface TreeMode {
   readonly root: string
 }
 
-/** What a mode answers, by the kinds of native/helper/tree/record.h. */
+/** What a mode answers, by the kinds of native/helper/tree/base/record.h. */
 export interface TreeAnswer {
   /** The payload of each `done` record, in order. */
   readonly done: readonly Uint8Array[]

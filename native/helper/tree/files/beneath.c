@@ -1,0 +1,119 @@
+#include "tree/files/beneath.h"
+
+#include "tree/base/buffer.h"
+#include "tree/tar/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LONGEST (PATH_MAX - 1)
+
+static int open_at_once(int root, const char *path, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)(flags | O_NOFOLLOW | O_CLOEXEC),
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+/* The same in steps of one component, for kernels and sandboxes without openat2. */
+static int open_by_steps(int root, const char *path, int flags)
+{
+    int directory = root;
+    for (;;) {
+        char name[MAX_NAME + 1];
+        size_t length = strcspn(path, "/");
+        if (length > MAX_NAME) {
+            errno = ENAMETOOLONG;
+            break;
+        }
+        memcpy(name, path, length);
+        name[length] = 0;
+        path += length;
+        while (*path == '/') path++;
+        int next = openat(directory, name, (*path ? O_PATH | O_DIRECTORY : flags) | O_NOFOLLOW | O_CLOEXEC);
+        int error = errno;
+        if (directory != root) close(directory);
+        errno = error;
+        if (next < 0 || !*path) return next;
+        directory = next;
+    }
+    if (directory != root) close(directory);
+    errno = ENAMETOOLONG;
+    return -1;
+}
+
+static int open_short(int root, const char *path, int flags)
+{
+    static bool has_openat2 = true;
+    if (has_openat2) {
+        int fd = open_at_once(root, path, flags);
+        if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
+        has_openat2 = errno != ENOSYS;
+    }
+    return open_by_steps(root, path, flags);
+}
+
+/* Opens the longest directory on the way that leaves at most one system call's worth of path; `*path` is what is left. */
+static int open_far(int root, const char **path)
+{
+    int directory = root;
+    while (strlen(*path) > LONGEST) {
+        char part[LONGEST + 1];
+        size_t length = LONGEST;
+        while (length > 0 && (*path)[length] != '/') length--;
+        if (length == 0) {
+            errno = ENAMETOOLONG;
+            if (directory != root) close(directory);
+            return -1;
+        }
+        memcpy(part, *path, length);
+        part[length] = 0;
+        int next = open_short(directory, part, O_PATH | O_DIRECTORY);
+        int error = errno;
+        if (directory != root) close(directory);
+        errno = error;
+        if (next < 0) return -1;
+        directory = next;
+        *path += length + 1;
+    }
+    return directory;
+}
+
+static void close_far(int directory, int root)
+{
+    int error = errno;
+    if (directory != root) close(directory);
+    errno = error;
+}
+
+int open_beneath(int root, const char *path, int flags)
+{
+    if (!*path) return openat(root, ".", flags | O_CLOEXEC);
+    int directory = open_far(root, &path);
+    if (directory < 0) return -1;
+    int fd = open_short(directory, path, flags);
+    close_far(directory, root);
+    return fd;
+}
+
+int stat_beneath(int root, const char *path, struct stat *stat)
+{
+    const char *name = strrchr(path, '/');
+    if (!name) return fstatat(root, *path ? path : ".", stat, AT_SYMLINK_NOFOLLOW);
+    struct buffer parent = {0};
+    buffer_set(&parent, path, (size_t)(name - path));
+    int directory = open_beneath(root, parent.data, O_PATH | O_DIRECTORY);
+    buffer_free(&parent);
+    if (directory < 0) return -1;
+    int result = fstatat(directory, name + 1, stat, AT_SYMLINK_NOFOLLOW);
+    close_far(directory, root);
+    return result;
+}
