@@ -1,6 +1,5 @@
 #include "tree/files/beneath.h"
 
-#include "tree/base/buffer.h"
 #include "tree/tar/entry.h"
 
 #include <errno.h>
@@ -102,18 +101,4 @@ int open_beneath(int root, const char *path, int flags)
     int fd = open_short(directory, path, flags);
     close_far(directory, root);
     return fd;
-}
-
-int stat_beneath(int root, const char *path, struct stat *stat)
-{
-    const char *name = strrchr(path, '/');
-    if (!name) return fstatat(root, *path ? path : ".", stat, AT_SYMLINK_NOFOLLOW);
-    struct buffer parent = {0};
-    buffer_set(&parent, path, (size_t)(name - path));
-    int directory = open_beneath(root, parent.data, O_PATH | O_DIRECTORY);
-    buffer_free(&parent);
-    if (directory < 0) return -1;
-    int result = fstatat(directory, name + 1, stat, AT_SYMLINK_NOFOLLOW);
-    close_far(directory, root);
-    return result;
 }

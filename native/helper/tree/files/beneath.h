@@ -5,10 +5,7 @@
 #ifndef TSBUILD_TREE_BENEATH_H
 #define TSBUILD_TREE_BENEATH_H
 
-#include <sys/stat.h>
-
-/* Each returns what openat and fstatat return, without a report. A link on the way is ELOOP or ENOTDIR. */
+/* Returns what openat returns, without a report. A link on the way is ELOOP or ENOTDIR. */
 int open_beneath(int root, const char *path, int flags);
-int stat_beneath(int root, const char *path, struct stat *stat);
 
 #endif

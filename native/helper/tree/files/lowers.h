@@ -6,8 +6,6 @@
 #include "tree/files/xattrs.h"
 #include "wire.h"
 
-
-
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -15,17 +13,19 @@ struct lowers {
     size_t count;
     int *roots; /* top layer first */
     enum overlay_namespace space;
-    /* Layers that have the directory asked for last, so that its other entries cost one step. */
+    /* The directory that was looked into last, open in each layer that has a part of it: its other entries cost one step. */
     struct buffer directory;
-    size_t *active;
-    size_t active_count;
-    bool is_known; /* whether `directory` and `active` hold anything */
+    int *parts;
+    size_t part_count;
 };
 
 /* Reads the list of directories from the request and opens them. 0, or -1 with a report. */
 int lowers_open(struct lowers *lowers, struct wire *request, enum overlay_namespace space);
-/* What stands at `path`, in the form of beneath.h. 1 with `stat` and the layer's index, 0 for nothing, -1 with a report. */
-int lowers_find(struct lowers *lowers, const char *path, struct stat *stat, size_t *layer);
+/*
+ * What stands at `path`, relative and without links, "." and "..". 1 with `stat` and the directory it is in, which
+ * stays open until the next call; 0 for nothing; -1 with a report.
+ */
+int lowers_find(struct lowers *lowers, const char *path, struct stat *stat, int *directory);
 
 /* Overlayfs's mark of a deleted name. */
 static inline bool is_whiteout(const struct stat *stat)

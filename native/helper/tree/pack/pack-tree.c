@@ -64,8 +64,8 @@ static int write_whiteout(struct pack *pack, const struct walk_entry *walked)
 static int write_socket(struct pack *pack, const struct walk_entry *walked)
 {
     struct stat below;
-    size_t layer;
-    int found = lowers_find(&pack->lowers, walked->path, &below, &layer);
+    int directory;
+    int found = lowers_find(&pack->lowers, walked->path, &below, &directory);
     return found > 0 ? write_whiteout(pack, walked) : found;
 }
 
@@ -116,8 +116,8 @@ static int read_symlink(struct pack *pack, const struct walk_entry *walked)
 static int write_opaque_marker(struct pack *pack, const struct walk_entry *walked)
 {
     struct stat below = {.st_mode = S_IFDIR};
-    size_t layer;
-    int found = pack->all_opaque ? 1 : lowers_find(&pack->lowers, walked->path, &below, &layer);
+    int directory;
+    int found = pack->all_opaque ? 1 : lowers_find(&pack->lowers, walked->path, &below, &directory);
     if (found <= 0 || !S_ISDIR(below.st_mode)) return found < 0 ? -1 : 0;
     pack->entries++;
     return tar_write_whiteout(&pack->output, walked->path, walked->path_length, NULL);

@@ -3,7 +3,6 @@
 #include "report.h"
 #include "tree/base/rule.h"
 #include "tree/base/stage.h"
-#include "tree/files/beneath.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,13 +53,14 @@ static int copy_up(struct unpack *unpack, const struct parent *parent, const cha
 {
     static struct buffer path;
     struct stat stat;
-    size_t layer;
+    int directory;
     buffer_set(&path, parent->path.data, parent->path.length);
     path_push(&path, name, strlen(name));
-    int found = find_below(unpack, path.data, &stat, &layer);
+    int hidden = is_hidden(unpack, path.data);
+    int found = hidden != 0 ? -(hidden < 0) : find_below(unpack, path.data, &stat, &directory);
     if (found <= 0) return found < 0 ? -1 : refuse_link(unpack, RULE_LINK_MISSING);
     if (!S_ISREG(stat.st_mode)) return refuse_link(unpack, RULE_LINK_TYPE);
-    int source = open_beneath(unpack->lowers.roots[layer], path.data, O_RDONLY | O_NONBLOCK);
+    int source = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (source < 0) return report_failure(STAGE_READ_TREE, path.data);
     int result = copy_file_up(unpack, parent, name, source);
     close(source);

@@ -127,7 +127,7 @@ static int make_directory(struct unpack *unpack, const char *name)
     if (fd < 0) return fail_write(unpack);
     buffer_set(&path, unpack->parent.path.data, unpack->parent.path.length);
     path_push(&path, name, strlen(name));
-    directories_add(&unpack->directories, &path, entry);
+    if (directories_add(&unpack->directories, &path, entry) < 0) return -1;
     parent_set(&unpack->parent, fd, &entry->path, &path);
     return way == WAY_REPLACED ? make_opaque(unpack, fd, path.data) : 0;
 }

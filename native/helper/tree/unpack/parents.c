@@ -20,7 +20,10 @@ struct resolution {
     struct buffer path, pending;
     int directory;
     int links;
+    size_t hidden_from; /* how long `path` was where the layers below stopped to show; VISIBLE if they do not */
 };
+
+#define VISIBLE SIZE_MAX
 
 static int fail_write(const struct buffer *path)
 {
@@ -34,22 +37,26 @@ static void enter(struct resolution *resolution, int fd, const char *name, size_
     path_push(&resolution->path, name, length);
 }
 
-/* Whether a directory of the target hides everything below it at this path. 1, 0, -1. */
-static int is_hidden(struct unpack *unpack, const char *path)
+static void hide(struct resolution *resolution)
 {
-    struct buffer part = {0};
-    int hidden = 0;
-    for (const char *slash = strchr(path, '/'); slash && hidden == 0; slash = strchr(slash + 1, '/')) {
-        buffer_set(&part, path, (size_t)(slash - path));
-        int fd = open_beneath(unpack->root, part.data, O_RDONLY | O_DIRECTORY);
-        if (fd < 0) {
-            hidden = errno == ENOENT ? 0 : fail_write(&part);
-            break;
-        }
-        hidden = xattr_is_opaque(fd, unpack->space);
-        close(fd);
+    if (resolution->hidden_from == VISIBLE) resolution->hidden_from = resolution->path.length;
+}
+
+int is_hidden(struct unpack *unpack, const char *path)
+{
+    if (unpack->is_root_opaque) return 1;
+    int directory = openat(unpack->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), hidden = 0;
+    for (const char *slash; directory >= 0 && hidden == 0 && (slash = strchr(path, '/')) != NULL; path = slash + 1) {
+        char name[MAX_NAME + 1];
+        memcpy(name, path, (size_t)(slash - path));
+        name[slash - path] = 0;
+        int next = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close(directory);
+        directory = next;
+        hidden = directory >= 0 && xattr_is_opaque(directory, unpack->space);
     }
-    buffer_free(&part);
+    if (directory < 0) return report_failure(STAGE_READ_TREE, path);
+    close(directory);
     return hidden;
 }
 
@@ -61,21 +68,19 @@ static int needs_lowers(const char *path)
     return -1;
 }
 
-int find_below(struct unpack *unpack, const char *path, struct stat *stat, size_t *layer)
+int find_below(struct unpack *unpack, const char *path, struct stat *stat, int *directory)
 {
-    if (unpack->is_root_opaque) return 0;
-    int hidden = is_hidden(unpack, path);
-    if (hidden != 0) return hidden < 0 ? -1 : 0;
-    return unpack->has_lowers ? lowers_find(&unpack->lowers, path, stat, layer) : needs_lowers(path);
+    if (!unpack->has_lowers) return needs_lowers(path);
+    return unpack->lowers.count > 0 ? lowers_find(&unpack->lowers, path, stat, directory) : 0;
 }
 
 /* A directory of the layers below that becomes visible in this one keeps what it was. */
-static int copy_metadata(struct unpack *unpack, size_t layer, const char *path, struct entry *entry)
+static int copy_metadata(struct unpack *unpack, int directory, const char *name, struct entry *entry)
 {
     struct stat stat;
-    int fd = open_beneath(unpack->lowers.roots[layer], path, O_RDONLY | O_DIRECTORY);
-    if (fd < 0 || fstat(fd, &stat) < 0) return report_failure(STAGE_READ_TREE, path);
-    int result = xattrs_read(&entry->xattrs, fd, path, unpack->space, NULL);
+    int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &stat) < 0) return report_failure(STAGE_READ_TREE, name);
+    int result = xattrs_read(&entry->xattrs, fd, name, unpack->space, NULL);
     close(fd);
     entry->mode = stat.st_mode & 07777;
     entry->uid = stat.st_uid;
@@ -85,8 +90,8 @@ static int copy_metadata(struct unpack *unpack, size_t layer, const char *path, 
     return result;
 }
 
-/* Makes a directory that the archive only implies; `layer` is where one lies below, or NULL. */
-static int make_implied(struct unpack *unpack, struct resolution *resolution, const char *name, const size_t *layer)
+/* Makes a directory that the archive only implies; one lies below in the open directory `below`, unless that is -1. */
+static int make_implied(struct unpack *unpack, struct resolution *resolution, const char *name, int below)
 {
     static struct entry entry;
     size_t length = strlen(name);
@@ -98,9 +103,9 @@ static int make_implied(struct unpack *unpack, struct resolution *resolution, co
     int fd = mkdirat(resolution->directory, name, 0700) < 0 ? -1 : openat(resolution->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return fail_write(&resolution->path);
     enter(resolution, fd, name, length);
-    if (layer && copy_metadata(unpack, *layer, resolution->path.data, &entry) < 0) return -1;
-    directories_add(&unpack->directories, &resolution->path, &entry);
-    return 0;
+    if (below < 0) hide(resolution);
+    else if (copy_metadata(unpack, below, name, &entry) < 0) return -1;
+    return directories_add(&unpack->directories, &resolution->path, &entry);
 }
 
 static int follow(struct unpack *unpack, struct resolution *resolution, int directory, const char *name)
@@ -119,19 +124,8 @@ static int follow(struct unpack *unpack, struct resolution *resolution, int dire
     close(resolution->directory);
     resolution->directory = root;
     buffer_truncate(&resolution->path, 0);
+    resolution->hidden_from = unpack->is_root_opaque ? 0 : VISIBLE;
     return 0;
-}
-
-static int follow_below(struct unpack *unpack, struct resolution *resolution, const char *path, size_t layer)
-{
-    static struct buffer directory;
-    const char *slash = strrchr(path, '/');
-    buffer_set(&directory, path, slash ? (size_t)(slash - path) : 0);
-    int fd = open_beneath(unpack->lowers.roots[layer], directory.data, O_PATH | O_DIRECTORY);
-    if (fd < 0) return report_failure(STAGE_READ_TREE, path);
-    int result = follow(unpack, resolution, fd, slash ? slash + 1 : path);
-    close(fd);
-    return result;
 }
 
 /* The component exists below or nowhere. */
@@ -139,14 +133,14 @@ static int step_below(struct unpack *unpack, struct resolution *resolution, cons
 {
     static struct buffer path;
     struct stat stat;
-    size_t layer = 0;
+    int directory = -1;
     buffer_set(&path, resolution->path.data, resolution->path.length);
     path_push(&path, name, strlen(name));
-    int found = find_below(unpack, path.data, &stat, &layer);
+    int found = resolution->hidden_from == VISIBLE ? find_below(unpack, path.data, &stat, &directory) : 0;
     if (found < 0) return -1;
-    if (found == 0) return make_implied(unpack, resolution, name, NULL);
-    if (S_ISDIR(stat.st_mode)) return make_implied(unpack, resolution, name, &layer);
-    if (S_ISLNK(stat.st_mode)) return follow_below(unpack, resolution, path.data, layer);
+    if (found == 0) return make_implied(unpack, resolution, name, -1);
+    if (S_ISDIR(stat.st_mode)) return make_implied(unpack, resolution, name, directory);
+    if (S_ISLNK(stat.st_mode)) return follow(unpack, resolution, directory, name);
     return BLOCKED;
 }
 
@@ -155,7 +149,7 @@ static int replace_whiteout(struct unpack *unpack, struct resolution *resolution
 {
     if (unlinkat(resolution->directory, name, 0) < 0) return fail_write(&resolution->path);
     unpack->has_replaced = true;
-    if (make_implied(unpack, resolution, name, NULL) < 0) return -1;
+    if (make_implied(unpack, resolution, name, -1) < 0) return -1;
     return make_opaque(unpack, resolution->directory, resolution->path.data);
 }
 
@@ -168,6 +162,7 @@ static int step_up(struct resolution *resolution)
     close(resolution->directory);
     resolution->directory = fd;
     buffer_truncate(&resolution->path, slash ? (size_t)(slash - resolution->path.data) : 0);
+    if (resolution->path.length < resolution->hidden_from) resolution->hidden_from = VISIBLE;
     return 0;
 }
 
@@ -184,6 +179,7 @@ static int step(struct unpack *unpack, struct resolution *resolution, const char
     int fd = openat(resolution->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return report_failure(STAGE_READ_TREE, name);
     enter(resolution, fd, name, strlen(name));
+    if (xattr_is_opaque(fd, unpack->space)) hide(resolution);
     return 0;
 }
 
@@ -207,6 +203,7 @@ static int resolve(struct unpack *unpack, struct parent *parent)
     static struct resolution resolution;
     int result = 0;
     resolution.links = 0;
+    resolution.hidden_from = unpack->is_root_opaque ? 0 : VISIBLE;
     resolution.directory = openat(unpack->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (resolution.directory < 0) return report_failure(STAGE_READ_TREE, "");
     buffer_set(&resolution.path, "", 0);

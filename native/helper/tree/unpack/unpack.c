@@ -30,8 +30,7 @@ static int unpack_root(struct unpack *unpack, enum whiteout kind)
     }
     if (unpack->reader.entry.type != ENTRY_DIRECTORY) return refuse(RULE_ROOT_TYPE, "", 0);
     unpack->has_root = true;
-    directories_add(&unpack->directories, &root, &unpack->reader.entry);
-    return 0;
+    return directories_add(&unpack->directories, &root, &unpack->reader.entry);
 }
 
 static int unpack_whiteout(struct unpack *unpack, enum whiteout kind, const char *name)

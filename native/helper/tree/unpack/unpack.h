@@ -49,8 +49,10 @@ struct unpack {
 int parent_open(struct unpack *unpack, struct parent *parent, const struct buffer *path);
 /* Remembers a directory just made or opened as parent of what comes next; takes over `fd`. */
 void parent_set(struct parent *parent, int fd, const struct buffer *request, const struct buffer *path);
-/* What the layers below have at a path without links, unless the target hides it. 1, 0 for nothing, -1. */
-int find_below(struct unpack *unpack, const char *path, struct stat *stat, size_t *layer);
+/* Whether a directory of the target hides what the layers below have at a path without links. 1, 0, -1. */
+int is_hidden(struct unpack *unpack, const char *path);
+/* What the layers below have there, and in which open directory. 1, 0 for nothing, -1. */
+int find_below(struct unpack *unpack, const char *path, struct stat *stat, int *directory);
 
 /* Makes the current entry in its open parent under `name`. */
 int make_node(struct unpack *unpack, const char *name);
@@ -60,7 +62,7 @@ int make_hard_link(struct unpack *unpack, const char *name);
 /* Removes what an earlier entry of this layer left under the name, if anything. */
 int remove_earlier(struct unpack *unpack, const char *name);
 
-void directories_add(struct directories *directories, const struct buffer *path, const struct entry *entry);
+int directories_add(struct directories *directories, const struct buffer *path, const struct entry *entry);
 int directories_finish(struct unpack *unpack);
 
 #endif
