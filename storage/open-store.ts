@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask } from '../core/task.ts'
@@ -105,6 +105,8 @@ function createFolders(layout: Layout): void {
   mkdirSync(layout.root, { recursive: true, mode: 0o700 })
   checkOwner(layout)
   if (!existsSync(layout.content) && readdirSync(layout.root).length > 0) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
+  // Layers hold setuid files: nobody else may get at them by a path.
+  chmodSync(layout.root, 0o700)
   const blobs = join(layout.content, 'blobs', 'sha256')
   for (const folder of [blobs, layout.layers, layout.snapshots, layout.sessions, layout.trash, layout.locks, layout.reserve]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })

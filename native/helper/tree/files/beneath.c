@@ -22,31 +22,37 @@ static int open_at_once(int root, const char *path, int flags)
     return (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 }
 
-/* The same in steps of one component, for kernels and sandboxes without openat2. */
+/* One component of `*path`, which moves on to the next. */
+static int open_step(int directory, const char **path, int flags)
+{
+    char name[MAX_NAME + 1];
+    size_t length = strcspn(*path, "/");
+    errno = length > MAX_NAME ? ENAMETOOLONG : EXDEV;
+    if (length > MAX_NAME) return -1;
+    memcpy(name, *path, length);
+    name[length] = 0;
+    if (strcmp(name, "..") == 0) return -1;
+    *path += length + strspn(*path + length, "/");
+    return openat(directory, name, (**path ? O_PATH | O_DIRECTORY : flags) | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void close_above(int directory, int root)
+{
+    int error = errno;
+    if (directory != root) close(directory);
+    errno = error;
+}
+
+/* The same in steps, for kernels and sandboxes without openat2. */
 static int open_by_steps(int root, const char *path, int flags)
 {
     int directory = root;
     for (;;) {
-        char name[MAX_NAME + 1];
-        size_t length = strcspn(path, "/");
-        if (length > MAX_NAME) {
-            errno = ENAMETOOLONG;
-            break;
-        }
-        memcpy(name, path, length);
-        name[length] = 0;
-        path += length;
-        while (*path == '/') path++;
-        int next = openat(directory, name, (*path ? O_PATH | O_DIRECTORY : flags) | O_NOFOLLOW | O_CLOEXEC);
-        int error = errno;
-        if (directory != root) close(directory);
-        errno = error;
+        int next = open_step(directory, &path, flags);
+        close_above(directory, root);
         if (next < 0 || !*path) return next;
         directory = next;
     }
-    if (directory != root) close(directory);
-    errno = ENAMETOOLONG;
-    return -1;
 }
 
 static int open_short(int root, const char *path, int flags)
@@ -76,21 +82,12 @@ static int open_far(int root, const char **path)
         memcpy(part, *path, length);
         part[length] = 0;
         int next = open_short(directory, part, O_PATH | O_DIRECTORY);
-        int error = errno;
-        if (directory != root) close(directory);
-        errno = error;
+        close_above(directory, root);
         if (next < 0) return -1;
         directory = next;
         *path += length + 1;
     }
     return directory;
-}
-
-static void close_far(int directory, int root)
-{
-    int error = errno;
-    if (directory != root) close(directory);
-    errno = error;
 }
 
 int open_beneath(int root, const char *path, int flags)
@@ -99,6 +96,6 @@ int open_beneath(int root, const char *path, int flags)
     int directory = open_far(root, &path);
     if (directory < 0) return -1;
     int fd = open_short(directory, path, flags);
-    close_far(directory, root);
+    close_above(directory, root);
     return fd;
 }

@@ -131,7 +131,10 @@ static int open_content(const struct pack *pack, enum content kind, struct wire 
     const char *path = kind == CONTENT_FILE ? wire_text(frame) : "";
     if (frame->broken || source >= pack->source_count) return fail_request();
     int fd = kind == CONTENT_FILE ? open_beneath(pack->sources[source], path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK) : dup(pack->sources[source]);
-    return fd < 0 ? report_failure(STAGE_READ_SOURCE, path) : fd;
+    if (fd >= 0) return fd;
+    /* It was there when it was listed. */
+    bool is_gone = errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV;
+    return is_gone ? refuse(RULE_SOURCE_TYPE, pack->entry.path.data, pack->entry.path.length) : report_failure(STAGE_READ_SOURCE, path);
 }
 
 /* Copies the body and makes sure that it was the same file of the same size all the while. */
