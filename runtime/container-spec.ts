@@ -1,3 +1,5 @@
+import type { LowerLayer } from '../native/index.ts'
+
 /**
  * A container as plain data: our typed subset of the OCI runtime-spec. Whoever builds one decides everything; the
  * runtime adds nothing that is not in here. @see runtime-spec config.md, config-linux.md
@@ -28,7 +30,7 @@ export type Rootfs =
   /** A complete tree, for storage without overlay and for OCI bundles. Mount points that it lacks are made in it. */
   | { readonly kind: 'directory'; readonly path: string }
 
-export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
+export type { LowerLayer }
 
 export interface UpperDirs {
   readonly upperdir: string

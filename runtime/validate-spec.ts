@@ -21,7 +21,10 @@ function validateRootfs({ rootfs }: ContainerSpec): void {
     requirePath('rootfs.path', rootfs.path)
     return
   }
-  rootfs.lowers.forEach((lower, index) => requirePath(`rootfs.lowers[${index}].path`, lower.path))
+  rootfs.lowers.forEach((lower, index) => {
+    requirePath(`rootfs.lowers[${index}].path`, lower.path)
+    if (lower.kind === 'erofs') requirePath(`rootfs.lowers[${index}].tar`, lower.tar)
+  })
   if (rootfs.upper === undefined) return
   requirePath('rootfs.upper.upperdir', rootfs.upper.upperdir)
   requirePath('rootfs.upper.workdir', rootfs.upper.workdir)

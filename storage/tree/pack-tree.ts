@@ -1,5 +1,5 @@
 import type { Task } from '../../core/task.ts'
-import { WireReader, WireWriter } from '../../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
 import type { OverlayXattrs } from './tree-helper.ts'
 import { readTreeMode } from './tree-helper.ts'
 
@@ -37,7 +37,7 @@ export async function* packTree(request: PackRequest, task: Task): AsyncGenerato
     .flag(request.xattrs === 'user')
     .u8(rootEntries[request.rootEntry])
     .flag(request.opaqueMarks === 'all')
-  writer.list(request.lowers, (lower) => writer.bytes(lower))
+  writer.list(request.lowers, (path) => { writeLower(writer, { kind: 'directory', path }) })
   const answer = yield* readTreeMode({ mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }, task)
   const reader = new WireReader(answer.done[0] ?? new Uint8Array())
   return {

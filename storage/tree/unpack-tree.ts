@@ -1,5 +1,5 @@
 import type { Task } from '../../core/task.ts'
-import { WireReader, WireWriter } from '../../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
 import type { OverlayXattrs } from './tree-helper.ts'
 import { feedTreeMode } from './tree-helper.ts'
 
@@ -32,7 +32,7 @@ export async function unpackTree(request: UnpackRequest, changeset: AsyncIterabl
     .flag(request.makesWhiteouts)
     .u64(BigInt(request.maxBytes))
     .flag(request.lowers !== undefined)
-  writer.list(request.lowers ?? [], (lower) => writer.bytes(lower))
+  writer.list(request.lowers ?? [], (path) => { writeLower(writer, { kind: 'directory', path }) })
   const answer = await feedTreeMode({ mode: 'unpack', request: writer.finish(), doing: 'unpack', root: request.root }, changeset, task)
   if (answer.needsLowers !== undefined) return { kind: 'needs-lowers', path: answer.needsLowers }
   const reader = new WireReader(answer.done[0] ?? new Uint8Array())

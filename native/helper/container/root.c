@@ -11,10 +11,15 @@
 
 #define MAX_MOUNT_DATA 4096
 
-/* Older kernels want a layer, and what open_tree clones, to be mounted in this namespace. */
+/* Older kernels want what open_tree clones to be mounted in this namespace. */
 static int attach_at(int fd, const char *path)
 {
     return (int)syscall(SYS_move_mount, fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int attach_layer(int fd)
+{
+    return attach_at(fd, "/proc");
 }
 
 int mount_scratch(void)
@@ -119,7 +124,7 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
 
 int mount_directory(const struct container_root *root)
 {
-    const char *path = root->lowers.items[0];
+    const char *path = root->lowers.items[0].path;
     int tree = kernel_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE);
     return tree < 0 || attach_at(tree, "/") < 0 ? report_failure(STAGE_ROOT, path) : tree;
 }

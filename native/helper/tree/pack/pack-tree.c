@@ -1,7 +1,7 @@
 /*
  * The mode pack-tree: the changeset of an upperdir, or of a layer directory that was one, as tar on stdout.
  *   request   text directory, u8 overlay namespace, u8 root entry (0 when it differs, 1 always, 2 never),
- *             u8 opaque marks (0 where they hide something, 1 all), list of lower directories
+ *             u8 opaque marks (0 where they hide something, 1 all), list of lower layers
  *   done      {u64 entries, u64 inodes, u64 bytes on disk, u64 tar bytes, u32 whether the root has an entry}
  */
 #include "tree/modes.h"

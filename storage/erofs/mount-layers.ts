@@ -1,0 +1,11 @@
+import type { Task } from '../../core/task.ts'
+import type { LowerLayer } from '../../native/index.ts'
+import { WireWriter, writeLower } from '../../native/index.ts'
+import { callTreeMode } from '../tree/tree-helper.ts'
+
+/** Shows a stack of layers, top first, read-only at a directory until somebody unmounts it. */
+export async function mountLayers(lowers: readonly LowerLayer[], directory: string, task: Task): Promise<void> {
+  const writer = new WireWriter().bytes(directory)
+  writer.list(lowers, (lower) => { writeLower(writer, lower) })
+  await callTreeMode({ mode: 'mount', request: writer.finish(), doing: 'mount', root: directory }, task)
+}
