@@ -165,6 +165,17 @@ export class StreamTooLarge extends TsbuildError {
   }
 }
 
+/** The index of a layer is not what this program wrote. fsck tells more; the layer can be indexed again. */
+export class IndexDamaged extends TsbuildError {
+  readonly code = 'STORAGE_INDEX_DAMAGED'
+  readonly path: string
+
+  constructor(path: string, problem: string) {
+    super(`cannot read index "${path}": ${problem}`)
+    this.path = path
+  }
+}
+
 /** An image cannot be recorded before what it is made of is in the store and survives power loss. */
 export class ImageIncomplete extends TsbuildError {
   readonly code = 'STORAGE_IMAGE_INCOMPLETE'

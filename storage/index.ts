@@ -6,7 +6,7 @@ export { decompress } from './compression/decompress.ts'
 export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changeset/changeset-entry.ts'
 export { compareEntryPaths } from './layer/changeset/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/changeset/pack-changeset.ts'
-export { readXattrs } from './layer/root-metadata.ts'
+export { readXattrs } from './layer/read-xattrs.ts'
 export type { GcOptions, GcReport } from './upkeep/gc.ts'
 export { gc } from './upkeep/gc.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
@@ -14,6 +14,6 @@ export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, HelperDied, HostileArchive, ImageIncomplete, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
+  AmbiguousId, BlobMissing, DiffIdMismatch, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
   NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

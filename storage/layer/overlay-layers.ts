@@ -59,7 +59,7 @@ export class OverlayLayers implements LayerStore {
   }
 
   view(chainId: ChainId | undefined): RootfsView {
-    return createRootfsView(this.#context.records.lowerDirectories(chainId), this.#context.xattrs)
+    return createRootfsView(this.#context.records.lowerDirectories(chainId).map((path) => ({ kind: 'directory', path })), this.#context.xattrs)
   }
 
   async sync(task: Task): Promise<void> {
@@ -97,7 +97,7 @@ export class OverlayLayers implements LayerStore {
       root: layout.root,
       directory: layout.layer(layer.dir),
       xattrs,
-      rootEntry: layer.hasRoot ? 'always' : 'never',
+      hasRoot: layer.hasRoot,
       opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
       lowers: records.lowerDirectories(layer.parent),
     }, task)

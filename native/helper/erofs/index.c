@@ -4,7 +4,7 @@
  *                u8 whether the layers below are given, list of layers, top first
  *   done         {u64 entries, u64 bytes of the index, u32 whether the root has an entry, u32 whether it is opaque}
  *   needs lowers when the archive refers to what lies below and that was not given
- * A root without entry repeats the one below it. Equal tars on equal layers give equal bytes.
+ * Equal tars on equal layers give equal bytes.
  */
 #include "erofs/index.h"
 
@@ -88,8 +88,7 @@ static int index_all(struct index *index)
     while ((got = tar_next(&index->reader)) > 0) {
         if (index_entry(index) < 0) return -1;
     }
-    if (got < 0 || index->has_root || !index->has_lowers || index->lowers.count == 0) return got;
-    return index_copy_metadata(index, ROOT_NODE, index->lowers.roots[0], ".");
+    return got;
 }
 
 static int open_all(struct index *index, struct wire *request, struct output *output)
