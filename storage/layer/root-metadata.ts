@@ -4,34 +4,44 @@ import { getAddon } from '../../native/index.ts'
 const overlayPrefix = /^(?:trusted|user)\.overlay\./u
 const portable = /^(?:user\.|trusted\.|security\.capability$|system\.posix_acl_(?:access|default)$)/u
 
-/**
- * The merged root directory is the one of the top layer or of the upperdir, so one that says nothing about the root
- * repeats what is below it.
- */
-export function copyRootMetadata(from: string | undefined, to: string): void {
-  if (from === undefined) {
-    chmodSync(to, 0o755)
+/** What a layer that says nothing about the root directory repeats of the one below it: the merged root is that of the top. */
+export interface RootMetadata {
+  readonly uid: number
+  readonly gid: number
+  /** 0..0o7777. */
+  readonly mode: number
+  readonly times: { readonly atime: Date; readonly mtime: Date } | undefined
+  readonly xattrs: ReadonlyMap<string, Buffer>
+}
+
+/** Of a directory of the host; undefined is the empty root. */
+export function readRootMetadata(path: string | undefined): RootMetadata {
+  if (path === undefined) return { uid: 0, gid: 0, mode: 0o755, times: undefined, xattrs: new Map() }
+  const { uid, gid, mode, atime, mtime } = lstatSync(path)
+  return { uid, gid, mode: mode & 0o7777, times: { atime, mtime }, xattrs: readOwnXattrs(path) }
+}
+
+export function applyRootMetadata(root: RootMetadata, to: string): void {
+  if (root.times === undefined) {
+    chmodSync(to, root.mode)
     return
   }
-  const { uid, gid, mode, atime, mtime } = lstatSync(from)
-  chownSync(to, uid, gid)
-  chmodSync(to, mode & 0o7777)
-  for (const [name, value] of readPortableXattrs(from)) getAddon().setXattr(to, name, value)
-  utimesSync(to, atime, mtime)
+  chownSync(to, root.uid, root.gid)
+  chmodSync(to, root.mode)
+  for (const [name, value] of root.xattrs) getAddon().setXattr(to, name, value)
+  utimesSync(to, root.times.atime, root.times.mtime)
 }
 
-/** Whether owner, mode and attributes are those that `copyRootMetadata` gives. */
-export function hasRootMetadata(from: string | undefined, to: string): boolean {
-  const wanted = from === undefined ? { uid: 0, gid: 0, mode: 0o755 } : lstatSync(from)
-  const { uid, gid, mode } = lstatSync(to)
-  if (uid !== wanted.uid || gid !== wanted.gid || (mode & 0o7777) !== (wanted.mode & 0o7777)) return false
-  const wantedXattrs = from === undefined ? [] : readPortableXattrs(from)
-  const xattrs = new Map(readPortableXattrs(to))
-  return xattrs.size === wantedXattrs.length && wantedXattrs.every(([name, value]) => xattrs.get(name)?.equals(value) === true)
+/** Whether owner, mode and attributes are those that `applyRootMetadata` gives. */
+export function hasRootMetadata(root: RootMetadata, path: string): boolean {
+  const { uid, gid, mode, xattrs } = readRootMetadata(path)
+  if (uid !== root.uid || gid !== root.gid || mode !== root.mode || xattrs.size !== root.xattrs.size) return false
+  return [...root.xattrs].every(([name, value]) => xattrs.get(name)?.equals(value) === true)
 }
 
-function readPortableXattrs(path: string): [string, Buffer][] {
-  return getAddon().readXattrs(path).filter(([name]) => portable.test(name) && !overlayPrefix.test(name))
+/** What overlayfs notes in them is not among them. */
+function readOwnXattrs(path: string): ReadonlyMap<string, Buffer> {
+  return new Map([...readXattrs(path)].filter(([name]) => !overlayPrefix.test(name)))
 }
 
 /**

@@ -1,0 +1,128 @@
+import { renameSync } from 'node:fs'
+import type { Task } from '../../core/task.ts'
+import type { ChainId, Digester } from '../../oci/digest.ts'
+import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
+import { DiffIdMismatch, LayerDamaged } from '../errors.ts'
+import type { RootfsView } from '../layer-store.ts'
+import { makeDirectories } from '../root/explain-full.ts'
+import type { Layout } from '../root/layout.ts'
+import type { Session } from '../root/session.ts'
+import { discard } from '../root/session.ts'
+import type { PackedTree } from '../tree/pack-tree.ts'
+import { packTree } from '../tree/pack-tree.ts'
+import type { OverlayXattrs } from '../tree/tree-helper.ts'
+import { unpackTree } from '../tree/unpack-tree.ts'
+import { emptyLayer } from './changeset/empty-changeset.ts'
+import type { LayerBlobs } from './layer-blobs.ts'
+import { maxChangesetBytes } from './layer-blobs.ts'
+import type { ChangedTree, LayerFormat, MountableStack, UnpackWork } from './layer-format.ts'
+import type { LayerRecords } from './layer-records.ts'
+import { applyRootMetadata, readRootMetadata } from './root-metadata.ts'
+import type { LoneLayer, StoredLayer } from './stored-layer.ts'
+import { createRootfsView } from './view/rootfs-view.ts'
+
+interface Parts {
+  readonly layout: Layout
+  readonly session: Session
+  readonly records: LayerRecords
+  readonly layerBlobs: LayerBlobs
+  readonly xattrs: OverlayXattrs
+}
+
+/** Layers as directories, in the form that overlayfs takes for a lower directory. */
+export class OverlayFormat implements LayerFormat {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  async unpack(work: UnpackWork, task: Task): Promise<LoneLayer | undefined> {
+    const { layout, session, xattrs } = this.#parts
+    const dir = session.createDirId()
+    const directory = layout.layer(dir)
+    makeDirectories(layout.root, [directory])
+    const count = { digester: createDigester(), tarBytes: 0 }
+    let isKept = false
+    try {
+      const outcome = await unpackTree({
+        root: layout.root,
+        directory,
+        xattrs,
+        makesWhiteouts: !work.isBottom || work.origin === 'packed',
+        maxBytes: maxChangesetBytes,
+        lowers: work.lowers === undefined ? undefined : this.#directories(work.lowers),
+      }, counting(work.changeset, count), task)
+      if (outcome.kind === 'needs-lowers') return undefined
+      const diffId = digestAsDiffId(count.digester.finish())
+      if (work.expected !== undefined && work.expected !== diffId) throw new DiffIdMismatch(work.expected, diffId)
+      if (diffId === emptyLayer.diffId) return emptyLayer
+      isKept = true
+      const { hasRoot, hidesBelow, diskBytes, inodes } = outcome
+      return { diffId, dir, origin: work.origin, hasRoot, hidesBelow, tarBytes: count.tarBytes, diskBytes, inodes }
+    } finally {
+      if (!isKept) discard(layout, directory)
+    }
+  }
+
+  async commit({ dir, upperdir, parent }: ChangedTree, task: Task): Promise<LoneLayer> {
+    const { layout, records, xattrs } = this.#parts
+    const lowers = this.#directories(records.visibleStack(parent))
+    const digester = createDigester()
+    const packing = packTree({ root: layout.root, directory: upperdir, xattrs, rootEntry: 'when-changed', opaqueMarks: 'where-they-hide', lowers }, task)
+    const { tarBytes, diskBytes, inodes, hasRoot } = await digestAll(packing, digester)
+    renameSync(upperdir, layout.layer(dir))
+    return { diffId: digestAsDiffId(digester.finish()), dir, origin: 'committed', hasRoot, hidesBelow: false, tarBytes, diskBytes, inodes }
+  }
+
+  place(layer: LoneLayer, parent: ChainId | undefined): void {
+    const { layout, records } = this.#parts
+    if (layer.dir !== undefined && !layer.hasRoot) applyRootMetadata(this.mount(records.visibleStack(parent)).root, layout.layer(layer.dir))
+  }
+
+  async changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
+    const { layout, records, layerBlobs, xattrs } = this.#parts
+    if (layer.origin === 'foreign') {
+      const bytes = await layerBlobs.read(layer.diffId, task)
+      if (bytes === undefined) throw new LayerDamaged(layer, undefined)
+      return bytes
+    }
+    return packTree({
+      root: layout.root,
+      directory: layout.layer(layer.dir ?? ''),
+      xattrs,
+      rootEntry: layer.hasRoot ? 'always' : 'never',
+      opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
+      lowers: this.#directories(records.visibleStack(layer.parent)),
+    }, task)
+  }
+
+  mount(stack: readonly StoredLayer[]): MountableStack {
+    const directories = this.#directories(stack)
+    return { lowers: directories.map((path) => ({ kind: 'directory', path })), root: readRootMetadata(directories[0]) }
+  }
+
+  view(stack: readonly StoredLayer[]): RootfsView {
+    return createRootfsView(this.#directories(stack), this.#parts.xattrs)
+  }
+
+  #directories(stack: readonly StoredLayer[]): string[] {
+    return stack.flatMap(({ dir }) => dir === undefined ? [] : [this.#parts.layout.layer(dir)])
+  }
+}
+
+async function* counting(bytes: AsyncIterable<Uint8Array>, count: { readonly digester: Digester; tarBytes: number }): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes) {
+    count.tarBytes += chunk.byteLength
+    count.digester.update(chunk)
+    yield chunk
+  }
+}
+
+async function digestAll(packing: AsyncGenerator<Uint8Array, PackedTree, undefined>, digester: Digester): Promise<PackedTree> {
+  for (;;) {
+    const next = await packing.next()
+    if (next.done === true) return next.value
+    digester.update(next.value)
+  }
+}
