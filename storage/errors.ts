@@ -165,6 +165,19 @@ export class StreamTooLarge extends TsbuildError {
   }
 }
 
+/** Layers cannot be kept, or mounted, that way here. */
+export class FormatUnavailable extends TsbuildError {
+  readonly code = 'STORAGE_FORMAT_UNAVAILABLE'
+  readonly format: string
+  readonly reason: string
+
+  constructor(format: string, reason: string) {
+    super(`cannot use layers of format "${format}": ${reason}`)
+    this.format = format
+    this.reason = reason
+  }
+}
+
 /** The index of a layer is not what this program wrote. fsck tells more; the layer can be indexed again. */
 export class IndexDamaged extends TsbuildError {
   readonly code = 'STORAGE_INDEX_DAMAGED'

@@ -5,7 +5,7 @@ import type { Database } from '../records/database.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import type { StoredLayer } from './stored-layer.ts'
-import { parseLayerRow, walkDown } from './stored-layer.ts'
+import { layerPaths, parseLayerRow, walkDown } from './stored-layer.ts'
 
 /**
  * The layers this session knows: those it found, which are leased with all below them, and those it made, which other
@@ -47,12 +47,12 @@ export class LayerRecords {
     return found
   }
 
-  /** Directories of a layer and all below it that can be seen, top first. @throws {LayerMissing} */
-  lowerDirectories(chainId: ChainId | undefined): string[] {
+  /** A layer and all below it that can be seen and have content, top first. @throws {LayerMissing} */
+  visibleStack(chainId: ChainId | undefined): StoredLayer[] {
     const stack = walkDown(chainId, (id) => this.get(id))
     const hiding = stack.findIndex((layer) => layer.hidesBelow)
     const visible = hiding === -1 ? stack : stack.slice(0, hiding + 1)
-    return visible.flatMap((layer) => layer.dir === undefined ? [] : [this.#layout.layer(layer.dir)])
+    return visible.filter((layer) => layer.dir !== undefined)
   }
 
   /** A layer just made, whose parents are known. */
@@ -91,12 +91,12 @@ export class LayerRecords {
     for (const layer of layers) this.#unrecorded.delete(layer.chainId)
   }
 
-  /** A row whose directory is gone is no layer; it is forgotten, so that the layer can be made again. */
+  /** A row whose directory or files are gone is no layer; it is forgotten, so that the layer can be made again. */
   #load(chainId: ChainId): StoredLayer | undefined {
     const row = this.#database.get('SELECT * FROM layers WHERE chain_id = ?', chainId)
     if (row === undefined) return undefined
     const layer = parseLayerRow(row)
-    if (layer.dir === undefined || existsSync(this.#layout.layer(layer.dir))) return layer
+    if (layerPaths(this.#layout, layer).every((path) => existsSync(path))) return layer
     this.#database.run('DELETE FROM layers WHERE chain_id = ?', chainId)
     return undefined
   }

@@ -39,7 +39,7 @@ async function index(tar: Buffer, below: readonly LowerLayer[], makesWhiteouts =
 async function unpack(tar: Buffer, below: readonly LowerLayer[]): Promise<LowerLayer> {
   const path = newPath()
   mkdirSync(path)
-  await unpackTree({ root: folder, directory: path, xattrs: 'trusted', makesWhiteouts: true, maxBytes: 2 ** 40, lowers: below.map((lower) => lower.path) }, stream(tar), task)
+  await unpackTree({ root: folder, directory: path, xattrs: 'trusted', makesWhiteouts: true, maxBytes: 2 ** 40, lowers: below }, stream(tar), task)
   return { kind: 'directory', path }
 }
 

@@ -32,7 +32,7 @@ const mountLower = (lower: LowerLayer): string => {
 const lowers = work.lowers.map(mountLower)
 const mountpoint = makeMountpoint()
 const upper = `upperdir=${work.upperdir},workdir=${work.workdir}`
-execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `lowerdir=${lowers.join(':')},${upper},redirect_dir=nofollow,metacopy=off`, mountpoint])
+execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', `lowerdir=${lowers.join(':')},${upper},redirect_dir=nofollow,metacopy=off,xino=${devices.length > 0 ? 'on' : 'off'}`, mountpoint])
 const errors = work.operations.map((operation) => operate(mountpoint, operation))
 const tree = walkTree(mountpoint)
 for (const path of mountpoints.toReversed()) {

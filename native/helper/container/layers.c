@@ -50,6 +50,7 @@ int open_layers(const struct container_root *root, struct layers *layers)
     }
     for (uint32_t i = 0; i < root->lowers.count; i++) {
         if ((layers->roots[at++] = open_lower(&root->lowers.items[i])) < 0) return -1;
+        if (root->lowers.items[i].kind != LOWER_DIRECTORY) layers->has_images = true;
     }
     return 0;
 }

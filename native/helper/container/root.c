@@ -67,9 +67,10 @@ static int configure_layers(int context, const struct layers *layers, int stub, 
 
 /*
  * A layer must not be able to redirect the kernel to files under other names, so redirects are not even followed; the
- * others keep an upperdir self-contained and free of marks (uuid=on writes an attribute to it).
+ * others keep an upperdir self-contained and free of marks (uuid=on writes an attribute to it). Where layers are
+ * filesystems of their own, xino makes one device of them, and hard links made inside look like ones.
  */
-static const struct pair options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}, {"uuid", "null"}};
+static const struct pair options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"uuid", "null"}};
 #define OPTION_COUNT (sizeof options / sizeof *options)
 
 static int mount_by_context(const struct layers *layers, bool has_user_xattrs, int stub, int filling)
@@ -81,6 +82,7 @@ static int mount_by_context(const struct layers *layers, bool has_user_xattrs, i
     for (size_t i = has_user_xattrs ? 2 : 0; i < OPTION_COUNT; i++) {
         if (kernel_fsconfig(context, options[i].key, options[i].value) < 0) return -1;
     }
+    if (kernel_fsconfig(context, "xino", layers->has_images ? "on" : "off") < 0) return -1;
     if ((has_user_xattrs && kernel_fsconfig(context, "userxattr", "") < 0) || kernel_fscreate(context) < 0) return -1;
     int root = kernel_fsmount(context, 0);
     close(context);
@@ -94,7 +96,7 @@ static int mount_by_page(const struct layers *layers, bool has_user_xattrs, int 
     size_t at = 0;
     int fd;
     at += (size_t)snprintf(data, sizeof data, "%s", has_user_xattrs ? "userxattr," : "redirect_dir=nofollow,metacopy=off,");
-    at += (size_t)snprintf(data + at, sizeof data - at, "index=off,xino=off,");
+    at += (size_t)snprintf(data + at, sizeof data - at, "index=off,xino=%s,", layers->has_images ? "on" : "off");
     if (layers->has_upper) at += (size_t)snprintf(data + at, sizeof data - at, "volatile,upperdir=%d,workdir=%d,", layers->roots[0], layers->workdir);
     for (uint32_t n = 0; (fd = lower_at(layers, special[0], special[1], n)) >= 0; n++) {
         if (at + 16 > sizeof data) {

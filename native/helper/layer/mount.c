@@ -1,6 +1,6 @@
 /*
  * The mode mount: shows a stack of layers, read-only, at a directory of the host until somebody unmounts it.
- *   request   text directory, list of layers, top first
+ *   request   text directory, "" for a trial that nobody sees; list of layers, top first
  */
 #include "container/kernel.h"
 #include "layer/lower.h"
@@ -65,7 +65,7 @@ static int add_lowers(int context, struct wire *request, uint32_t count)
 /* Redirects are not followed: no layer shows files under other names than it has for them. */
 static int mount_stack(struct wire *request, uint32_t count)
 {
-    static const char *const options[][2] = {{"source", "tsbuild"}, {"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}, {"ro", ""}};
+    static const char *const options[][2] = {{"source", "tsbuild"}, {"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "on"}, {"ro", ""}};
     int context = kernel_fsopen("overlay");
     if (context < 0) return report_failure(STAGE_OPEN_TREE, "overlay");
     if (add_lowers(context, request, count) < 0) return -1;
@@ -88,6 +88,7 @@ int run_mount(struct wire *request)
         errno = EBADMSG;
         return report_failure(STAGE_TREE_REQUEST, "mount"), 1;
     }
+    if (!*target) return 0;
     if (setns(home, CLONE_NEWNS) < 0) return report_failure(STAGE_CONFINE, "setns"), 1;
     return attach(mounted, target) < 0 ? (report_failure(STAGE_OPEN_TREE, target), 1) : 0;
 }
