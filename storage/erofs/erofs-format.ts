@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Task } from '../../core/task.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
@@ -13,7 +13,6 @@ import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { explainFull } from '../root/explain-full.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
-import { discardLayer } from '../root/session.ts'
 import { packTree } from '../tree/pack-tree.ts'
 import { readFilePieces } from './read-file-pieces.ts'
 import { writeIndex } from './write-index.ts'
@@ -76,7 +75,8 @@ export class ErofsFormat implements LayerFormat {
       const { hasRoot, hidesBelow } = outcome
       return { diffId, dir, origin: 'indexed', hasRoot, hidesBelow, tarBytes, diskBytes: (statSync(tar).blocks + statSync(index).blocks) * 512, inodes: 2 }
     } finally {
-      if (!isKept) discardLayer(layout, dir)
+      // At once and not by way of the trash: what was too large for the disk is gone before anything else is written.
+      if (!isKept) for (const path of [index, tar]) rmSync(path, { force: true })
     }
   }
 
