@@ -10,6 +10,7 @@ import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
 import { LayerSync } from './layer/layer-sync.ts'
 import { OverlayLayers } from './layer/overlay-layers.ts'
+import { CacheMountDirectories } from './mounts/cache-mounts.ts'
 import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
@@ -78,6 +79,7 @@ function assemble(layout: Layout, database: Database): Store {
     layers,
     images: new Images({ layout, database, session, blobs, layers: records }),
     cache,
+    mounts: new CacheMountDirectories({ layout, database, session, xattrs: context.xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, compression, task) => {
       const { diffId } = records.get(chainId)
