@@ -1,6 +1,6 @@
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { viewOf } from './cgroup/container-cgroup.ts'
-import type { ContainerSpec } from './container-spec.ts'
+import type { ContainerSpec, OverlayRootfs } from './container-spec.ts'
 import type { HostSupport } from './host-support.ts'
 import { unlimited } from './host-support.ts'
 
@@ -20,6 +20,7 @@ export type HelperMount = {
     readonly nodes?: readonly DeviceNode[]
   }
   | { readonly kind: 'bind'; readonly source: string }
+  | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string }
   | { readonly kind: 'file'; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 )
 

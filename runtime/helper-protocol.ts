@@ -27,11 +27,11 @@ interface RequestParts {
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
 export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint8Array {
   const wire = new WireWriter()
-  writeRootfs(wire, spec.rootfs, isKernelAtLeast(host, 6, 8))
-  wire.flag(spec.privilege.readonlyRootfs ?? false)
+  const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
+  writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   wire.flag(spec.isolation.network.mode !== 'host')
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
+  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
   wire.list(maskedPaths(host), (path) => wire.bytes(path))
   wire.list(readonlyPaths, (path) => wire.bytes(path))
   writePairs(wire, networkSettings(spec))
@@ -41,15 +41,15 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
 }
 
 const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
-const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2 }
+const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
 
-function writeRootfs(wire: WireWriter, rootfs: Rootfs, hasLowerdirAppend: boolean): void {
+function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
   wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
-  wire.flag(overlay?.xattrs === 'user').flag(hasLowerdirAppend)
+  wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }
 
 function toHelperMount(mount: Mount): HelperMount {
@@ -58,9 +58,10 @@ function toHelperMount(mount: Mount): HelperMount {
   switch (mount.kind) {
     case 'bind': return { ...place, kind: 'bind', source: mount.source, attributes: mount.readonly ? ro : 0 }
     case 'tmpfs': return {
-      ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev,
+      ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev | (mount.readonly === true ? ro : 0),
       options: [['mode', (mount.mode ?? 0o1777).toString(8)], ...(mount.sizeBytes === undefined ? [] : [['size', String(mount.sizeBytes)] as const])],
     }
+    case 'layers': return { ...place, kind: 'layers', rootfs: mount.rootfs, path: mount.path, attributes: mount.readonly ? ro : 0 }
     case 'file': {
       const isProgram = (mount.mode & 0o111) !== 0
       return { ...place, kind: 'file', content: mount.content, mode: mount.mode, uid: mount.uid, gid: mount.gid, attributes: ro | nosuid | nodev | (isProgram ? 0 : noexec) }
@@ -68,7 +69,7 @@ function toHelperMount(mount: Mount): HelperMount {
   }
 }
 
-function writeMount(wire: WireWriter, mount: HelperMount): void {
+function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boolean): void {
   wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes)
   switch (mount.kind) {
     case 'filesystem':
@@ -80,6 +81,10 @@ function writeMount(wire: WireWriter, mount: HelperMount): void {
       break
     case 'bind':
       wire.bytes(mount.source)
+      break
+    case 'layers':
+      writeRootfs(wire, mount.rootfs, { hasLowerdirAppend, isReadonly: false })
+      wire.bytes(mount.path)
       break
     case 'file':
       wire.bytes(mount.content).u32(mount.mode).u32(mount.uid).u32(mount.gid)

@@ -1,10 +1,10 @@
-import type { ContainerSpec, Limits, Mount, ProcessSpec } from './container-spec.ts'
+import type { ContainerSpec, Limits, Mount, ProcessSpec, Rootfs } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
 
 /** @throws {InvalidSpec} */
 export function validateSpec(spec: ContainerSpec): void {
   if (!/^[a-z0-9-]{1,64}$/u.test(spec.id)) throw new InvalidSpec('id', spec.id, '1 to 64 of a-z, 0-9 and -')
-  validateRootfs(spec)
+  validateRootfs(spec.rootfs, 'rootfs')
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
   requireText('isolation.hostname', hostname, 64)
@@ -16,15 +16,15 @@ export function validateSpec(spec: ContainerSpec): void {
   if (program !== undefined && (program.byteLength % 8 !== 0 || program.byteLength > 4096 * 8)) throw new InvalidSpec('privilege.seccompProgram', `${program.byteLength} bytes`, 'at most 4096 instructions of 8 bytes')
 }
 
-function validateRootfs({ rootfs }: ContainerSpec): void {
+function validateRootfs(rootfs: Rootfs, field: string): void {
   if (rootfs.kind === 'directory') {
-    requirePath('rootfs.path', rootfs.path)
+    requirePath(`${field}.path`, rootfs.path)
     return
   }
-  rootfs.lowers.forEach((lower, index) => requirePath(`rootfs.lowers[${index}].path`, lower.path))
+  rootfs.lowers.forEach((lower, index) => requirePath(`${field}.lowers[${index}].path`, lower.path))
   if (rootfs.upper === undefined) return
-  requirePath('rootfs.upper.upperdir', rootfs.upper.upperdir)
-  requirePath('rootfs.upper.workdir', rootfs.upper.workdir)
+  requirePath(`${field}.upper.upperdir`, rootfs.upper.upperdir)
+  requirePath(`${field}.upper.workdir`, rootfs.upper.workdir)
 }
 
 function validateProcess(process: ProcessSpec): void {
@@ -53,6 +53,10 @@ function validateMount(mount: Mount, field: string): void {
     case 'tmpfs':
       if (mount.sizeBytes !== undefined) requireInteger(`${field}.sizeBytes`, mount.sizeBytes, 1)
       if (mount.mode !== undefined) requireInteger(`${field}.mode`, mount.mode, 0, 0o7777)
+      break
+    case 'layers':
+      validateRootfs(mount.rootfs, `${field}.rootfs`)
+      requireText(`${field}.path`, mount.path, 4095)
       break
     case 'file':
       requireInteger(`${field}.mode`, mount.mode, 0, 0o7777)

@@ -1,10 +1,11 @@
-import type { BuildRequest } from '../../builder/index.ts'
+import type { BuildRequest, Entitlement } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { createRenderer } from '../render/create-renderer.ts'
 
 export const buildCommand: CommandSpec = {
@@ -24,6 +25,9 @@ export const buildCommand: CommandSpec = {
     { name: 'pull', help: 'Ask the registry for newer base images' },
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
+    { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
+    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...limitOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
@@ -66,11 +70,19 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     noCache: options.has('no-cache'),
     pull: options.has('pull') ? 'always' : 'missing',
     limits: parseLimits(options),
+    secrets: parseSecrets(options.texts('secret'), env),
+    sshAgents: parseSshAgents(options.texts('ssh'), env),
+    allow: options.texts('allow').map(parseEntitlement),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
     ...(jobs === undefined ? {} : { jobs }),
   }
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */
