@@ -4,9 +4,10 @@ import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
-import type { Limits, Network } from '../runtime/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
+import type { Confinement } from './container/confinement.ts'
+import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
@@ -25,7 +26,7 @@ import { lower } from './plan/lower.ts'
 import type { BuildPlan } from './plan/plan.ts'
 import { solve } from './solve.ts'
 
-export interface BuildRequest {
+export interface BuildRequest extends Partial<Confinement> {
   /** A folder. */
   readonly context: string
   /** Path of the Dockerfile; default `Dockerfile` in the context. */
@@ -39,10 +40,6 @@ export interface BuildRequest {
   /** Runs every step, whether or not its result is known. */
   readonly noCache?: boolean
   readonly pull?: PullMode
-  /** Of RUN steps that say nothing else; default `host`. */
-  readonly network?: Network['mode']
-  /** Of each RUN step. */
-  readonly limits?: Limits
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
 }
@@ -105,7 +102,7 @@ function createExecutors({ store }: Engine, { request, context, bases }: Executo
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
     copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
-    run: createRunExecutor({ store, layers, settings: { network: request.network ?? 'host', limits: request.limits ?? {} } }),
+    run: createRunExecutor({ store, layers, settings: { network: 'host', ...unsetConfinement, ...request } }),
   }
 }
 

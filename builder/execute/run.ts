@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Limits, Network, OutputEvent } from '../../runtime/index.ts'
+import type { ContainerSpec, Network, OutputEvent } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
+import type { Confinement } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
@@ -16,10 +17,7 @@ import type { Executed, Executor, Step } from './executor.ts'
 import type { CachedLayers } from './cached-layers.ts'
 
 /** What the user set for every RUN of a build and what does not change its result. */
-export interface RunSettings {
-  readonly network: Network['mode']
-  readonly limits: Limits
-}
+export type RunSettings = Confinement
 
 /** The host name BuildKit gives its steps; programs write it into what they make. */
 const hostname = 'buildkitsandbox'
@@ -72,13 +70,14 @@ function containerSpec(parts: { node: RunNode; snapshot: Snapshot; user: Resolve
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
-    process: { args: node.args, env: hasHome ? node.env : [...node.env, `HOME=${user.home}`], cwd: node.cwd, user },
-    isolation: { hostname, network },
+    process: { args: node.args, env: hasHome ? node.env : [...node.env, `HOME=${user.home}`], cwd: node.cwd, user, ulimits: settings.ulimits },
+    isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
-      ...networkFiles(network, hostname),
+      ...networkFiles({ network, hostname, confinement: settings }),
       ...(node.script === undefined ? [] : [{ kind: 'file' as const, target: node.script.path, content: Buffer.from(node.script.content), mode: scriptMode, uid: 0, gid: 0 }]),
     ],
     limits: settings.limits,
-    privilege: {},
+    privilege: settings.privilege,
+    devices: settings.devices,
   }
 }

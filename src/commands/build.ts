@@ -2,8 +2,8 @@ import type { BuildRequest } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
 import { createRenderer } from '../render/create-renderer.ts'
 
@@ -24,7 +24,7 @@ export const buildCommand: CommandSpec = {
     { name: 'pull', help: 'Ask the registry for newer base images' },
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
-    ...limitOptions,
+    ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
@@ -65,7 +65,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache'),
     pull: options.has('pull') ? 'always' : 'missing',
-    limits: parseLimits(options),
+    ...parseConfinement(options),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
