@@ -4,6 +4,8 @@ import { certificateDirectories } from './config/certificates.ts'
 import type { CredentialSource } from './config/credentials.ts'
 import { loadCredentials } from './config/credentials.ts'
 import type { Environment } from './config/environment.ts'
+import type { ProxyChoice } from './config/proxies.ts'
+import { loadProxies, noProxies } from './config/proxies.ts'
 import type { RegistriesConfig } from './config/registries.ts'
 import { loadRegistriesConfig } from './config/registries.ts'
 import type { Limits } from './http/limits.ts'
@@ -19,6 +21,8 @@ export interface RegistryClientOptions {
   readonly credentials: CredentialSource
   /** Folders with a folder of certificates for each host and port. */
   readonly certificateDirectories: readonly string[]
+  /** None unless given. */
+  readonly proxies?: ProxyChoice
   readonly userAgent: string
   /** Where they differ from the defaults. */
   readonly limits?: Partial<Limits>
@@ -29,7 +33,7 @@ export interface RegistryClientOptions {
 /** A client that shares connections, access tokens and what it learns of mirrors among its calls. Idle connections do not keep the process alive. */
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const limits: Limits = { ...defaultLimits, ...options.limits }
-  const connections = createConnections({ ...options, limits, transport: createTransport({ ...options, limits }) })
+  const connections = createConnections({ ...options, limits, transport: createTransport({ proxies: noProxies, ...options, limits }) })
   return {
     resolve: (reference, task) => resolveManifest(connections, reference, task),
     fetchManifest: (reference, task) => fetchManifest(connections, reference, task),
@@ -42,5 +46,5 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 /** A client configured as docker and podman are on this machine. @throws {InvalidConfiguration} */
 export async function openRegistryClient(env: Environment, { userAgent }: { readonly userAgent: string }): Promise<RegistryClient> {
   const [registries, credentials] = await Promise.all([loadRegistriesConfig(env), loadCredentials(env)])
-  return createRegistryClient({ registries, credentials, certificateDirectories: certificateDirectories(env), userAgent })
+  return createRegistryClient({ registries, credentials, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env), userAgent })
 }

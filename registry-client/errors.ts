@@ -61,7 +61,7 @@ export class CredentialHelperFailed extends TsbuildError {
   }
 }
 
-export type UnreachableReason = 'dns' | 'refused' | 'reset' | 'timeout' | 'tls' | 'plain-http' | 'protocol' | 'network'
+export type UnreachableReason = 'dns' | 'refused' | 'reset' | 'timeout' | 'tls' | 'plain-http' | 'protocol' | 'proxy' | 'network'
 
 /** No usable answer came: the name does not resolve, nothing listens, TLS failed, the connection broke or stalled. */
 export class RegistryUnreachable extends TsbuildError {

@@ -1,6 +1,6 @@
 import type { CredentialSource } from '../config/credentials.ts'
 import type { RegistriesConfig } from '../config/registries.ts'
-import { isInsecureHost } from '../config/registries.ts'
+import { trustOf } from '../config/registries.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import { createEndpoint } from '../http/endpoint.ts'
 import type { Limits } from '../http/limits.ts'
@@ -25,12 +25,12 @@ export function createConnections({ registries, credentials, transport, limits }
     registries,
     limits,
     memory: createPlaceMemory(),
-    endpoint: ({ host, repository, isInsecure }) => {
-      const key = `${host}/${repository} ${String(isInsecure)}`
+    endpoint: ({ host, repository, trust }) => {
+      const key = `${host}/${repository} ${trust}`
       const endpoint = endpoints.get(key) ?? createEndpoint({
-        host, isInsecure, transport, limits, pacing,
+        host, trust, transport, limits, pacing,
         findCredential: (task) => credentials.find({ registry: host, repository }, task),
-        isInsecureHost: (other) => isInsecureHost(other, registries),
+        trustOf: (other) => trustOf(other, registries),
       })
       endpoints.set(key, endpoint)
       return endpoint

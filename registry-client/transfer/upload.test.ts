@@ -17,7 +17,7 @@ const bytes = image.blobs.get(blob.digest) ?? Buffer.alloc(0)
 const source = sourceOf(image.blobs)
 const task = recordingTask()
 const appOf = (registry: TestRegistry, repository = 'app'): Reference => parseReference(`${registry.host}/${repository}:1`)
-const methodsOf = (registry: TestRegistry): string[] => registry.log.slice(1).map(({ method, path }) => `${method} ${/uploads|blobs|manifests/u.exec(path.replace(/^.*blobs\/uploads/u, 'uploads'))?.[0] ?? path}`)
+const methodsOf = (registry: TestRegistry): string[] => registry.log.map(({ method, path }) => `${method} ${/uploads|blobs|manifests/u.exec(path.replace(/^.*blobs\/uploads/u, 'uploads'))?.[0] ?? path}`)
 
 async function push(registry: TestRegistry, client: RegistryClient = createTestClient({ insecure: [registry.host] }), from: BlobSource = source): Promise<void> {
   await client.pushBlob(appOf(registry), { blob, source: from }, task)

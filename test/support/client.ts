@@ -3,6 +3,7 @@ import type { LookupFunction } from 'node:net'
 import type { Credential } from '../../registry-client/config/credential-file.ts'
 import type { CredentialSource } from '../../registry-client/config/credentials.ts'
 import { noCredentials } from '../../registry-client/config/credentials.ts'
+import type { ProxyChoice } from '../../registry-client/config/proxies.ts'
 import type { RegistriesConfig } from '../../registry-client/config/registries.ts'
 import { noRegistriesConfig } from '../../registry-client/config/registries.ts'
 import type { RegistryRule } from '../../registry-client/config/registries-file.ts'
@@ -15,6 +16,9 @@ export const impatient: Partial<Limits> = { connectMs: 1000, answerMs: 1000, com
 
 export interface TestClientOptions {
   readonly insecure?: readonly string[]
+  /** On this machine, where it goes without saying for others only. */
+  readonly secure?: readonly string[]
+  readonly proxies?: ProxyChoice
   readonly rules?: readonly RegistryRule[]
   readonly logins?: Readonly<Record<string, Credential>>
   readonly certificateDirectories?: readonly string[]
@@ -23,7 +27,7 @@ export interface TestClientOptions {
 }
 
 export function createTestClient(options: TestClientOptions = {}): RegistryClient {
-  const rules = [...(options.insecure ?? []).map(insecureRule), ...(options.rules ?? [])]
+  const rules = [...(options.insecure ?? []).map(insecureRule), ...(options.secure ?? []).map(secureRule), ...(options.rules ?? [])]
   const registries: RegistriesConfig = { ...noRegistriesConfig, rules }
   return createRegistryClient({
     registries,
@@ -32,11 +36,16 @@ export function createTestClient(options: TestClientOptions = {}): RegistryClien
     userAgent: 'tsbuild-test',
     limits: { ...impatient, ...options.limits },
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    ...(options.proxies === undefined ? {} : { proxies: options.proxies }),
   })
 }
 
 export function insecureRule(host: string): RegistryRule {
   return { prefix: host, location: host, isInsecure: true, isBlocked: false, mirrors: [], path: 'test' }
+}
+
+export function secureRule(host: string): RegistryRule {
+  return { ...insecureRule(host), isInsecure: false }
 }
 
 function loginSource(logins: Readonly<Record<string, Credential>>): CredentialSource {
@@ -47,12 +56,13 @@ export function password(username: string, text: string): Credential {
   return { kind: 'password', username, password: new Secret(text) }
 }
 
-/** Names that lead to addresses of the test's choosing. */
+/** Names that lead to addresses of the test's choosing, one or several with blanks between. */
 export function lookupTable(table: Readonly<Record<string, string>>): LookupFunction {
   return (hostname, options, done) => {
-    const address = table[hostname]
+    const addresses = table[hostname]?.split(' ') ?? []
+    const [address] = addresses
     if (address === undefined) done(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), '', 4)
-    else if (options.all === true) done(null, [{ address, family: 4 }])
+    else if (options.all === true) done(null, addresses.map((each) => ({ address: each, family: 4 })))
     else done(null, address, 4)
   }
 }
