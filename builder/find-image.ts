@@ -1,4 +1,4 @@
-import { nearest } from '../core/nearest.ts'
+import { findNearest } from '../core/nearest.ts'
 import { formatReference, parseReference } from '../registry-client/index.ts'
 import type { Store, StoredImage } from '../storage/index.ts'
 import { ImageNotFound } from './errors.ts'
@@ -9,7 +9,7 @@ const idLike = /^(?:sha256:)?[a-f0-9]{2,64}$/u
 export function findImage(store: Store, nameOrId: string): StoredImage {
   const byId = idLike.test(nameOrId) ? store.images.find(nameOrId) : undefined
   const found = byId ?? store.images.find(canonicalName(nameOrId))
-  if (found === undefined) throw new ImageNotFound(nameOrId, nearest(canonicalName(nameOrId), store.images.list().flatMap(({ names }) => names)))
+  if (found === undefined) throw new ImageNotFound(nameOrId, findNearest(canonicalName(nameOrId), store.images.list().flatMap(({ names }) => names)))
   return found
 }
 

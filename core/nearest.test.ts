@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { nearest } from './nearest.ts'
+import { findNearest } from './nearest.ts'
 
-describe('nearest', () => {
-  it.each([['no-cahce', 'no-cache'], ['tga', 'tag'], ['build-args', 'build-arg'], ['TARGET', 'target']])('finds for %s %s', (word, expected) => {
-    expect(nearest(word, ['tag', 'target', 'no-cache', 'build-arg', 'network'])).toBe(expected)
+describe('findNearest', () => {
+  it.each([
+    ['FORM', ['FROM', 'ARG'], 'FROM'], ['from', ['FROM'], 'FROM'], ['ENTRYPIONT', ['ENTRYPOINT', 'ENV'], 'ENTRYPOINT'], ['--chwon', ['--chmod', '--chown'], '--chown'],
+    ['lock', ['shared', 'locked'], 'locked'], ['VERSON', ['VERSION', 'VERBOSE'], 'VERSION'],
+  ])('takes %s among %j for %s', (written, candidates, expected) => {
+    expect(findNearest(written, candidates)).toBe(expected)
   })
 
-  it('says nothing when nothing is near', () => {
-    expect(nearest('frobnicate', ['tag', 'target'])).toBeUndefined()
-    expect(nearest('x', [])).toBeUndefined()
+  it.each([['FOO', ['FROM', 'ARG', 'ADD']], ['x', ['y']], ['', ['a']], ['abc', []], ['a'.repeat(1000), ['a'.repeat(1001)]], ['same', ['same']]])('finds nothing near %s in %j', (written, candidates) => {
+    expect(findNearest(written, candidates)).toBeUndefined()
   })
 })

@@ -58,14 +58,15 @@ export function startHelper(request: HelperRequest, onReport: (report: HelperRep
     closeSync(requestFd)
     closeSync(helperReportFd)
   }
-  let isReaped = false
+  let isOver = false
   const ended = collectReports(reportFd, onReport).then(async (failure) => {
+    // From here on it may be reaped at any moment, and its number be another process's.
+    isOver = true
     const exit = decodeStatus(await addon.waitProcess(pid))
-    isReaped = true
     if (failure !== undefined) throw new HelperFailure(request.mode, failure)
     return exit
   })
-  return { pid, ended, kill: (signal) => { if (!isReaped) process.kill(pid, signal) } }
+  return { pid, ended, kill: (signal) => { if (!isOver) process.kill(pid, signal) } }
 }
 
 let program: { readonly fd: number; readonly ctimeMs: number } | undefined

@@ -13,9 +13,9 @@ const architectureAliases: Readonly<Record<string, readonly [architecture: strin
   x86_64: ['amd64'], 'x86-64': ['amd64'], x64: ['amd64'], i386: ['386'], i686: ['386'], ia32: ['386'],
   aarch64: ['arm64'], armhf: ['arm', 'v7'], armel: ['arm', 'v6'], loong64: ['loong64'],
 }
-const defaultVariants: Readonly<Record<string, string>> = { arm: 'v7' }
+const defaultVariants: ReadonlyMap<string, string> = new Map([['arm', 'v7']])
 /** Variants that mean the same as none. */
-const impliedVariants: Readonly<Record<string, readonly string[]>> = { arm64: ['8', 'v8'], amd64: ['v1'] }
+const impliedVariants: ReadonlyMap<string, readonly string[]> = new Map([['arm64', ['8', 'v8']], ['amd64', ['v1']]])
 /** Go's names of what Node reports for this process. */
 const nodeArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
 
@@ -49,8 +49,8 @@ export function normalizePlatform(platform: Platform): Platform {
   const { architecture: givenArchitecture, variant: givenVariant, ...rest } = platform
   const spelled = givenArchitecture.toLowerCase()
   const [architecture, aliasVariant] = Object.hasOwn(architectureAliases, spelled) ? architectureAliases[spelled] ?? [spelled] : [spelled]
-  let variant = givenVariant?.toLowerCase() ?? aliasVariant ?? defaultVariants[architecture]
-  if (variant !== undefined && impliedVariants[architecture]?.includes(variant) === true) variant = undefined
+  let variant = givenVariant?.toLowerCase() ?? aliasVariant ?? defaultVariants.get(architecture)
+  if (variant !== undefined && impliedVariants.get(architecture)?.includes(variant) === true) variant = undefined
   if (architecture === 'arm' && variant !== undefined && /^\d$/u.test(variant)) variant = `v${variant}`
   return { ...rest, os: platform.os.toLowerCase(), architecture, ...(variant === undefined || variant === '' ? {} : { variant }) }
 }

@@ -79,6 +79,7 @@ export type Mount =
 
 /** undefined means not limited. A limit that cannot be applied is an error. */
 export interface Limits {
+  /** At least 6 MiB. */
   readonly memoryBytes?: number
   /** Memory and swap together, as Docker counts it; -1 is unlimited swap. */
   readonly memorySwapBytes?: number

@@ -6,7 +6,7 @@ import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { CgroupUsage } from './cgroup/driver.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, LimitCause, OutputEvent, UsageReport } from './container-spec.ts'
+import type { ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, OutputEvent, UsageReport } from './container-spec.ts'
 import { ContainerLost, ContainerSetupFailed } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
@@ -75,18 +75,14 @@ async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgro
   const startedAt = performance.now()
   const stop = watchForStop(helper, spec.limits.timeoutMs, signal)
   const stopForwarding = forwardSignals(stdio.kind === 'events' ? undefined : stdio.signals, helper)
-  try {
-    await helper.ended
-  } catch (error) {
-    if (stop.reason !== 'abort') throw nameFailure(spec.id, error)
-  } finally {
-    stop.release()
-    stopForwarding()
-    for (const output of outputs) await output.finish()
-  }
+  const end = await helper.ended.then((exit) => ({ exit }), (failure: unknown) => ({ failure }))
+  stop.release()
+  stopForwarding()
+  for (const output of outputs) await output.finish()
   if (stop.reason === 'abort') throw signal.reason
+  if ('failure' in end) throw nameFailure(spec.id, end.failure)
   const usage = { wallMs: performance.now() - startedAt, ...cgroup.readUsage() }
-  return describeExit({ spec, stop, reports, usage })
+  return describeExit({ spec, stop, reports, usage, helperSignal: end.exit.signal })
 }
 
 function nameFailure(containerId: string, error: unknown): unknown {
@@ -99,26 +95,26 @@ interface Ending {
   readonly stop: Stop
   readonly reports: readonly ContainerReport[]
   readonly usage: CgroupUsage & { readonly wallMs: number }
+  readonly helperSignal: NodeJS.Signals | undefined
 }
 
-function describeExit({ spec, stop, reports, usage: read }: Ending): ContainerExit {
+function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending): ContainerExit {
   const ended = reports.find((report) => report.kind === 'ended')
   const exited = reports.find((report) => report.kind === 'exited')
   const status = exited?.status ?? (stop.wasKilled ? constants.signals.SIGKILL : undefined)
-  if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? undefined : findSignalName(ended.status & 0x7f))
+  if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? helperSignal : findSignalName(ended.status & 0x7f))
   const notExecuted = reports.find((report) => report.kind === 'not-executed')?.notExecuted
   const usage: UsageReport = {
     wallMs: read.wallMs, memoryPeakBytes: read.memoryPeakBytes, oomKills: read.oomKills, cpuMs: read.cpuMs ?? ended?.cpuMs,
     pidsPeak: read.pidsPeak, pidsDenied: read.pidsDenied,
   }
+  return { exitCode: findExitCode(status, notExecuted), signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage), notExecuted, usage }
+}
+
+function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
+  if (notExecuted !== undefined) return notExecuted.errnoName === 'ENOENT' ? 127 : 126
   const signalNumber = status & 0x7f
-  return {
-    exitCode: notExecuted === undefined ? signalNumber === 0 ? status >> 8 & 0xff : 128 + signalNumber : notExecuted.errnoName === 'ENOENT' ? 127 : 126,
-    signal: findSignalName(signalNumber),
-    cause: findCause(spec, stop, usage),
-    notExecuted,
-    usage,
-  }
+  return signalNumber === 0 ? status >> 8 & 0xff : 128 + signalNumber
 }
 
 /** From what the kernel counted, not from the exit code: a shell hides the death of what it started. */

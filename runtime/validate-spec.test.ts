@@ -15,7 +15,7 @@ const tmpfs = (target: string): Mount => ({ kind: 'tmpfs', target })
 
 describe('validateSpec', () => {
   it('takes a good one', () => {
-    validateSpec({ ...good, mounts: [tmpfs('/run'), tmpfs('/dev/shm'), tmpfs('/process'), tmpfs('/a/../b')], limits: { memoryBytes: 1, memorySwapBytes: -1, cpus: 0.01, pids: 1, timeoutMs: 0.5 } })
+    validateSpec({ ...good, mounts: [tmpfs('/run'), tmpfs('/dev/shm'), tmpfs('/process'), tmpfs('/a/../b')], limits: { memoryBytes: 6 * 1024 * 1024, memorySwapBytes: -1, cpus: 0.01, pids: 1, timeoutMs: 0.5 } })
   })
 
   it.each<readonly [string, Partial<ContainerSpec>]>([
@@ -42,10 +42,10 @@ describe('validateSpec', () => {
     ['mounts[0].sizeBytes', { mounts: [{ kind: 'tmpfs', target: '/a', sizeBytes: -5 }] }],
     ['mounts[0].source', { mounts: [{ kind: 'bind', source: 'x', target: '/a', readonly: true }] }],
     ['mounts[0].mode', { mounts: [{ kind: 'file', target: '/a', content: new Uint8Array(), mode: 0o10000, uid: 0, gid: 0 }] }],
-    ['limits.memoryBytes', { limits: { memoryBytes: 0 } }],
+    ['limits.memoryBytes', { limits: { memoryBytes: 6 * 1024 * 1024 - 1 } }],
     ['limits.memorySwapBytes', { limits: { memorySwapBytes: 5 } }],
-    ['limits.memorySwapBytes', { limits: { memoryBytes: 6, memorySwapBytes: 5 } }],
-    ['limits.memorySwapBytes', { limits: { memoryBytes: 6, memorySwapBytes: Number.NaN } }],
+    ['limits.memorySwapBytes', { limits: { memoryBytes: 10_000_000, memorySwapBytes: 9_999_999 } }],
+    ['limits.memorySwapBytes', { limits: { memoryBytes: 10_000_000, memorySwapBytes: Number.NaN } }],
     ['limits.cpus', { limits: { cpus: 0 } }],
     ['limits.cpus', { limits: { cpus: Number.POSITIVE_INFINITY } }],
     ['limits.pids', { limits: { pids: 1.5 } }],

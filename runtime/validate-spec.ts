@@ -62,8 +62,11 @@ function validateMount(mount: Mount, field: string): void {
   }
 }
 
+/** Docker's: with less, starting a process already fails here and there. */
+const leastMemoryBytes = 6 * 1024 * 1024
+
 function validateLimits({ memoryBytes, memorySwapBytes, cpus, pids, timeoutMs }: Limits): void {
-  if (memoryBytes !== undefined) requireInteger('limits.memoryBytes', memoryBytes, 1)
+  if (memoryBytes !== undefined) requireInteger('limits.memoryBytes', memoryBytes, leastMemoryBytes)
   if (memorySwapBytes !== undefined && memoryBytes === undefined) throw new InvalidSpec('limits.memorySwapBytes', memorySwapBytes, 'limits.memoryBytes beside it')
   if (memorySwapBytes !== undefined && memorySwapBytes !== -1 && !(memorySwapBytes >= (memoryBytes ?? 0))) throw new InvalidSpec('limits.memorySwapBytes', memorySwapBytes, '-1, or at least limits.memoryBytes')
   if (cpus !== undefined && !(cpus >= 0.01 && Number.isFinite(cpus))) throw new InvalidSpec('limits.cpus', cpus, 'at least 0.01')

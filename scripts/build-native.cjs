@@ -31,6 +31,15 @@ function findCompiler() {
   process.exit(1)
 }
 
+// The helper starts 0.45 ms faster with musl: it is a tenth of the size, and the start of static glibc executes dozens of
+// CPUID instructions, each of which leaves a virtual machine. musl-gcc does not know where the kernel's headers are.
+function findStaticCompiler(compiler) {
+  if (spawnSync('musl-gcc', ['--version'], { stdio: 'ignore' }).status !== 0) return [compiler]
+  const multiarch = String(spawnSync(compiler, ['-print-multiarch'], { encoding: 'utf8' }).stdout).trim()
+  const headers = ['/usr/include', path.join('/usr/include', multiarch)].filter((folder, index) => index === 0 || multiarch !== '')
+  return ['musl-gcc', ...headers.flatMap((folder) => ['-idirafter', folder])]
+}
+
 function hasShippedBinaries() {
   if (fs.existsSync(path.join(root, '.git')) || !fs.existsSync(addon) || !fs.existsSync(helper)) return false
   const check = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(addon)})`], { stdio: 'ignore' })
@@ -42,12 +51,12 @@ function compile() {
   const headers = require('node-api-headers').include_dir
   const common = ['-std=gnu17', '-O2', '-g0', '-D_GNU_SOURCE', '-D_FILE_OFFSET_BITS=64', '-Wall', '-Wextra', '-fstack-protector-strong', ...(strict ? ['-Werror', '-Wshadow', '-Wconversion', '-Wno-sign-conversion'] : [])]
   fs.mkdirSync(build, { recursive: true })
-  const run = (args, output) => {
-    execFileSync(compiler, [...args, '-o', `${output}.new`], { stdio: 'inherit' })
+  const run = ([command, ...args], output) => {
+    execFileSync(command, [...args, '-o', `${output}.new`], { stdio: 'inherit' })
     fs.renameSync(`${output}.new`, output)
   }
-  run([...common, '-shared', '-fPIC', '-I', headers, ...sources(path.join(root, 'native', 'addon'))], addon)
-  run([...common, '-static', '-I', path.join(root, 'native', 'helper'), ...sources(path.join(root, 'native', 'helper'))], helper)
+  run([compiler, ...common, '-shared', '-fPIC', '-I', headers, ...sources(path.join(root, 'native', 'addon'))], addon)
+  run([...findStaticCompiler(compiler), ...common, '-static', '-s', '-I', path.join(root, 'native', 'helper'), ...sources(path.join(root, 'native', 'helper'))], helper)
 }
 
 if (!process.argv.includes('--if-needed') || !hasShippedBinaries()) compile()

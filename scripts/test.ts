@@ -4,6 +4,7 @@ import { ensurePackages } from './system-packages.ts'
 
 const missing = ensurePackages([
   { name: 'busybox-static', provides: ['/bin/busybox', '/usr/bin/busybox'] },
+  { name: 'musl-tools', provides: ['/usr/bin/musl-gcc'] },
   { name: 'docker-registry', provides: ['/usr/bin/docker-registry'] },
   { name: 'apache2-utils', provides: ['/usr/bin/htpasswd'] },
   { name: 'openssl', provides: ['/usr/bin/openssl'] },

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { CommandInput, CommandSpec, OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
-import { nearest } from '../core/nearest.ts'
+import { findNearest } from '../core/nearest.ts'
 
 /** Every command has it. */
 export const helpOption: OptionSpec = { name: 'help', short: 'h', help: 'Show this help' }
@@ -63,7 +63,7 @@ function firstOperand(args: readonly string[], options: readonly OptionSpec[]): 
 function findOption(command: CommandSpec, options: readonly OptionSpec[], token: OptionToken): OptionSpec {
   const option = options.find(({ name }) => name === token.name)
   if (option !== undefined) return option
-  const suggestion = nearest(token.name, options.map(({ name }) => name))
+  const suggestion = findNearest(token.name, options.map(({ name }) => name))
   throw new UsageError(`unknown option ${token.rawName} for "tsbuild ${command.name}"${suggestion === undefined ? '' : `; did you mean --${suggestion}?`}`, command.name)
 }
 

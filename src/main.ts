@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Canceled } from '../core/errors.ts'
-import { nearest } from '../core/nearest.ts'
+import { findNearest } from '../core/nearest.ts'
 import type { App } from './app.ts'
 import { parseArguments } from './arguments.ts'
 import { commands } from './commands/index.ts'
@@ -22,7 +22,7 @@ async function main(args: readonly string[], app: App): Promise<number> {
   const entry = commands.find(({ name }) => name === first)
   if (entry !== undefined) return runCommand(entry.name, rest, app)
   if (isBuild(first)) return runCommand('build', args, app)
-  const suggestion = nearest(first, commands.map(({ name }) => name))
+  const suggestion = findNearest(first, commands.map(({ name }) => name))
   throw new UsageError(`"${first}" is no command of tsbuild and no folder${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`)
 }
 

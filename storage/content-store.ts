@@ -10,12 +10,13 @@ import { createDigester, digestAlgorithm, sha256 } from '../oci/digest.ts'
 import { DigestMismatch } from '../oci/errors.ts'
 import { maxDocumentBytes } from '../oci/json.ts'
 import { verifyBytes } from '../oci/verify.ts'
-import type { Database } from './database.ts'
-import { readInteger } from './database.ts'
 import { BlobMissing, StreamTooLarge } from './errors.ts'
-import { writeIndex } from './index-json.ts'
-import type { Layout } from './layout.ts'
-import type { Session } from './session.ts'
+import type { Database } from './records/database.ts'
+import { readInteger } from './records/database.ts'
+import { writeIndex } from './records/index-json.ts'
+import { explainFull } from './root/explain-full.ts'
+import type { Layout } from './root/layout.ts'
+import type { Session } from './root/session.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
 
 /** A blob being written: nothing of it can be found before `publish`. */
@@ -28,7 +29,7 @@ export interface BlobWriter {
   discard(): Promise<void>
 }
 
-const readBytes = 1024 * 1024
+const readBytes = 256 * 1024
 const maxBlobBytes = 2 ** 40
 
 /**
@@ -121,27 +122,39 @@ export class BlobStore implements ContentStore {
     const path = this.#session.createTemporaryPath()
     const file = await open(path, 'wx', 0o600)
     const digester = createDigester(limits.algorithm)
-    const state = { sizeBytes: 0, isOpen: true, isPublished: false }
+    const state = { sizeBytes: 0, isOpen: true, isPublished: false, written: Promise.resolve() }
     const close = async (): Promise<void> => {
       if (!state.isOpen) return
       state.isOpen = false
+      await Promise.allSettled([state.written])
       await file.close()
     }
+    const write = async (bytes: Uint8Array): Promise<void> => {
+      state.sizeBytes += bytes.byteLength
+      if (state.sizeBytes > limits.maxBytes) throw new StreamTooLarge(limits.maxBytes)
+      const written = writeFully(file, bytes)
+      digester.update(bytes)
+      await written
+    }
     return {
-      write: async (bytes) => {
-        state.sizeBytes += bytes.byteLength
-        if (state.sizeBytes > limits.maxBytes) throw new StreamTooLarge(limits.maxBytes)
-        const written = writeFully(file, bytes)
-        digester.update(bytes)
-        await written
+      write: (bytes) => {
+        const written = write(bytes).catch((error: unknown) => { throw explainFull(this.#layout.root, error) })
+        // Who gives up before it has settled need not look at it: `discard` waits for it.
+        written.catch(() => undefined)
+        state.written = written
+        return written
       },
       publish: async () => {
-        await file.datasync()
-        await close()
-        const info = { digest: digester.finish(), sizeBytes: state.sizeBytes }
-        await this.#publish(path, info)
-        state.isPublished = true
-        return info
+        try {
+          await file.datasync()
+          await close()
+          const info = { digest: digester.finish(), sizeBytes: state.sizeBytes }
+          await this.#publish(path, info)
+          state.isPublished = true
+          return info
+        } catch (error) {
+          throw explainFull(this.#layout.root, error)
+        }
       },
       discard: async () => {
         await close()

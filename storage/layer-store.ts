@@ -1,6 +1,6 @@
 import type { Task } from '../core/task.ts'
 import type { ChainId, DiffId } from '../oci/digest.ts'
-import type { FileContent } from './layer/changeset-entry.ts'
+import type { FileContent } from './layer/changeset/changeset-entry.ts'
 
 /** A committed layer: immutable, complete, durable. Counts are recorded at commit, so nobody walks trees for them. */
 export interface Layer {

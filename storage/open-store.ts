@@ -1,24 +1,24 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
-import { CacheEntries } from './cache-entries.ts'
 import { BlobStore } from './content-store.ts'
-import type { Database } from './database.ts'
-import { openDatabase, readText } from './database.ts'
 import { NotOurStore, StoreTooNew } from './errors.ts'
-import { Images } from './images.ts'
-import { writeIndex } from './index-json.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
 import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
 import { LayerSync } from './layer/layer-sync.ts'
 import { OverlayLayers } from './layer/overlay-layers.ts'
-import type { Layout } from './layout.ts'
-import { createLayout, formatVersion } from './layout.ts'
-import { takeLock } from './lock.ts'
-import { buryDeadSessions, Session } from './session.ts'
+import { CacheEntries } from './records/cache-entries.ts'
+import type { Database } from './records/database.ts'
+import { openDatabase, readText } from './records/database.ts'
+import { Images } from './records/images.ts'
+import { writeIndex } from './records/index-json.ts'
+import type { Layout } from './root/layout.ts'
+import { createLayout, formatVersion } from './root/layout.ts'
+import { takeLock } from './root/lock.ts'
+import { buryDeadSessions, Session } from './root/session.ts'
 import { setParts } from './store-parts.ts'
 import type { Store } from './store.ts'
 import type { OverlayXattrs } from './tree/tree-helper.ts'
@@ -105,6 +105,8 @@ function createFolders(layout: Layout): void {
   mkdirSync(layout.root, { recursive: true, mode: 0o700 })
   checkOwner(layout)
   if (!existsSync(layout.content) && readdirSync(layout.root).length > 0) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
+  // Layers hold setuid files: nobody else may get at them by a path.
+  chmodSync(layout.root, 0o700)
   const blobs = join(layout.content, 'blobs', 'sha256')
   for (const folder of [blobs, layout.layers, layout.snapshots, layout.sessions, layout.trash, layout.locks, layout.reserve]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })

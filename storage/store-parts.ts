@@ -1,9 +1,9 @@
 import type { BlobStore } from './content-store.ts'
-import type { Database } from './database.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
-import type { Layout } from './layout.ts'
-import type { Session } from './session.ts'
+import type { Database } from './records/database.ts'
+import type { Layout } from './root/layout.ts'
+import type { Session } from './root/session.ts'
 import type { Store } from './store.ts'
 
 /** What an open store consists of: for upkeep, which looks behind its interface. */

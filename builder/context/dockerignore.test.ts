@@ -79,6 +79,11 @@ describe('parseDockerignore', () => {
       .toEqual([true, true, true, false, false, true, false])
   })
 
+  it('matches a line feed in a name as Go\'s regular expressions do: by a class or ?, not by **', () => {
+    const isHidden = (pattern: string): boolean => parseDockerignore(pattern).match('a/x\ny/b', rootState).isMatch
+    expect(['a/**/b', 'a/x?y/b', 'a/*/b', 'a/**', '**/b', 'a/x[^z]y/b'].map(isHidden)).toEqual([false, true, true, true, true, true])
+  })
+
   it('stays fast on patterns that make backtracking engines explode', () => {
     const path = `${'a/'.repeat(500)}b`
     for (const pattern of [`${'**/'.repeat(300)}x`, `${'a*'.repeat(300)}b`, `${'**/a*'.repeat(200)}/x`, '?*'.repeat(300), `${'[a-z]*/'.repeat(200)}x`]) {

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
-import { nearest } from '../../core/nearest.ts'
+import { findNearest } from '../../core/nearest.ts'
 import type { RootfsView } from '../../storage/index.ts'
 import type { DockerfileSource } from '../dockerfile/instruction.ts'
 import { ContextUnreadable } from '../errors.ts'
@@ -60,6 +60,6 @@ function shownPath(path: string): string {
 
 function suggestion(path: string): string {
   const folder = dirname(path)
-  const name = isDirectory(folder) ? nearest(basename(path), readdirSync(folder)) : undefined
+  const name = isDirectory(folder) ? findNearest(basename(path), readdirSync(folder)) : undefined
   return name === undefined ? '' : `; did you mean "${name}"?`
 }

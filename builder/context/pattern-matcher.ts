@@ -18,7 +18,7 @@ export interface PatternMatcher {
   match(path: string, parent: MatchState): { readonly isMatch: boolean; readonly state: MatchState }
   /** False when a directory that matches holds nothing that could be taken back in, so that a walk may skip it. */
   mayHoldExceptions(directory: string): boolean
-  /** For one path on its own. Repeats of a pattern behind an exception may decide otherwise here than in a walk. */
+  /** For one path on its own. With exceptions it may differ from a walk, which BuildKit's copies follow; its check of COPY sources asks this. */
   matches(path: string): boolean
 }
 

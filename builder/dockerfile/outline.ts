@@ -86,9 +86,11 @@ class OutlineCollector {
   readonly ssh = new Map<string, OutlineMount>()
   readonly #dockerfile: Dockerfile
   readonly #used = new ReferenceCollector()
+  readonly #globalNames: ReadonlySet<string>
 
   constructor(dockerfile: Dockerfile) {
     this.#dockerfile = dockerfile
+    this.#globalNames = new Set(dockerfile.globalArgs.flatMap(({ args }) => args.map(({ name }) => name.text)))
   }
 
   use(references: References): void {
@@ -100,8 +102,9 @@ class OutlineCollector {
       if (instruction.kind === 'ENV') for (const { name, value } of instruction.pairs) scope.setEnv(name.text, value.text)
       if (instruction.kind === 'RUN') for (const mount of instruction.mounts) this.#collectMount(mount, scope)
       if (instruction.kind !== 'ARG') continue
-      for (const declaration of scope.declare(instruction, this.#dockerfile)) {
-        if (declaration.origin === 'global') this.#used.used.add(declaration.name)
+      for (const [index, declaration] of scope.declare(instruction, this.#dockerfile).entries()) {
+        const isBare = instruction.args[index]?.value === undefined
+        if (isBare && this.#globalNames.has(declaration.name)) this.#used.used.add(declaration.name)
         else this.#addArg(declaration, instruction)
       }
     }

@@ -4,7 +4,7 @@ import type {
   ArgInstruction, Dockerfile, DockerfileSource, FromInstruction, Heredoc, Instruction, OnbuildInstruction, SourceRange, Stage, StageInstruction,
 } from './instruction.ts'
 import { parseStepPolicy } from './step-policy.ts'
-import { findNearest } from './suggest.ts'
+import { findNearest } from '../../core/nearest.ts'
 import { parseCmd, parseEntrypoint, parseHealthcheck, parseRun, parseShell } from './syntax/command-line.ts'
 import { parseAdd, parseCopy } from './syntax/copy.ts'
 import { readDirectives } from './syntax/directives.ts'
@@ -79,10 +79,11 @@ function readInstruction(reader: LineReader, escape: string): Instruction | unde
 }
 
 /** Only RUN, COPY and ADD have here-documents, also as triggers, and not in JSON form. */
-function findOpenings(head: StatementHead): HeredocOpening[] {
+function findOpenings(given: StatementHead): HeredocOpening[] {
+  const isTrigger = keywordOf(given) === 'ONBUILD' && given.args.start < given.args.end
+  const head = isTrigger ? readStatementHead(given.line, given.escape, given.args.start) : given
   const { line, args } = head
   const keyword = keywordOf(head)
-  if (keyword === 'ONBUILD') return args.start < args.end ? findOpenings(readStatementHead(line, head.escape, args.start)) : []
   if (keyword !== 'RUN' && keyword !== 'COPY' && keyword !== 'ADD') return []
   const openings = findHeredocs(line.text, args.start, args.end)
   if (openings.length === 0 || readJsonForm(head) !== undefined) return []
@@ -95,11 +96,12 @@ function completeStatement(head: StatementHead, openings: readonly HeredocOpenin
   const end = trimmedEnd(line.text, start)
   const written = rangeOf(line, { start, end })
   const last = heredocs.at(-1)?.range ?? written
+  const { escape, keyword, flags, args } = head
   return {
-    ...head, openings, heredocs,
+    line, escape, keyword, flags, args, openings, heredocs,
     base: {
-      range: { ...written, endLine: last.endLine, endColumn: last.endColumn },
-      source: line.text.slice(start, end),
+      range: heredocs.length === 0 ? written : { ...written, endLine: last.endLine, endColumn: last.endColumn },
+      source: start === 0 && end === line.text.length ? line.text : line.text.slice(start, end),
       comments: line.comments,
     },
   }

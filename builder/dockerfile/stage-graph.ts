@@ -4,7 +4,7 @@ import { DockerfileError, quote } from './errors.ts'
 import type { References } from './expand/expand.ts'
 import { expandInstruction } from './expand/instruction.ts'
 import type { CopyInstruction, Dockerfile, FromInstruction, RunInstruction, SourceRange, Stage, Word } from './instruction.ts'
-import { findNearest } from './suggest.ts'
+import { findNearest } from '../../core/nearest.ts'
 import { readMountFrom } from './values/run-mount.ts'
 
 /** What a name in FROM, `COPY --from` or `RUN --mount=from=` means. */

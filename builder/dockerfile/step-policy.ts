@@ -1,6 +1,6 @@
 import { DockerfileError, quote } from './errors.ts'
 import type { DockerfileSource, Instruction, Word } from './instruction.ts'
-import { findNearest } from './suggest.ts'
+import { findNearest } from '../../core/nearest.ts'
 import { isPolicy } from './syntax/line-reader.ts'
 import { parseDuration } from './values/duration.ts'
 import { parseSize } from './values/size.ts'
@@ -16,6 +16,8 @@ export interface StepPolicy {
   readonly cache: boolean | undefined
 }
 
+const noPolicy: StepPolicy = { memoryBytes: undefined, pids: undefined, timeoutMs: undefined, retries: undefined, cache: undefined }
+
 type PolicyKey = 'memory' | 'pids' | 'timeout' | 'retry' | 'cache'
 
 const keysOf: { readonly [K in Instruction['kind']]?: readonly PolicyKey[] } = {
@@ -29,6 +31,7 @@ const keysOf: { readonly [K in Instruction['kind']]?: readonly PolicyKey[] } = {
  * @throws {DockerfileError} for a key that is unknown, given twice, or without effect on this kind of instruction
  */
 export function parseStepPolicy(instruction: Instruction, source: DockerfileSource): StepPolicy {
+  if (!instruction.comments.some(isPolicy)) return noPolicy
   const values = new Map<PolicyKey, Word>()
   for (const comment of instruction.comments.filter(isPolicy)) {
     for (const setting of settingsOf(comment)) {

@@ -62,7 +62,7 @@ export function imageState(image: BaseImage, options: { readonly global: GlobalS
 /** A stage that begins where another one ended. */
 export function derivedState(parent: StageState, global: GlobalScope): StageState {
   const { OnBuild: _, ...config } = parent.config
-  return { ...parent, config, steps: [], hasOwnCmd: false, scope: new StageScope(global, [], parent.scope) }
+  return { ...parent, config, steps: [], hasOwnCmd: false, scope: new StageScope(global, config.Env ?? [], parent.scope) }
 }
 
 export function plannedImage(state: StageState): PlannedImage {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define REQUEST_FD 3
@@ -63,7 +64,7 @@ static int die_with_parent(const char *expected)
 /* Node passes on descriptors it inherited itself (above libuv's table), so the helper trusts no number it was not given. */
 static void close_from(unsigned first)
 {
-    if (close_range(first, ~0u, 0) == 0) return;
+    if (syscall(SYS_close_range, first, ~0u, 0) == 0) return;
     for (int fd = (int)first; fd < (int)sysconf(_SC_OPEN_MAX); fd++) close(fd);
 }
 

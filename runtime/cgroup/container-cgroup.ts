@@ -32,7 +32,7 @@ interface LockedGroup extends ContainerGroup {
 }
 
 /** What every container's group is called by; what follows is the container's id. */
-const prefix = 'tsbuild-'
+const prefix = 'tsbuild-container-'
 const drivers: Readonly<Record<CgroupHierarchy['kind'], CgroupDriver>> = { v1: v1Driver, v2: v2Driver }
 
 /**
@@ -122,8 +122,7 @@ function createGroup(id: string, limits: Limits, hierarchy: CgroupHierarchy): Lo
   try {
     const parent = driver.findParent(hierarchy, wanted)
     sweepOnce(parent)
-    const folder = join(parent, `${prefix}${id}`)
-    return { hierarchy, folder, driver, controllers: wanted, lockFd: makeLockedFolder(folder, wanted[0] ?? 'memory') }
+    return { hierarchy, driver, controllers: wanted, ...makeLockedFolder(join(parent, `${prefix}${id}`), wanted[0] ?? 'memory') }
   } catch (error) {
     if (error instanceof LimitNotApplicable && limited.length === 0) return undefined
     throw error
@@ -138,18 +137,26 @@ function sweepOnce(parent: string): void {
   sweep(parent)
 }
 
-/** Between making and locking it a sweep of another process can take it for stale; then it is made again. */
-function makeLockedFolder(folder: string, controller: CgroupController): number {
-  for (;;) {
-    try {
+/** Between making and locking it, a sweep of another process can take it for stale; then it is made under another name. */
+function makeLockedFolder(wanted: string, controller: CgroupController): Pick<LockedGroup, 'folder' | 'lockFd'> {
+  for (let turn = 1; ; turn++) {
+    const folder = turn === 1 ? wanted : `${wanted}-${turn}`
+    makeFolder(folder, controller)
+    const lockFd = lockFolder(folder)
+    if (lockFd !== undefined) return { folder, lockFd }
+  }
+}
+
+function makeFolder(folder: string, controller: CgroupController): void {
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if (isErrno(error, 'EEXIST') && removeIfStale(folder)) {
       mkdirSync(folder)
-    } catch (error) {
-      if (isErrno(error, 'EEXIST') && removeIfStale(folder)) continue
-      if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST')) throw new LimitNotApplicable(controller, `cannot make cgroup "${folder}": ${error.code}`, { cause: error })
-      throw error
+      return
     }
-    const fd = lockFolder(folder)
-    if (fd !== undefined) return fd
+    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST')) throw new LimitNotApplicable(controller, `cannot make cgroup "${folder}": ${error.code}`, { cause: error })
+    throw error
   }
 }
 

@@ -3,7 +3,7 @@ import { constants, crc32, createZstdCompress, deflateRaw } from 'node:zlib'
 import type { Compression } from '../../oci/descriptor.ts'
 import { transformBytes } from './transform-bytes.ts'
 
-const blockBytes = 1024 * 1024
+const blockBytes = 512 * 1024
 const windowBytes = 32 * 1024
 const blocksAhead = 3
 const gzipLevel = 6

@@ -3,7 +3,6 @@ import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
 import { verifyBytes } from '../../oci/verify.ts'
-import { decompress } from '../compression/decompress.ts'
 import { LayerMissing } from '../errors.ts'
 import type { Layer } from '../layer-store.ts'
 import type { IncomingLayer } from '../store.ts'
@@ -97,6 +96,7 @@ export class LayerIntake {
 
   async #unpack({ parent, diffId }: IncomingLayer, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<Unpacked> {
     const { records } = this.#context
+    const { decompress } = await import('../compression/decompress.ts')
     const { compression, bytes: changeset } = await decompress(bytes, maxChangesetBytes)
     const isParentThere = parent === undefined || records.find(parent) !== undefined
     const lowers = isParentThere ? records.lowerDirectories(parent) : undefined

@@ -3,11 +3,9 @@ import type { Compression, Descriptor } from '../../oci/descriptor.ts'
 import { layerMediaType } from '../../oci/descriptor.ts'
 import type { Digest, DiffId } from '../../oci/digest.ts'
 import { parseDigest } from '../../oci/digest.ts'
-import { compress } from '../compression/compress.ts'
-import { decompress } from '../compression/decompress.ts'
 import type { BlobStore } from '../content-store.ts'
-import type { Database } from '../database.ts'
-import { readText } from '../database.ts'
+import type { Database } from '../records/database.ts'
+import { readText } from '../records/database.ts'
 
 /** More content than any image has; a stream that claims more is an attack or a mistake. */
 export const maxChangesetBytes: number = 2 ** 40
@@ -38,11 +36,15 @@ export class LayerBlobs {
   /** The changeset out of whichever blob holds it, the quickest first. @returns undefined when none is left */
   async read(diffId: DiffId, task: Task): Promise<AsyncIterable<Uint8Array> | undefined> {
     const blob = this.find(diffId, 'none') ?? this.find(diffId, 'zstd') ?? this.find(diffId, 'gzip')
-    return blob === undefined ? undefined : (await decompress(this.#blobs.read(blob, task), maxChangesetBytes)).bytes
+    if (blob === undefined) return undefined
+    // Loaded where it is used: a build that finds everything in its cache starts without zlib.
+    const { decompress } = await import('../compression/decompress.ts')
+    return (await decompress(this.#blobs.read(blob, task), maxChangesetBytes)).bytes
   }
 
   /** Stores a changeset in a compression and remembers it. */
   async create(diffId: DiffId, compression: Compression, changeset: AsyncIterable<Uint8Array>): Promise<Descriptor> {
+    const { compress } = await import('../compression/compress.ts')
     const writer = await this.#blobs.createWriter({ algorithm: 'sha256', maxBytes: maxChangesetBytes })
     try {
       for await (const chunk of compress(changeset, compression)) await writer.write(chunk)

@@ -1,6 +1,6 @@
 import type { BlobStore } from '../content-store.ts'
-import type { Layout } from '../layout.ts'
-import type { Session } from '../session.ts'
+import type { Layout } from '../root/layout.ts'
+import type { Session } from '../root/session.ts'
 import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
 import type { LayerRecords } from './layer-records.ts'

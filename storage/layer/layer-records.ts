@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import type { ChainId } from '../../oci/digest.ts'
-import type { Database } from '../database.ts'
 import { LayerMissing } from '../errors.ts'
-import type { Layout } from '../layout.ts'
-import type { Session } from '../session.ts'
+import type { Database } from '../records/database.ts'
+import type { Layout } from '../root/layout.ts'
+import type { Session } from '../root/session.ts'
 import type { StoredLayer } from './stored-layer.ts'
 import { parseLayerRow, walkDown } from './stored-layer.ts'
 

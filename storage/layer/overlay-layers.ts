@@ -4,16 +4,16 @@ import { chainId as computeChainId, createDigester, digestAsDiffId } from '../..
 import { LayerDamaged } from '../errors.ts'
 import type { Layer, LayerStore, RootfsView, Snapshot } from '../layer-store.ts'
 import { packTree } from '../tree/pack-tree.ts'
-import { emptyChangeset } from './empty-changeset.ts'
+import { emptyChangeset } from './changeset/empty-changeset.ts'
+import { PackedChangeset } from './changeset/pack-changeset.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
 import type { LayerSync } from './layer-sync.ts'
 import { createSnapshot } from './overlay-snapshot.ts'
-import { PackedChangeset } from './pack-changeset.ts'
-import { createRootfsView } from './rootfs-view.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
 import type { UnpackWork } from './unpack-layer.ts'
 import { addLayer, unpackLayer } from './unpack-layer.ts'
+import { createRootfsView } from './view/rootfs-view.ts'
 
 /** Layers as directories, mounted as lower directories of overlayfs. */
 export class OverlayLayers implements LayerStore {
@@ -112,7 +112,10 @@ async function* emptyStream(): AsyncGenerator<Uint8Array, void, undefined> {
 async function* copying(bytes: AsyncIterable<Uint8Array>, copy: (chunk: Uint8Array) => Promise<void>): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const chunk of bytes) {
     const copied = copy(chunk)
-    yield chunk
-    await copied
+    try {
+      yield chunk
+    } finally {
+      await copied
+    }
   }
 }

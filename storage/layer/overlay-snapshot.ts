@@ -1,13 +1,14 @@
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import type { Snapshot } from '../layer-store.ts'
-import { discard } from '../session.ts'
+import { makeDirectories } from '../root/explain-full.ts'
+import { discard } from '../root/session.ts'
 import type { PackedTree, PackRequest } from '../tree/pack-tree.ts'
 import { packTree } from '../tree/pack-tree.ts'
-import { emptyLayer } from './empty-changeset.ts'
+import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerContext } from './layer-context.ts'
 import { copyRootMetadata, hasRootMetadata } from './root-metadata.ts'
 import type { LoneLayer } from './stored-layer.ts'
@@ -20,9 +21,7 @@ export function createSnapshot(context: LayerContext, parent: ChainId | undefine
   const dir = session.createDirId()
   const folder = layout.snapshot(dir)
   const upperdir = join(folder, 'fs')
-  mkdirSync(folder, { mode: 0o700 })
-  mkdirSync(upperdir)
-  mkdirSync(join(folder, 'work'), { mode: 0o700 })
+  makeDirectories(layout.root, [folder, upperdir, join(folder, 'work')])
   copyRootMetadata(lowers[0], upperdir)
   return {
     rootfs: { kind: 'overlay', lowers: lowers.map((path) => ({ kind: 'directory', path })), upper: { upperdir, workdir: join(folder, 'work') }, xattrs },

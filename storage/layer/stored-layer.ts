@@ -1,8 +1,8 @@
 import type { ChainId } from '../../oci/digest.ts'
 import { parseChainId, parseDiffId } from '../../oci/digest.ts'
-import type { Row } from '../database.ts'
-import { readInteger, readOptionalText, readText } from '../database.ts'
 import type { Layer } from '../layer-store.ts'
+import type { Row } from '../records/database.ts'
+import { readInteger, readOptionalText, readText } from '../records/database.ts'
 
 /**
  * How the layer came to be, which says where its exact tar is:

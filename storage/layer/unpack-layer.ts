@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import type { ChainId, DiffId, Digester } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { DiffIdMismatch } from '../errors.ts'
-import { discard } from '../session.ts'
+import { makeDirectories } from '../root/explain-full.ts'
+import { discard } from '../root/session.ts'
 import { unpackTree } from '../tree/unpack-tree.ts'
-import { emptyLayer } from './empty-changeset.ts'
+import { emptyLayer } from './changeset/empty-changeset.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
 import { copyRootMetadata } from './root-metadata.ts'
@@ -29,7 +29,7 @@ export async function unpackLayer(context: LayerContext, work: UnpackWork, task:
   const { layout, session, xattrs } = context
   const dir = session.createDirId()
   const directory = layout.layer(dir)
-  mkdirSync(directory, { mode: 0o755 })
+  makeDirectories(layout.root, [directory])
   const count = { digester: createDigester(), tarBytes: 0 }
   let isKept = false
   try {

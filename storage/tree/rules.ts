@@ -1,4 +1,4 @@
-/** What an archive may break, by the numbers of native/helper/tree/rule.h. */
+/** What an archive may break, by the numbers of native/helper/tree/base/rule.h. */
 const archiveRules = [
   'empty-archive', 'bad-checksum', 'bad-number', 'truncated', 'stray-zero-block', 'unknown-type', 'sparse-file', 'bad-pax-record', 'ambiguous-name',
   'header-too-large', 'too-many-headers', 'bad-path', 'name-too-long', 'path-too-long', 'too-deep', 'root-is-no-directory', 'bad-whiteout', 'below-whiteout',

@@ -1,5 +1,4 @@
-import { closeSync } from 'node:fs'
-import { statfs } from 'node:fs/promises'
+import { closeSync, statfsSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import type { HelperExit, HelperReport } from '../../native/index.ts'
 import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
@@ -19,7 +18,7 @@ interface TreeMode {
   readonly root: string
 }
 
-/** What a mode answers, by the kinds of native/helper/tree/record.h. */
+/** What a mode answers, by the kinds of native/helper/tree/base/record.h. */
 export interface TreeAnswer {
   /** The payload of each `done` record, in order. */
   readonly done: readonly Uint8Array[]
@@ -38,7 +37,7 @@ export async function feedTreeMode(work: TreeMode, input: AsyncIterable<Uint8Arr
   const [readFd, writeFd] = getAddon().pipe(pipeBytes)
   const run = start(work, { stdin: readFd, stdout: -1 }, task)
   try {
-    await writePipe(writeFd, input)
+    await untilAborted(writePipe(writeFd, input), task.signal)
   } catch (error) {
     await run.stop()
     throw error
@@ -52,7 +51,7 @@ export async function* readTreeMode(work: TreeMode, task: Task, input?: AsyncIte
   const [readFd, writeFd] = getAddon().pipe(pipeBytes)
   const feed = input === undefined ? undefined : getAddon().pipe(pipeBytes)
   const run = start(work, { stdin: feed?.[0] ?? -1, stdout: writeFd }, task)
-  const fed = feed === undefined || input === undefined ? undefined : collectFailure(writePipe(feed[1], input), run)
+  const fed = feed === undefined || input === undefined ? undefined : collectFailure(untilAborted(writePipe(feed[1], input), task.signal), run)
   let isWhole = false
   try {
     yield* readPipe(readFd)
@@ -72,6 +71,18 @@ export async function* readTreeMode(work: TreeMode, task: Task, input?: AsyncIte
 export async function callTreeMode(work: TreeMode, task: Task): Promise<TreeAnswer> {
   task.signal.throwIfAborted()
   return start(work, { stdin: -1, stdout: -1 }, task).answer()
+}
+
+/** An input may be waiting for something that never comes; the abort does not. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => { reject(signal.reason) }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    await Promise.race([work, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
 }
 
 /** A failing input must end the mode at once, or it would wait for more for ever. */
@@ -112,7 +123,7 @@ function start(work: TreeMode, stdio: { readonly stdin: number; readonly stdout:
       task.signal.throwIfAborted()
       const refused = reports.find((report) => report.kind === refusedKind)
       if (refused !== undefined) throw decodeRefusal(work.mode, refused.payload)
-      if ('error' in outcome) throw await explain(work, outcome.error)
+      if ('error' in outcome) throw explain(work, outcome.error)
       return decodeAnswer(work.mode, reports, outcome.exit)
     },
   }
@@ -138,10 +149,8 @@ function decodeRefusal(mode: string, payload: Uint8Array): Error {
   return mode === 'unpack' && isArchiveRule(rule) ? new HostileArchive(rule, entry, object) : new Unrepresentable(rule, object)
 }
 
-async function explain(work: TreeMode, error: unknown): Promise<unknown> {
+function explain(work: TreeMode, error: unknown): unknown {
   if (!(error instanceof HelperFailure)) return error
-  if (error.errnoName === 'ENOSPC' || error.errnoName === 'EDQUOT') {
-    return new StorageFull(work.root, await statfs(work.root), { cause: error })
-  }
+  if (error.errnoName === 'ENOSPC' || error.errnoName === 'EDQUOT') return new StorageFull(work.root, statfsSync(work.root), { cause: error })
   return new TreeFailure(work.doing, error, { cause: error })
 }

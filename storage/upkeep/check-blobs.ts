@@ -3,7 +3,7 @@ import { isErrno } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { createDigester, digestAlgorithm, parseDigest } from '../../oci/digest.ts'
-import { readInteger, readText } from '../database.ts'
+import { readInteger, readText } from '../records/database.ts'
 import type { StoreParts } from '../store-parts.ts'
 import type { Finding } from './finding.ts'
 
@@ -24,7 +24,7 @@ export async function checkBlobs({ layout, database }: StoreParts, found: (findi
 
 async function checkDigest(path: string, digest: Digest, found: (finding: Finding) => void): Promise<void> {
   const digester = createDigester(digestAlgorithm(digest))
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) digester.update(chunk as Uint8Array)
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) digester.update(chunk as Uint8Array)
   const actual = digester.finish()
   if (actual !== digest) found({ check: 'blob-digest', object: digest, expected: digest, actual })
 }

@@ -1,7 +1,7 @@
-import { findDeadSessions } from '../session.ts'
+import { findDeadSessions } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
-import { findStrays } from './garbage.ts'
 import type { Finding } from './finding.ts'
+import { findStrays } from './garbage.ts'
 
 export function checkSessions({ layout, database, session }: StoreParts, found: (finding: Finding) => void): void {
   database.transaction('quick', () => {

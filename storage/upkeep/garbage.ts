@@ -1,14 +1,14 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { isErrno } from '../../core/errors.ts'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import { isDigest } from '../../oci/digest.ts'
-import { isErrno } from '../../core/errors.ts'
-import type { Database } from '../database.ts'
-import { readInteger } from '../database.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { parseLayerRow } from '../layer/stored-layer.ts'
-import type { Layout } from '../layout.ts'
-import { parseDirId } from '../layout.ts'
+import type { Database } from '../records/database.ts'
+import { readInteger } from '../records/database.ts'
+import type { Layout } from '../root/layout.ts'
+import { parseDirId } from '../root/layout.ts'
 
 /** Leases count when their session is not among these. */
 type DeadSessions = readonly string[]

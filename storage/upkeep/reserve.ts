@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
-import type { Layout } from '../layout.ts'
+import type { Layout } from '../root/layout.ts'
 
 /** Room for the database to write and for a few names, when nothing else is left. */
 const fileCount = 8

@@ -6,11 +6,11 @@ import { getAddon } from '../../native/index.ts'
 import { chainId, sha256 } from '../../oci/digest.ts'
 import type { ChangesetEntry, Layer, Snapshot, Store } from '../../storage/index.ts'
 import { packChangeset } from '../../storage/index.ts'
+import { listTar } from '../support/list-tar.ts'
 import { workInOverlay } from '../support/overlay.ts'
 import type { Stores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file, forgePax, hardLink, symlink } from '../support/tar-forge.ts'
-import { listTar } from '../support/list-tar.ts'
 import type { TreeOperation } from '../support/tree-operations.ts'
 
 export const emptyDiffId = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef'
@@ -308,6 +308,17 @@ export function testLayerStore(stores: Stores, folder: string): void {
       }
     }
     await expect(store.layers.apply(undefined, endless(), undefined, { ...task, signal: controller.signal })).rejects.toThrow('enough')
+  })
+
+  it('stops when the task is aborted while a stream gives nothing', async () => {
+    const store = await stores.open()
+    const controller = new AbortController()
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      yield file('start', 'x')
+      setTimeout(() => { controller.abort(new Error('enough')) }, 20)
+      await new Promise(() => undefined)
+    }
+    await expect(store.layers.apply(undefined, silent(), undefined, { ...task, signal: controller.signal })).rejects.toThrow('enough')
   })
 
   it('passes the failure of a stream on and keeps nothing of it', async () => {

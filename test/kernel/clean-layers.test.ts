@@ -35,10 +35,10 @@ describe('the upperdir after a run', () => {
     const mounts: Mount[] = [
       file('/etc/resolv.conf'), file('/etc/hosts'), file('/run/secrets/key'),
       { kind: 'tmpfs', target: '/cache/deep/er' },
-      { kind: 'bind', source: workspace.makeFolder(), target: '/work/bound', readonly: false },
+      { kind: 'bind', source: workspace.makeFolder(), target: '/job/bound', readonly: false },
     ]
-    const lines = await runScript('cat /etc/resolv.conf /run/secrets/key; ls -d /cache/deep/er /work/bound', { rootfs: overlay([image, busybox], upper), mounts })
-    expect(lines).toEqual(['ours', 'ours', '/cache/deep/er', '/work/bound'])
+    const lines = await runScript('cat /etc/resolv.conf /run/secrets/key; ls -d /cache/deep/er /job/bound', { rootfs: overlay([image, busybox], upper), mounts })
+    expect(lines).toEqual(['ours', 'ours', '/cache/deep/er', '/job/bound'])
     expect(workspace.describe(upper.upperdir)).toEqual(before)
     expect(workspace.describe(image)).toEqual(imageBefore)
   })
@@ -111,9 +111,9 @@ describe('mount targets', () => {
 
   it('are refused in the kernel\'s filesystems, also behind a link', async () => {
     const image = makeImage()
-    symlinkSync('/proc', join(image, 'work'))
-    await expect(run({ args: ['/bin/true'], rootfs: overlay([image, busybox], workspace.makeUpper()), mounts: [{ kind: 'tmpfs', target: '/work/sys' }] }))
-      .rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', errnoName: 'EPERM', object: '/work/sys' })
+    symlinkSync('/proc', join(image, 'job'))
+    await expect(run({ args: ['/bin/true'], rootfs: overlay([image, busybox], workspace.makeUpper()), mounts: [{ kind: 'tmpfs', target: '/job/sys' }] }))
+      .rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', errnoName: 'EPERM', object: '/job/sys' })
     await expect(run({ args: ['/bin/true'], rootfs: overlay([busybox], workspace.makeUpper()), mounts: [{ kind: 'tmpfs', target: '/proc//x' }] })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field: 'mounts[0].target' })
   })
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
 import type { ContainerSpec } from '../../runtime/index.ts'
 import { removeStaleCgroups } from '../../runtime/index.ts'
@@ -26,8 +26,13 @@ function makeSleeper(): ContainerSpec {
   })
 }
 
+const started: ChildProcess[] = []
+afterEach(() => { for (const node of started.splice(0)) node.kill('SIGKILL') })
+
 function start(spec: ContainerSpec): ChildProcess {
-  return spawn(process.execPath, [child, JSON.stringify(spec)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const node = spawn(process.execPath, [child, JSON.stringify(spec)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  started.push(node)
+  return node
 }
 
 /** The process and all below it, by the kernel's own lists. */
@@ -38,11 +43,14 @@ function familyOf(pid: number): number[] {
   return [pid, ...children.flatMap(familyOf)]
 }
 
+/** EINVAL is what the mountinfo of a process that is just ending gives. */
+const goneCodes = ['ENOENT', 'ESRCH', 'EINVAL']
+
 function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return ''
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string' && goneCodes.includes(error.code)) return ''
     throw error
   }
 }
@@ -106,8 +114,8 @@ describe('a container whose tsbuild is killed', () => {
 describe('a container whose init is killed from outside', () => {
   it('is reported as lost', async () => {
     const spec = makeSleeper()
-    const node = spawn(process.execPath, [child, JSON.stringify(spec)], { stdio: ['ignore', 'pipe', 'pipe'] })
-    if (node.pid === undefined) throw new Error('not started')
+    const node = start(spec)
+    if (node.stdout === null || node.stderr === null || node.pid === undefined) throw new Error('not started')
     await once(node.stdout, 'data')
     const [, helper = 0, init = 0] = familyOf(node.pid)
     expect(readIfThere(`/proc/${init}/status`)).toContain(`PPid:\t${helper}`)
@@ -117,6 +125,25 @@ describe('a container whose init is killed from outside', () => {
     expect(await once(node, 'close')).toEqual([1, null])
     expect(stderr).toContain('RUNTIME_CONTAINER_LOST')
     expect(stderr).toContain('SIGKILL')
+    expect(groupsOf(spec.id)).toEqual([])
+  })
+})
+
+describe('a container whose helper is killed from outside', () => {
+  it('is reported as lost, and gone', async () => {
+    const spec = makeSleeper()
+    const node = start(spec)
+    if (node.stdout === null || node.stderr === null || node.pid === undefined) throw new Error('not started')
+    await once(node.stdout, 'data')
+    const [, helper = 0, ...inside] = familyOf(node.pid)
+    let stderr = ''
+    node.stderr.on('data', (bytes: Buffer) => { stderr += bytes.toString() })
+    process.kill(helper, 'SIGKILL')
+    expect(await once(node, 'close')).toEqual([1, null])
+    expect(stderr).toContain('RUNTIME_CONTAINER_LOST')
+    expect(stderr).toContain('SIGKILL')
+    await untilGone(inside)
+    removeStaleCgroups()
     expect(groupsOf(spec.id)).toEqual([])
   })
 })

@@ -80,8 +80,8 @@ describe('an image with links where we mount', () => {
 
 describe('a working directory', () => {
   it('that is missing is made inside, owned by the user, through links', async () => {
-    const { rootfs, upperdir } = hostile((layer) => { symlinkSync(join(canary, 'folder'), join(layer, 'work')) })
-    const { stdout } = await run({ args: ['/bin/sh', '-c', 'pwd -P; stat -c "%u:%g %a" .'], rootfs, process: { cwd: '/work/sub/deep', umask: 0o077, user: { uid: 1000, gid: 1001, groups: [] } } })
+    const { rootfs, upperdir } = hostile((layer) => { symlinkSync(join(canary, 'folder'), join(layer, 'job')) })
+    const { stdout } = await run({ args: ['/bin/sh', '-c', 'pwd -P; stat -c "%u:%g %a" .'], rootfs, process: { cwd: '/job/sub/deep', umask: 0o077, user: { uid: 1000, gid: 1001, groups: [] } } })
     expect(stdout).toBe(`${canary}/folder/sub/deep\n1000:1001 755\n`)
     expect(workspace.describe(upperdir).map((line) => line.split(' ').slice(0, 3).join(' ')).filter((line) => line.includes('/sub'))).toEqual([
       `.${canary}/folder/sub 40755 1000:1001`, `.${canary}/folder/sub/deep 40755 1000:1001`,
@@ -104,8 +104,8 @@ describe('a working directory', () => {
 
   it('cannot be reached through a link in the image to a descriptor or a root', async () => {
     for (const target of ['/proc/self/fd/3', '/proc/self/cwd', '/proc/1/root', '/proc/self/root/../..']) {
-      const { rootfs } = hostile((layer) => { symlinkSync(target, join(layer, 'work')) })
-      await expect(run({ args: ['/bin/probe', 'cwd'], rootfs, process: { cwd: '/work' } })).rejects.toMatchObject({ stage: 'working directory' })
+      const { rootfs } = hostile((layer) => { symlinkSync(target, join(layer, 'job')) })
+      await expect(run({ args: ['/bin/probe', 'cwd'], rootfs, process: { cwd: '/job' } })).rejects.toMatchObject({ stage: 'working directory' })
     }
   })
 

@@ -217,6 +217,12 @@ describe('P1-P5: paths', () => {
     expect(await tree.lstat('/late/sub')).toMatchObject({ mode: 0o555, mtimeNs: 1_000_000_000_000n })
     expect(await tree.lstat('/late')).toMatchObject({ mode: 0o700, uid: 3, mtimeNs: 2_000_000_000_000n })
   })
+  it('takes depth up to the limit without growing slow', async () => {
+    const path = Array.from({ length: 8000 }, () => 'd').join('/')
+    const below = await apply(archive(forgePax({ path: `${path}/x` }), file('x', 'low')))
+    const above = await apply(archive(...Array.from({ length: 20 }, (_, index) => [forgePax({ path: `${path}/${index % 2 === 0 ? 'e/' : ''}y${index}` }), file('x', 'high')]).flat()), below)
+    expect(above.inodes).toBe(8000 + 1 + 20 + 1)
+  }, 20_000)
   const deep = Array.from({ length: 9000 }, () => 'd').join('/')
   refuses({
     '".." at the start': ['bad-path', 0, archive(file('../x'))],

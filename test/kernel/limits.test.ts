@@ -38,6 +38,12 @@ describe('the memory limit', () => {
     expect(exit.cause?.limit).toBe('memory')
   })
 
+  it('can be as low as 6 MiB', async () => {
+    const limits = { memoryBytes: 6 * mebibyte, memorySwapBytes: 6 * mebibyte }
+    expect((await run({ args: ['/bin/sh', '-c', 'ls | wc -l'], rootfs: rootfs(), limits })).exit).toMatchObject({ exitCode: 0, cause: undefined })
+    expect((await run({ args: ['/bin/probe', 'allocate', '8'], rootfs: rootfs(), limits })).exit).toMatchObject({ exitCode: 137, cause: { limit: 'memory' } })
+  })
+
   it('leaves a process within it alone, and is what the process can read', async () => {
     const [limit] = await runScript('probe allocate 16; cat /sys/fs/cgroup/memory/memory.limit_in_bytes', { rootfs: rootfs(), limits: { memoryBytes: 64 * mebibyte } })
     expect(limit).toBe(String(64 * mebibyte))

@@ -5,6 +5,7 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
+import { Canceled } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
 import type { ContainerExit } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
@@ -87,6 +88,19 @@ describe('a container with a terminal', () => {
     await runContainer(spec, { kind: 'terminal', input, output: output[1] }, { signal: new AbortController().signal, emit: () => undefined })
     const bytes = Buffer.alloc(1000)
     expect(bytes.toString('utf8', 0, readSync(output[0], bytes))).toBe('mine\r\n1000 5 620\r\n')
+    for (const fd of [input, ...output]) closeSync(fd)
+  })
+})
+
+describe('a terminal that nobody reads', () => {
+  it('does not keep an aborted container', async () => {
+    const input = openSync('/dev/null', 'r')
+    const output = getAddon().pipe(0)
+    const controller = new AbortController()
+    const reason = new Canceled('SIGINT')
+    void setTimeout(300).then(() => { controller.abort(reason) })
+    const spec = makeSpec({ args: ['/bin/seq', '1', '12000'], rootfs: rootfs() })
+    await expect(runContainer(spec, { kind: 'terminal', input, output: output[1] }, { signal: controller.signal, emit: () => undefined })).rejects.toBe(reason)
     for (const fd of [input, ...output]) closeSync(fd)
   })
 })

@@ -35,6 +35,7 @@ function describe(header: Header, records: ReadonlyMap<string, Buffer>): ListedE
   return {
     ...header,
     name: records.get('path')?.toString('latin1') ?? header.name,
+    uid: Number(records.get('uid') ?? header.uid),
     mtime: Number(records.get('mtime') ?? header.mtime.getTime() / 1000),
     linkname: records.get('linkpath')?.toString('latin1') ?? header.linkname,
     xattrs: Object.fromEntries(xattrs),

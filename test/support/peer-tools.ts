@@ -19,8 +19,6 @@ export interface PeerTools {
 export function usePeerTools(...tools: string[]): PeerTools {
   const prefix = (process.env['TSBUILD_PEERS'] ?? '').split(' ').filter((word) => word !== '')
   const [host = tmpdir(), inside = host] = (process.env['TSBUILD_PEERS_SHARE'] ?? '').split(':').filter((part) => part !== '')
-  const folder = mkdtempSync(join(host, 'tsbuild-test-peers-'))
-  afterAll(() => { rmSync(folder, { recursive: true, force: true }) })
   const run = (tool: string, ...args: string[]): string => {
     const [file = '', ...rest] = [...prefix, tool, ...args]
     return execFileSync(file, rest, { encoding: 'utf8', maxBuffer: 1 << 28 })
@@ -32,5 +30,7 @@ export function usePeerTools(...tools: string[]): PeerTools {
       throw new Error(`this test needs ${tools.join(' and ')}: install them (Debian: apt-get install ${tools.join(' ')}), or say in TSBUILD_PEERS how to run them`, { cause: error })
     }
   }
+  const folder = mkdtempSync(join(host, 'tsbuild-test-peers-'))
+  afterAll(() => { rmSync(folder, { recursive: true, force: true }) })
   return { folder, run, inside: (path) => `${inside}${path.slice(host.length)}` }
 }

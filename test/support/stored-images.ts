@@ -1,5 +1,5 @@
-import { mediaTypes } from '../../oci/descriptor.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { encodeImageConfig } from '../../oci/image-config.ts'
 import { encodeDocument } from '../../oci/manifest.ts'

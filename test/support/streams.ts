@@ -1,5 +1,5 @@
-import { createTask } from '../../core/task.ts'
 import type { Task } from '../../core/task.ts'
+import { createTask } from '../../core/task.ts'
 
 export const task: Task = createTask<never>()
 

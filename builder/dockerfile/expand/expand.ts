@@ -55,14 +55,14 @@ export class ReferenceCollector implements References {
 export function expandWord(word: Word, variables: Variables, context: ExpandContext): Expansion {
   if (!/[$'"\\`]/u.test(word.text)) return { text: word.text, used: none, unset: none }
   const references = new ReferenceCollector()
-  const { text } = lex(word, context, { escape: context.directives.escape, lookUp: (name) => references.look(variables, name), quotes: 'remove', rawEscapes: false })
+  const { text } = lex(word, context, { escape: context.directives.escape, lookUp: (name) => references.look(variables, name), quotes: 'remove', rawEscapes: false, splitsWords: false })
   return { text, used: references.used, unset: references.unset }
 }
 
 /** As `expandWord`, and splits the result at blanks that are not quoted, those out of variables included: EXPOSE. */
 export function expandWords(word: Word, variables: Variables, context: ExpandContext): References & { readonly words: readonly Word[] } {
   const references = new ReferenceCollector()
-  const { words } = lex(word, context, { escape: context.directives.escape, lookUp: (name) => references.look(variables, name), quotes: 'remove', rawEscapes: false })
+  const { words } = lex(word, context, { escape: context.directives.escape, lookUp: (name) => references.look(variables, name), quotes: 'remove', rawEscapes: false, splitsWords: true })
   return { words: words.map(({ text }) => ({ text, range: word.range })), used: references.used, unset: references.unset }
 }
 
@@ -71,7 +71,7 @@ export function expandHeredoc(heredoc: Heredoc, variables: Variables, context: E
   if (!heredoc.isExpanded) return { text: heredoc.content, used: none, unset: none }
   const references = new ReferenceCollector()
   const body: Word = { text: heredoc.content, range: heredoc.range }
-  const { text } = lex(body, context, { escape: '\\', lookUp: (name) => references.look(variables, name), quotes: 'ignore', rawEscapes: false })
+  const { text } = lex(body, context, { escape: '\\', lookUp: (name) => references.look(variables, name), quotes: 'ignore', rawEscapes: false, splitsWords: false })
   return { text, used: references.used, unset: references.unset }
 }
 

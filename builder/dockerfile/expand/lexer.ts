@@ -12,6 +12,8 @@ export interface LexerOptions {
   readonly quotes: 'remove' | 'keep' | 'ignore'
   /** True leaves escape characters in the text. */
   readonly rawEscapes: boolean
+  /** False where only the text is wanted: long stretches are copied at once then. */
+  readonly splitsWords: boolean
   /** Refuses what is at `start` to `end` of the text; must throw. */
   readonly refuse: (problem: Problem, start: number, end: number) => never
 }
@@ -62,14 +64,27 @@ export class Lexer {
         this.#position += 1
         return result
       }
-      const piece = this.#readPiece(character)
-      if (this.#depth === 0) this.#addToWords(character, piece, start)
+      const isSplit = this.#options.splitsWords && this.#depth === 0
+      const piece = isSplit || this.#isSpecial(character) ? this.#readPiece(character) : this.#readPlain(stop)
+      if (isSplit) this.#addToWords(character, piece, start)
       result += piece
     }
     if (stop !== undefined) {
       this.#refuse({ problem: stop === '}' ? 'the closing } of ${…} is missing' : 'the second / of ${name/pattern/replacement} is missing' }, opened - 1, this.#text.length)
     }
     return result
+  }
+
+  #readPlain(stop: string | undefined): string {
+    const start = this.#position
+    do this.#position += 1
+    while (this.#position < this.#text.length && this.#text[this.#position] !== stop && !this.#isSpecial(this.#text.charAt(this.#position)))
+    return this.#text.slice(start, this.#position)
+  }
+
+  #isSpecial(character: string): boolean {
+    const { quotes, escape } = this.#options
+    return character === '$' || character === escape || (quotes !== 'ignore' && (character === "'" || character === '"'))
   }
 
   #readPiece(character: string): string {
@@ -86,8 +101,7 @@ export class Lexer {
 
   /** Words are split at space that is neither quoted nor escaped, also at space out of a variable. */
   #addToWords(character: string, piece: string, start: number): void {
-    const { escape, quotes } = this.#options
-    const isVerbatim = character === escape || (quotes !== 'ignore' && (character === "'" || character === '"'))
+    const isVerbatim = character !== '$' && this.#isSpecial(character)
     if (character === '<' && this.#text.startsWith('<<', start)) {
       this.#addHeredocOperator(start)
       return
@@ -97,13 +111,17 @@ export class Lexer {
       this.#word += piece
       return
     }
-    for (const part of piece.length > 1 ? splitAtSpace(piece) : [piece]) {
-      if (isSpace(part)) this.#endWord(start)
-      else {
-        this.#wordStart ??= start
-        this.#word += part
-      }
+    if (piece.length === 1) this.#addPart(piece, start)
+    else for (const part of splitAtSpace(piece)) this.#addPart(part, start)
+  }
+
+  #addPart(part: string, start: number): void {
+    if (isSpace(part)) {
+      this.#endWord(start)
+      return
     }
+    this.#wordStart ??= start
+    this.#word += part
   }
 
   /** Blanks may stand between `<<` and its delimiter; they are part of the word then. */
@@ -153,10 +171,13 @@ export class Lexer {
         result += this.#limited(this.#readDollar())
         continue
       }
+      if (character !== escape) {
+        result += this.#readPlain('"')
+        continue
+      }
       this.#position += 1
       const next = this.#text.charAt(this.#position)
-      if (character !== escape) result += character
-      else if (next === '"' || next === '$' || next === escape) {
+      if (next === '"' || next === '$' || next === escape) {
         result += this.#rawEscapes ? escape + next : next
         this.#position += 1
       } else if (next !== '') result += this.#rawEscapes ? escape + escape : escape
@@ -269,11 +290,14 @@ export class Lexer {
       this.#position += 1
       return first
     }
-    const pattern = /\p{Nd}+|[\p{L}_][\p{L}\p{Nd}_]*/uy
-    pattern.lastIndex = this.#position
-    const name = pattern.exec(this.#text)?.[0] ?? ''
-    this.#position += name.length
-    return name
+    const start = this.#position
+    const isNumber = isDigit(first)
+    while (this.#position < this.#text.length) {
+      const character = String.fromCodePoint(this.#text.codePointAt(this.#position) ?? 0)
+      if (isNumber ? !isDigit(character) : !isDigit(character) && !isLetter(character)) break
+      this.#position += character.length
+    }
+    return this.#text.slice(start, this.#position)
   }
 
   #limited(value: string): string {
@@ -285,6 +309,16 @@ export class Lexer {
   #refuse(problem: Omit<Problem, 'rule'> & { readonly rule?: Problem['rule'] }, start: number, end: number): never {
     return this.#options.refuse({ rule: 'expansion', ...problem }, start, end)
   }
+}
+
+/** As Go's unicode.IsDigit; the tables of other scripts are consulted only for other scripts. */
+function isDigit(character: string): boolean {
+  return (character >= '0' && character <= '9') || (character > '\u007f' && /^\p{Nd}/u.test(character))
+}
+
+function isLetter(character: string): boolean {
+  const isAscii = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') || character === '_'
+  return isAscii || (character > '\u007f' && /^\p{L}/u.test(character))
 }
 
 function splitAtSpace(text: string): string[] {

@@ -127,7 +127,7 @@ class Matcher {
       const end = this.matchAt(start, 'longest')
       if (end !== undefined) return { start, end }
       // A later start on the same line cannot reach what this one could not.
-      start = this.#firstRunHasLineFeed() ? start + 1 : this.#lineEnd(start) + 1
+      start = this.#lineEnd(start) + 1
     }
     return undefined
   }
@@ -152,10 +152,6 @@ class Matcher {
   #lineEnd(from: number): number {
     const newline = this.#value.indexOf('\n', from)
     return newline === -1 ? this.#value.length : newline
-  }
-
-  #firstRunHasLineFeed(): boolean {
-    return this.#runs[0]?.some((token) => token.kind === 'text' && token.character === '\n') === true
   }
 
   /** Where run `index` ends when it begins at `start`, or undefined when it does not. */

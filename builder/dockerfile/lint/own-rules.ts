@@ -1,5 +1,6 @@
 import { isProxyArg, StageScope } from '../arg-scope.ts'
-import type { CommandLine, Instruction, RunInstruction, SourceRange } from '../instruction.ts'
+import { DockerfileError } from '../errors.ts'
+import type { CommandLine, Instruction, RunInstruction, SourceRange, StageInstruction } from '../instruction.ts'
 import { parseOnbuildTrigger } from '../parse.ts'
 import type { ResolvedStage } from '../stage-graph.ts'
 import { parseRunMount, readMountFrom, resolveMountTarget } from '../values/run-mount.ts'
@@ -49,10 +50,21 @@ function checkUnusedStages({ stages, target, reporter }: LintContext): void {
 
 /** The stages a trigger will copy or mount from, as it names them. */
 function triggerSources(trigger: string): string[] {
-  const instruction = parseOnbuildTrigger(trigger)
+  const instruction = findInstruction(trigger)
+  if (instruction === undefined) return []
   if (instruction.kind === 'COPY') return instruction.from === undefined ? [] : [instruction.from.text.toLowerCase()]
   if (instruction.kind !== 'RUN') return []
   return instruction.mounts.flatMap(({ text, range }) => readMountFrom(text, { source: { name: 'ONBUILD', text: trigger }, range })?.toLowerCase() ?? [])
+}
+
+/** undefined where only another escape directive makes the trigger readable; images built on this one will not run it. */
+function findInstruction(trigger: string): StageInstruction | undefined {
+  try {
+    return parseOnbuildTrigger(trigger)
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error
+    return undefined
+  }
 }
 
 function checkSecretValues({ dockerfile, lines, reporter }: LintContext): void {
@@ -81,7 +93,7 @@ function checkPackageCache(instruction: Instruction, scope: StageScope, { docker
   if (instruction.kind === 'ARG') scope.declare(instruction, dockerfile)
   if (instruction.kind !== 'RUN') return
   const mounted = mountedDirectories(instruction, scope, dockerfile)
-  for (const { manager, remedy } of findCachesLeft(scriptOf(instruction.command), { mounted, variables: new Set(scope.variables.keys()) })) {
+  for (const { manager, remedy } of findCachesLeft(scriptOf(instruction.command), { mounted, variables: scope.variables })) {
     reporter.report('PackageCacheInLayer', { message: `${manager} leaves its cache in the image: ${remedy}`, range: instruction.range }, instruction)
   }
 }

@@ -44,7 +44,7 @@ const managers: readonly Manager[] = [
 ]
 
 /** What a step leaves in its layer. `mounted` are the targets of its cache and tmpfs mounts, `variables` the names set for it. */
-export function findCachesLeft(script: string, { mounted, variables }: { readonly mounted: readonly string[]; readonly variables: ReadonlySet<string> }): CacheLeft[] {
+export function findCachesLeft(script: string, { mounted, variables }: { readonly mounted: readonly string[]; readonly variables: ReadonlyMap<string, string> }): CacheLeft[] {
   const commands = simpleCommands(script)
   return managers.flatMap((known) => {
     const leaves = commands.some((command) => isFilling(command, known)) && !commands.some((command) => isCleaning(command, known))

@@ -1,6 +1,6 @@
 import { DockerfileError } from '../errors.ts'
 import type { Dockerfile, Instruction, SourceRange, Word } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 import { readDirectives } from '../syntax/directives.ts'
 import type { CheckOptions } from './check-options.ts'
 import { noOptions, parseCheckOptions } from './check-options.ts'
@@ -52,6 +52,7 @@ export class Reporter {
     this.warnings.push({
       rule,
       level: this.#options.isError || own.isError ? 'error' : 'warning',
+      description: rules[rule].description,
       message: finding.message,
       range: finding.range,
       suggestion: finding.suggestion ?? this.#findNearest(finding.nearest),

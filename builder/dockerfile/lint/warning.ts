@@ -5,6 +5,9 @@ export interface Warning {
   readonly rule: RuleName
   /** `error` where the file or the build asks for warnings to fail the build. */
   readonly level: 'warning' | 'error'
+  /** What the check is about, the same for all its warnings. */
+  readonly description: string
+  /** What it found here. */
   readonly message: string
   /** undefined when it is about the build and no line. */
   readonly range: SourceRange | undefined

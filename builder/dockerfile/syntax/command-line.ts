@@ -1,7 +1,7 @@
 import type {
   CmdInstruction, CommandLine, EntrypointInstruction, HealthcheckInstruction, RunInstruction, ShellInstruction, Word,
 } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 import { parseDuration } from '../values/duration.ts'
 import { readMountFrom } from '../values/run-mount.ts'
 import type { Flags } from './flags.ts'

@@ -1,7 +1,7 @@
 import type { Place } from '../errors.ts'
 import { DockerfileError, quote } from '../errors.ts'
 import type { Word } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 import type { LogicalLine } from './logical-line.ts'
 import { placeOf, wordOf } from './logical-line.ts'
 import { isSpace, skipSpace } from './space.ts'
@@ -52,8 +52,27 @@ export function splitFlags(line: LogicalLine, start: number, end: number): { rea
   return { written, rest: position }
 }
 
-/** `equals` is where the first `=` stands in the line. */
-function readFlagWord(line: string, start: number, end: number): { readonly text: string; readonly wordEnd: number; readonly equals: number } {
+interface FlagWord {
+  /** Without quotes and escapes. */
+  readonly text: string
+  readonly wordEnd: number
+  /** Where the first `=` stands in the line. */
+  readonly equals: number
+}
+
+function readFlagWord(line: string, start: number, end: number): FlagWord {
+  let position = start
+  for (; position < end; position += 1) {
+    const character = line.charAt(position)
+    if (character === '"' || character === "'" || character === '\\') return readQuotedFlagWord(line, start, end)
+    if (isSpace(character)) break
+  }
+  const text = line.slice(start, position)
+  const equals = text.indexOf('=')
+  return { text, wordEnd: position, equals: equals === -1 ? start : start + equals }
+}
+
+function readQuotedFlagWord(line: string, start: number, end: number): FlagWord {
   let text = ''
   let quoteMark = ''
   let equals = -1
@@ -80,8 +99,11 @@ function readFlagWord(line: string, start: number, end: number): { readonly text
   return { text, wordEnd: Math.min(position, end), equals: equals === -1 ? start : equals }
 }
 
+const noFlags: Flags = { text: () => undefined, list: () => [], boolean: () => undefined }
+
 /** @throws {DockerfileError} for a flag that is unknown, given twice, or has a value of the wrong kind */
 export function checkFlags(line: LogicalLine, written: readonly WrittenFlag[], { keyword, table }: { readonly keyword: string; readonly table: FlagTable }): Flags {
+  if (written.length === 0) return noFlags
   const values = new Map<string, Word[]>()
   const booleans = new Map<string, boolean>()
   for (const flag of written) {

@@ -20,36 +20,37 @@ export interface HeredocOpening extends Span {
 export function findHeredocs(text: string, start: number, end: number): HeredocOpening[] {
   const operator = text.indexOf('<<', start)
   if (operator === -1 || operator >= end) return []
+  let isInArithmetic = false
   return lexWords(text.slice(start, end), 'keep', true).flatMap((word) => {
-    const opening = isInArithmetic(text.slice(start, start + word.start)) ? undefined : parseOpening(word.text)
+    const opening = isInArithmetic ? undefined : parseOpening(word.text)
+    isInArithmetic = leavesArithmetic(word.text, isInArithmetic)
     return opening === undefined ? [] : [{ ...opening, start: start + word.start, end: start + word.end }]
   })
 }
 
 /** `$(( 1 << 2 ))` shifts. BuildKit takes it for a here-document and fails; a shell does not. */
-function isInArithmetic(before: string): boolean {
-  return before.lastIndexOf('$((') > before.lastIndexOf('))')
+function leavesArithmetic(word: string, before: boolean): boolean {
+  const opened = word.lastIndexOf('$((')
+  const closed = word.lastIndexOf('))')
+  return opened === -1 && closed === -1 ? before : opened > closed
 }
 
 function parseOpening(word: string): Omit<HeredocOpening, 'start' | 'end'> | undefined {
   const match = /^(\d*)<<(-?)\s*([^<]*)$/u.exec(word)
   const delimiter = match?.[3] ?? ''
   if (match === null || delimiter === '') return undefined
+  const common = { stripsTabs: match[2] === '-', fileDescriptor: Number(match[1]) }
+  if (/^\w+$/u.test(delimiter)) return { name: delimiter, isExpanded: true, ...common }
   const names = lexWords(delimiter, 'remove', false)
   const [name] = names
   if (name === undefined || names.length !== 1) return undefined
   const [kept] = lexWords(delimiter, 'keep', false)
-  return {
-    name: name.text,
-    isExpanded: countQuotes(name.text) === countQuotes(kept?.text ?? ''),
-    stripsTabs: match[2] === '-',
-    fileDescriptor: Number(match[1]),
-  }
+  return { name: name.text, isExpanded: countQuotes(name.text) === countQuotes(kept?.text ?? ''), ...common }
 }
 
 function lexWords(text: string, quotes: 'keep' | 'remove', rawEscapes: boolean): readonly { readonly text: string; readonly start: number; readonly end: number }[] {
   try {
-    return new Lexer(text, { escape: '\\', lookUp: undefined, quotes, rawEscapes, refuse: () => { throw new NoWords() } }).run().words
+    return new Lexer(text, { escape: '\\', lookUp: undefined, quotes, rawEscapes, splitsWords: true, refuse: () => { throw new NoWords() } }).run().words
   } catch (error) {
     if (error instanceof NoWords) return []
     throw error

@@ -68,20 +68,21 @@ export class LineReader {
   }
 
   #join(first: PhysicalLine, indent: number, comments: readonly Word[]): LogicalLine {
-    const parts: string[] = []
-    const segments: Segment[] = []
-    let length = 0
-    let line: PhysicalLine | undefined = first
-    let column = indent
-    while (line !== undefined) {
-      const { body, continues } = splitContinuation(line.text.slice(column), this.#escape)
-      this.#refuseNul(body, line, column)
-      segments.push({ offset: length, line: line.number, column })
-      parts.push(body)
-      length += body.length
-      if (!continues) break
-      column = 0
-      line = this.#nextContinuation()
+    const segments: Segment[] = [{ offset: 0, line: first.number, column: indent }]
+    const end = continuationEnd(first.text, this.#escape)
+    let text = first.text.slice(indent, end)
+    this.#refuseNul(text, first, indent)
+    if (end === undefined) return { source: this.source, text, segments, comments }
+    const parts = [text]
+    let length = text.length
+    for (let line = this.#nextContinuation(); line !== undefined; line = this.#nextContinuation()) {
+      const lineEnd = continuationEnd(line.text, this.#escape)
+      text = line.text.slice(0, lineEnd)
+      this.#refuseNul(text, line, 0)
+      segments.push({ offset: length, line: line.number, column: 0 })
+      parts.push(text)
+      length += text.length
+      if (lineEnd === undefined) break
     }
     return { source: this.source, text: parts.join(''), segments, comments }
   }
@@ -131,10 +132,12 @@ function commentWord(line: PhysicalLine, indent: number): Word {
   }
 }
 
-/** A line goes on when the escape character ends it, blanks aside, and is not itself escaped. */
-function splitContinuation(text: string, escape: string): { readonly body: string; readonly continues: boolean } {
+/**
+ * Where the text of a line ends that goes on in the next: at its last character, blanks aside, if that is the escape
+ * character and not itself escaped. undefined for any other line.
+ */
+function continuationEnd(text: string, escape: string): number | undefined {
   let end = text.length
   while (end > 0 && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1
-  if (text[end - 1] !== escape || text[end - 2] === escape) return { body: text, continues: false }
-  return { body: text.slice(0, end - 1), continues: true }
+  return text[end - 1] !== escape || text[end - 2] === escape ? undefined : end - 1
 }

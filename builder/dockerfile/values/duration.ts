@@ -1,6 +1,6 @@
 import type { Place } from '../errors.ts'
 import { DockerfileError, quote } from '../errors.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 
 const nanosecondsPerUnit: ReadonlyMap<string, bigint> = new Map([
   ['ns', 1n], ['us', 1000n], ['µs', 1000n], ['μs', 1000n], ['ms', 1_000_000n], ['s', 1_000_000_000n], ['m', 60_000_000_000n], ['h', 3_600_000_000_000n],

@@ -70,6 +70,11 @@ describe('parsePlatformFlag', () => {
       .toThrow(expect.objectContaining({ rule: 'platform', suggestion: 'BUILDPLATFORM' }))
   })
 
+  it('takes names from Object.prototype for names', () => {
+    expect(parsePlatformFlag(expansion('linux/__proto__/v1'), { base, known: [] }, place)).toMatchObject({ architecture: '__proto__', variant: 'v1' })
+    expect(parsePlatformFlag(expansion('linux/constructor'), { base, known: [] }, place)).toEqual({ os: 'linux', architecture: 'constructor' })
+  })
+
   it('refuses what is no platform', () => {
     expect(() => parsePlatformFlag(expansion('a/b/c/d'), { base, known: [] }, place)).toThrow(expect.objectContaining({ rule: 'platform' }))
   })

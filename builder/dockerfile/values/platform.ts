@@ -4,7 +4,7 @@ import { parsePlatform } from '../../../oci/platform.ts'
 import type { Place } from '../errors.ts'
 import { DockerfileError, quote } from '../errors.ts'
 import type { References } from '../expand/expand.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 
 /**
  * Reads `FROM --platform` after expansion. Parts it leaves out are those of `base`, the machine that builds.

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { Place } from '../errors.ts'
 import { DockerfileError, quote } from '../errors.ts'
 import type { DockerfileSource, Word } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 
 /** One argument of EXPOSE, taken apart. */
 export interface PortSpec {

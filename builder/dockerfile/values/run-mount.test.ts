@@ -34,6 +34,8 @@ describe('parseRunMount', () => {
     ['source=a,destination=x,ro=0', { target: 'x', isReadOnly: false }],
     ['from=base,source=/s,target=/x,readwrite=true', { from: 'base', isReadOnly: false }],
     ['target=/x,rw,ro', { isReadOnly: true }],
+    ['target=/x,ro,rw', { isReadOnly: false }],
+    ['type=cache,target=/x,ro,rw=true', { isReadOnly: false }],
     ['TYPE=BIND,Target=/x', { type: 'bind', target: '/x' }],
     ['target=/x,target=/y', { target: '/y' }],
     ['type=cache,id=go,target=/x,sharing=LOCKED,mode=0700,uid=1000,gid=4294967294,ro', { id: 'go', sharing: 'locked', mode: 0o700, uid: 1000, gid: 4294967294, isReadOnly: true }],

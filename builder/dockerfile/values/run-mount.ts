@@ -3,7 +3,7 @@ import { DockerfileError, quote } from '../errors.ts'
 import type { ExpandContext, References, Variables } from '../expand/expand.ts'
 import { expandWord, ReferenceCollector } from '../expand/expand.ts'
 import type { Word } from '../instruction.ts'
-import { findNearest } from '../suggest.ts'
+import { findNearest } from '../../../core/nearest.ts'
 import { splitFields } from './csv.ts'
 import { parseSize } from './size.ts'
 

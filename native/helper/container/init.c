@@ -80,13 +80,16 @@ static int set_up_root(struct container *container)
     return root;
 }
 
-/* By host path, before the host's root is gone. *v2 becomes the index of the v2 group, *folder its descriptor. */
+/*
+ * By host path, before the host's root is gone. *v2 becomes the index of the v2 group, *folder its descriptor. A process
+ * that moves only itself, by "tasks" of v1, takes no lock; by "cgroup.procs" it waits for an RCU grace period, 4 to 15 ms.
+ */
 static int open_cgroups(const struct container *container, int *files, int *v2, int *folder)
 {
     for (uint32_t i = 0; i < container->cgroup_count; i++) {
         const struct cgroup *cgroup = &container->cgroups[i];
         int opened = open(cgroup->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        files[i] = opened < 0 ? -1 : openat(opened, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        files[i] = opened < 0 ? -1 : openat(opened, cgroup->is_v2 ? "cgroup.procs" : "tasks", O_WRONLY | O_CLOEXEC);
         if (files[i] < 0) return report_failure(STAGE_CGROUP, cgroup->folder);
         if (cgroup->is_v2) *v2 = (int)i;
         if (cgroup->is_v2) *folder = opened;
@@ -117,8 +120,8 @@ static pid_t start_sharing(const struct launch *launch)
 }
 
 /*
- * The same for a process born in its v2 cgroup `folder`, which clone(2) cannot ask for: before 6.18, moving one takes a
- * lock that waits for an RCU grace period. `file` is its cgroup.procs, which the process needs not write then.
+ * The same for a process born in its v2 cgroup `folder`, which clone(2) cannot ask for and which saves the wait of moving
+ * it. `file` is the group's cgroup.procs, which needs not be written then.
  */
 static pid_t start_in_cgroup(const struct launch *launch, int folder, int *file)
 {
@@ -186,7 +189,7 @@ int run_init(struct container *container, const struct wire *request, int life)
 {
     sigset_t awaited;
     fill_awaited_signals(&awaited);
-    umask(0);
+    umask(0); /* what is made here has the mode it is made with */
     if (die_with_helper(life) < 0) return 1;
     pid_t process = start_process(container, life);
     if (process < 0) return 1;

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -23,7 +22,7 @@
 static int join_cgroups(const struct process_start *start)
 {
     for (uint32_t i = 0; i < start->cgroup_count; i++) {
-        if (start->cgroups[i] >= 0 && write(start->cgroups[i], "0", 1) < 0) return report_failure(STAGE_CGROUP, "cgroup.procs");
+        if (start->cgroups[i] >= 0 && write(start->cgroups[i], "0", 1) < 0) return report_failure(STAGE_CGROUP, "join");
     }
     /* Only now, so that the groups joined are the ones that look like the roots. */
     return unshare(CLONE_NEWCGROUP) < 0 ? report_failure(STAGE_CGROUP, "namespace") : 0;
@@ -46,9 +45,8 @@ static int reset_oom_score(int root)
 static int set_limits(const struct container_process *process)
 {
     for (uint32_t i = 0; i < process->limit_count; i++) {
-        const struct limit *limit = &process->limits[i];
-        struct rlimit value = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
-        if (setrlimit((__rlimit_resource_t)limit->resource, &value) < 0) return report_failure(STAGE_LIMITS, "rlimit");
+        const uint64_t values[2] = {process->limits[i].soft, process->limits[i].hard};
+        if (syscall(SYS_prlimit64, 0, process->limits[i].resource, values, NULL) < 0) return report_failure(STAGE_LIMITS, "rlimit");
     }
     return 0;
 }
@@ -153,7 +151,6 @@ int run_process(const struct container_process *process, const struct process_st
         report_failure(STAGE_LIMITS, "session keyring");
         return 1;
     }
-    umask(0);
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
     if (drop_privileges(process) < 0) return 1;

@@ -8,7 +8,7 @@ struct process_start {
     int root;
     int null;           /* the container's own /dev/null */
     int terminal;       /* slave, or -1 */
-    int *cgroups;       /* cgroup.procs of each, opened for writing */
+    int *cgroups;       /* where each takes in who writes "0"; -1 for one that the process was born in */
     uint32_t cgroup_count;
 };
 

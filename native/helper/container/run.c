@@ -83,7 +83,7 @@ static void serve_terminal(struct bridge *bridge, int signals, pid_t init)
         if (polled[1].revents) pump_input(bridge);
         if (polled[2].revents || polled[3].revents) pump_output(bridge);
     }
-    drain_output(bridge);
+    drain_output(bridge, signals);
 }
 
 int run_container(struct wire *request)

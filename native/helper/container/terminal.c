@@ -127,13 +127,11 @@ void pump_output(struct bridge *bridge)
     if (bridge->pending_count) write_pending(bridge);
 }
 
-void drain_output(struct bridge *bridge)
+void drain_output(struct bridge *bridge, int interrupt)
 {
     while (bridge->master >= 0 || bridge->pending_count) {
-        if (bridge->pending_count) {
-            struct pollfd output = {.fd = bridge->output, .events = POLLOUT};
-            poll(&output, 1, -1);
-        }
+        struct pollfd polled[] = {{.fd = bridge->output, .events = POLLOUT}, {.fd = interrupt, .events = POLLIN}};
+        if (bridge->pending_count && poll(polled, 2, -1) > 0 && polled[1].revents) return;
         pump_output(bridge);
     }
 }

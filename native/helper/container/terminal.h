@@ -26,7 +26,7 @@ void resize_terminal(const struct bridge *bridge);
 /* Moves what can be moved without waiting. */
 void pump_input(struct bridge *bridge);
 void pump_output(struct bridge *bridge);
-/* Passes on what the terminal still holds after everybody has closed it. */
-void drain_output(struct bridge *bridge);
+/* Passes on what the terminal still holds after everybody has closed it, unless `interrupt` becomes readable. */
+void drain_output(struct bridge *bridge, int interrupt);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef TSBUILD_TREE_TAR_ENTRY_H
 #define TSBUILD_TREE_TAR_ENTRY_H
 
-#include "tree/xattrs.h"
+#include "tree/files/xattrs.h"
 
 #include <stddef.h>
 #include <stdint.h>

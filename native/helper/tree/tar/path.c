@@ -1,6 +1,6 @@
 #include "tree/tar/path.h"
 
-#include "tree/rule.h"
+#include "tree/base/rule.h"
 #include "tree/tar/entry.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef TSBUILD_TREE_TAR_PATH_H
 #define TSBUILD_TREE_TAR_PATH_H
 
-#include "tree/buffer.h"
+#include "tree/base/buffer.h"
 
 /*
  * Writes `bytes` as a path relative to the root: leading, doubled and trailing slashes and "." are dropped. ".." is

@@ -1,6 +1,6 @@
 #include "tree/tar/pax.h"
 
-#include "tree/rule.h"
+#include "tree/base/rule.h"
 #include "tree/tar/number.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef TSBUILD_TREE_TAR_PAX_H
 #define TSBUILD_TREE_TAR_PAX_H
 
-#include "tree/xattrs.h"
+#include "tree/files/xattrs.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "tree/tar/reader.h"
 
-#include "tree/rule.h"
+#include "tree/base/rule.h"
 #include "tree/tar/header.h"
 #include "tree/tar/number.h"
 #include "tree/tar/path.h"

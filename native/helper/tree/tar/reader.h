@@ -5,7 +5,7 @@
 #ifndef TSBUILD_TREE_TAR_READER_H
 #define TSBUILD_TREE_TAR_READER_H
 
-#include "tree/input.h"
+#include "tree/base/input.h"
 #include "tree/tar/entry.h"
 #include "tree/tar/pax.h"
 

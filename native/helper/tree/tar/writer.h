@@ -5,7 +5,7 @@
 #ifndef TSBUILD_TREE_TAR_WRITER_H
 #define TSBUILD_TREE_TAR_WRITER_H
 
-#include "tree/output.h"
+#include "tree/base/output.h"
 #include "tree/tar/entry.h"
 
 /* Writes the header; for a file the caller then writes `size` bytes and calls tar_pad. 0, or -1 with a report. */

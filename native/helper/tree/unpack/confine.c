@@ -1,0 +1,49 @@
+#include "tree/unpack/confine.h"
+
+#include "report.h"
+#include "tree/base/stage.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* CAP_SYS_ADMIN is what setting trusted.* attributes asks for. */
+static const int kept[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_SETFCAP, CAP_SYS_ADMIN};
+
+static int enter_root(const char *directory)
+{
+    if (unshare(CLONE_NEWNS) < 0) return report_failure(STAGE_CONFINE, "unshare");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_CONFINE, "make mounts private");
+    if (mount(directory, directory, NULL, MS_BIND, NULL) < 0) return report_failure(STAGE_CONFINE, directory);
+    if (chdir(directory) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return report_failure(STAGE_CONFINE, "pivot_root");
+    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) return report_failure(STAGE_CONFINE, "leave the old root");
+    return 0;
+}
+
+static int keep_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2], wanted[2] = {0};
+    if (syscall(SYS_capget, &header, data) < 0) return report_failure(STAGE_CONFINE, "capget");
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) wanted[CAP_TO_INDEX(kept[i])].permitted |= CAP_TO_MASK(kept[i]);
+    for (int i = 0; i < 2; i++) wanted[i].permitted = wanted[i].effective = wanted[i].permitted & data[i].permitted;
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++) {
+        bool is_kept = wanted[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability);
+        if (!is_kept && prctl(PR_CAPBSET_DROP, capability) < 0 && errno != EPERM) return report_failure(STAGE_CONFINE, "drop capabilities");
+    }
+    if (syscall(SYS_capset, &header, wanted) < 0) return report_failure(STAGE_CONFINE, "capset");
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? report_failure(STAGE_CONFINE, "no_new_privs") : 0;
+}
+
+int confine_to(const char *directory)
+{
+    umask(0);
+    return enter_root(directory) < 0 ? -1 : keep_capabilities();
+}

@@ -1,0 +1,119 @@
+import { statfsSync } from 'node:fs'
+import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
+import { isErrno } from '../../core/errors.ts'
+import { StorageFull, StoreBusy } from '../errors.ts'
+import { explainFull } from '../root/explain-full.ts'
+
+export type Row = Readonly<Record<string, SQLOutputValue>>
+
+/** What the store knows about its files, shared by all processes that have it open. */
+export interface Database {
+  all(sql: string, ...values: SQLInputValue[]): Row[]
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined
+  /** @returns how many rows were changed */
+  run(sql: string, ...values: SQLInputValue[]): number
+  /**
+   * Runs `work`, which must not wait for anything, as the only writer of all processes. What is written survives power
+   * loss once `durable` work has returned; `quick` work survives the death of the process only.
+   * @throws {StoreBusy}
+   */
+  transaction<T>(kind: 'durable' | 'quick', work: () => T): T
+  close(): void
+}
+
+const schemaVersion = 1
+const busyTimeoutMs = 10_000
+const sqliteBusy = 5
+const sqliteFull = 13
+
+/** `sequence` numbers directories; `layers.id` grows from parents to children. */
+const schema = `
+  CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE sequence (next INTEGER NOT NULL);
+  INSERT INTO sequence VALUES (1);
+  CREATE TABLE blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, created_ms INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE layers (
+    id INTEGER PRIMARY KEY, chain_id TEXT NOT NULL UNIQUE, diff_id TEXT NOT NULL, parent TEXT, dir TEXT UNIQUE,
+    origin TEXT NOT NULL, has_root INTEGER NOT NULL, hides_below INTEGER NOT NULL,
+    tar_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, inodes INTEGER NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL
+  );
+  CREATE INDEX layers_by_parent ON layers (parent);
+  CREATE INDEX layers_by_diff ON layers (diff_id);
+  CREATE TABLE layer_blobs (diff_id TEXT NOT NULL, compression TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (diff_id, compression)) WITHOUT ROWID;
+  CREATE INDEX layer_blobs_by_digest ON layer_blobs (digest);
+  CREATE TABLE images (
+    id TEXT PRIMARY KEY, manifest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL, top_chain TEXT, created_ms INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE image_blobs (image TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (image, digest)) WITHOUT ROWID;
+  CREATE INDEX image_blobs_by_digest ON image_blobs (digest);
+  CREATE TABLE names (name TEXT PRIMARY KEY, image TEXT NOT NULL) WITHOUT ROWID;
+  CREATE INDEX names_by_image ON names (image);
+  CREATE TABLE cache (key TEXT PRIMARY KEY, chain_id TEXT NOT NULL, payload TEXT NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE leases (session TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (session, kind, key)) WITHOUT ROWID;
+  CREATE TABLE ranges (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, session TEXT NOT NULL);
+  PRAGMA user_version = ${schemaVersion};
+`
+
+/** Opens the database file, making it when it is missing. */
+export function openDatabase(root: string, file: string): Database {
+  const database = new DatabaseSync(file, { timeout: busyTimeoutMs })
+  const statements = new Map<string, StatementSync>()
+  const prepare = (sql: string): StatementSync => {
+    const found = statements.get(sql) ?? database.prepare(sql)
+    statements.set(sql, found)
+    return found
+  }
+  const opened: Database = {
+    all: (sql, ...values) => prepare(sql).all(...values),
+    get: (sql, ...values) => prepare(sql).get(...values),
+    run: (sql, ...values) => Number(prepare(sql).run(...values).changes),
+    transaction: (kind, work) => {
+      database.exec(kind === 'durable' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
+      try {
+        database.exec('BEGIN IMMEDIATE')
+        const result = work()
+        database.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (database.isTransaction) database.exec('ROLLBACK')
+        throw explain(root, error)
+      }
+    },
+    close: () => { database.close() },
+  }
+  if (readVersion(opened) < schemaVersion) {
+    database.exec('PRAGMA journal_mode = WAL')
+    opened.transaction('durable', () => {
+      if (readVersion(opened) < schemaVersion) database.exec(schema)
+    })
+  }
+  return opened
+}
+
+function readVersion(database: Database): number {
+  const row = database.get('PRAGMA user_version')
+  return row === undefined ? 0 : readInteger(row, 'user_version')
+}
+
+function explain(root: string, error: unknown): unknown {
+  if (!isErrno(error, 'ERR_SQLITE_ERROR') || !('errcode' in error)) return explainFull(root, error)
+  if (error.errcode === sqliteBusy) return new StoreBusy(root, { cause: error })
+  return error.errcode === sqliteFull ? new StorageFull(root, statfsSync(root), { cause: error }) : error
+}
+
+export function readText(row: Row, column: string): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw new TypeError(`column "${column}" holds no text`)
+  return value
+}
+
+export function readOptionalText(row: Row, column: string): string | undefined {
+  return row[column] === null ? undefined : readText(row, column)
+}
+
+export function readInteger(row: Row, column: string): number {
+  const value = row[column]
+  if (typeof value !== 'number') throw new TypeError(`column "${column}" holds no number`)
+  return value
+}

@@ -1,0 +1,35 @@
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { mediaTypes } from '../../oci/descriptor.ts'
+import { parseDigest } from '../../oci/digest.ts'
+import { encodeDocument } from '../../oci/manifest.ts'
+import type { Layout } from '../root/layout.ts'
+import type { Database, Row } from './database.ts'
+import { readInteger, readText } from './database.ts'
+
+const completeImages = `
+  SELECT images.*, names.name FROM images LEFT JOIN names ON names.image = images.id
+  WHERE NOT EXISTS (SELECT 1 FROM image_blobs LEFT JOIN blobs USING (digest) WHERE image_blobs.image = images.id AND blobs.digest IS NULL)
+  ORDER BY images.id, names.name`
+
+/** What index.json should say: the images of which every blob is there, so that other tools can read them. */
+export function encodeIndex(database: Database): Uint8Array {
+  const manifests = database.all(completeImages).map((row): Descriptor => {
+    const name = row['name']
+    return { ...parseManifestColumns(row), ...(typeof name === 'string' ? { annotations: { 'org.opencontainers.image.ref.name': name } } : {}) }
+  })
+  return encodeDocument({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
+}
+
+/** It follows from the database, so that losing it loses nothing. In a transaction, which keeps writers apart. */
+export function writeIndex(layout: Layout, database: Database): void {
+  const path = join(layout.content, 'index.json')
+  writeFileSync(`${path}.new`, encodeIndex(database))
+  renameSync(`${path}.new`, path)
+}
+
+/** Of a row of the table `images`. */
+export function parseManifestColumns(row: Row): Descriptor {
+  return { mediaType: readText(row, 'media_type'), digest: parseDigest(readText(row, 'manifest')), size: readInteger(row, 'size') }
+}

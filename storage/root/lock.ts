@@ -1,0 +1,34 @@
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Task } from '../../core/task.ts'
+import { getAddon } from '../../native/index.ts'
+import { digestHex, sha256 } from '../../oci/digest.ts'
+import type { Layout } from './layout.ts'
+
+const longestWaitMs = 50
+
+/**
+ * Takes a lock that all processes with the store open see; the kernel gives it back when its holder dies. The file of a
+ * lock is never deleted: somebody could be waiting for it.
+ */
+export async function takeLock(layout: Layout, request: { readonly name: string; readonly exclusive: boolean }, task: Task): Promise<AsyncDisposable> {
+  const fd = openSync(join(layout.locks, digestHex(sha256(request.name)).slice(0, 32)), 'a', 0o600)
+  try {
+    for (let waitMs = 1; !getAddon().tryLock(fd, request.exclusive); waitMs = Math.min(waitMs * 2, longestWaitMs)) {
+      await sleep(waitMs, undefined, { signal: task.signal })
+    }
+  } catch (error) {
+    closeSync(fd)
+    task.signal.throwIfAborted()
+    throw error
+  }
+  let isHeld = true
+  return {
+    [Symbol.asyncDispose]: () => {
+      if (isHeld) closeSync(fd)
+      isHeld = false
+      return Promise.resolve()
+    },
+  }
+}
