@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net'
-import type { RegistryClient } from './client.ts'
+import type { RegistryCatalog, RegistryClient } from './client.ts'
 import { certificateDirectories } from './config/certificates.ts'
 import type { CredentialSource } from './config/credentials.ts'
 import { loadCredentials } from './config/credentials.ts'
@@ -8,11 +8,16 @@ import type { ProxyChoice } from './config/proxies.ts'
 import { loadProxies, noProxies } from './config/proxies.ts'
 import type { RegistriesConfig } from './config/registries.ts'
 import { loadRegistriesConfig } from './config/registries.ts'
+import { checkAccess, listRepositories, listTags } from './content/listing.ts'
+import { pushManifest } from './content/push-manifest.ts'
+import { listReferrers } from './content/referrers.ts'
+import { deleteBlob, deleteManifest } from './content/removal.ts'
 import type { Limits } from './http/limits.ts'
 import { defaultLimits } from './http/limits.ts'
+import type { Connections } from './transfer/connections.ts'
 import { createConnections } from './transfer/connections.ts'
 import { fetchBlob } from './transfer/download.ts'
-import { fetchManifest, pushManifest, resolveManifest } from './transfer/manifests.ts'
+import { fetchManifest, resolveManifest } from './transfer/manifests.ts'
 import { pushBlob } from './transfer/upload.ts'
 import { createTransport } from './transport.ts'
 
@@ -40,11 +45,30 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob }, task),
     pushBlob: (repository, upload, task) => pushBlob(connections, { repository, ...upload }, task),
     pushManifest: (reference, manifest, task) => pushManifest(connections, { reference, ...manifest }, task),
+    catalog: createCatalog(connections),
   }
 }
 
+function createCatalog(connections: Connections): RegistryCatalog {
+  return {
+    tags: (repository, task) => listTags(connections, repository, task),
+    repositories: (registry, task) => listRepositories(connections, registry, task),
+    referrers: (subject, artifactType, task) => listReferrers(connections, { subject, artifactType }, task),
+    deleteManifest: (reference, task) => deleteManifest(connections, reference, task),
+    deleteBlob: (repository, digest, task) => deleteBlob(connections, { repository, digest }, task),
+    checkAccess: (registry, task) => checkAccess(connections, registry, task),
+    rateLimits: () => connections.rateLimits.list(),
+  }
+}
+
+export interface OpenOptions {
+  readonly userAgent: string
+  /** Instead of those that are stored. */
+  readonly credentials?: CredentialSource
+}
+
 /** A client configured as docker and podman are on this machine. @throws {InvalidConfiguration} */
-export async function openRegistryClient(env: Environment, { userAgent }: { readonly userAgent: string }): Promise<RegistryClient> {
-  const [registries, credentials] = await Promise.all([loadRegistriesConfig(env), loadCredentials(env)])
-  return createRegistryClient({ registries, credentials, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env), userAgent })
+export async function openRegistryClient(env: Environment, { userAgent, credentials }: OpenOptions): Promise<RegistryClient> {
+  const [registries, stored] = await Promise.all([loadRegistriesConfig(env), credentials ?? loadCredentials(env)])
+  return createRegistryClient({ registries, credentials: stored, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env), userAgent })
 }

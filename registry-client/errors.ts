@@ -119,6 +119,17 @@ export class BlobUnknown extends TsbuildError {
   }
 }
 
+/** The registry does not let anybody delete this. */
+export class DeletionRefused extends TsbuildError {
+  readonly code = 'REGISTRY_DELETION_REFUSED'
+  readonly host: string
+
+  constructor(what: string, host: string, cause: UnexpectedStatus) {
+    super(`cannot ${what}: "${host}" has deletion turned off, or does not delete this by name; its administrator can allow it`, { cause })
+    this.host = host
+  }
+}
+
 /** The registry answered with a status that does not do what was asked. */
 export class UnexpectedStatus extends TsbuildError {
   readonly code = 'REGISTRY_UNEXPECTED_STATUS'

@@ -1,4 +1,5 @@
-export type { BlobSource, FetchedManifest, PullRequest, RegistryClient, RemoteImage, TransferEvent } from './client.ts'
+export type { BlobSource, FetchedManifest, PullRequest, RegistryCatalog, RegistryClient, RemoteImage, TransferEvent } from './client.ts'
+export { checkLogin, normalizeRegistry } from './check-login.ts'
 export { certificateDirectories } from './config/certificates.ts'
 export type { Credential } from './config/credential-file.ts'
 export type { CredentialSource } from './config/credentials.ts'
@@ -15,10 +16,11 @@ export { Secret } from './config/secret.ts'
 export type { RegistryClientOptions } from './create-registry-client.ts'
 export { createRegistryClient, openRegistryClient } from './create-registry-client.ts'
 export {
-  AccessDenied, AllPlacesFailed, AmbiguousName, BlobUnknown, CredentialHelperFailed, ForbiddenTarget, InvalidAnswer, InvalidConfiguration, MalformedReference, ManifestUnknown,
+  AccessDenied, AllPlacesFailed, AmbiguousName, BlobUnknown, CredentialHelperFailed, DeletionRefused, ForbiddenTarget, InvalidAnswer, InvalidConfiguration, MalformedReference, ManifestUnknown,
   PlatformUnavailable, RegistryBlocked, RegistryUnreachable, SourceMismatch, UnexpectedStatus, WrongContent,
 } from './errors.ts'
 export type { FailedPlace, PointerKind, UnreachableReason } from './errors.ts'
+export type { RateLimit } from './content/rate-limits.ts'
 export type { Limits } from './http/limits.ts'
 export { pullImage } from './pull.ts'
 export type { PushRequest } from './push.ts'

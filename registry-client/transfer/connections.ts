@@ -1,3 +1,5 @@
+import type { RateLimits } from '../content/rate-limits.ts'
+import { createRateLimits } from '../content/rate-limits.ts'
 import type { CredentialSource } from '../config/credentials.ts'
 import type { RegistriesConfig } from '../config/registries.ts'
 import { trustOf } from '../config/registries.ts'
@@ -14,6 +16,7 @@ export interface Connections {
   readonly registries: RegistriesConfig
   readonly limits: Limits
   readonly memory: PlaceMemory
+  readonly rateLimits: RateLimits
   /** One for each repository, as credentials may be a single repository's. */
   endpoint(place: Place): Endpoint
 }
@@ -25,6 +28,7 @@ export function createConnections({ registries, credentials, transport, limits }
     registries,
     limits,
     memory: createPlaceMemory(),
+    rateLimits: createRateLimits(),
     endpoint: ({ host, repository, trust }) => {
       const key = `${host}/${repository} ${trust}`
       const endpoint = endpoints.get(key) ?? createEndpoint({

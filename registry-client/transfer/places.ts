@@ -30,6 +30,11 @@ export function pullPlaces(reference: Reference, config: RegistriesConfig, wante
   return [...mirrors, toPlace(rule.location === undefined ? reference : relocate(rule.location, rest), rule.isInsecure)]
 }
 
+/** The place itself, without its mirrors, which may know less. @throws {RegistryBlocked} */
+export function ownPlace(reference: Reference, config: RegistriesConfig): Place {
+  return pullPlaces(reference, config, 'manifest').at(-1) ?? toPlace(reference, undefined)
+}
+
 /** Where to write to: always the place the reference itself names, as mirrors and locations are for reading. @throws {RegistryBlocked} */
 export function pushPlace(reference: Reference, config: RegistriesConfig): Place {
   const rule = findRule(reference, config)?.rule
