@@ -18,6 +18,7 @@ import type { Connections } from './transfer/connections.ts'
 import { createConnections } from './transfer/connections.ts'
 import { fetchBlob } from './transfer/download.ts'
 import { fetchManifest, resolveManifest } from './transfer/manifests.ts'
+import type { UploadJournal } from './transfer/upload-journal.ts'
 import { pushBlob } from './transfer/upload.ts'
 import { createTransport } from './transport.ts'
 
@@ -31,6 +32,10 @@ export interface RegistryClientOptions {
   readonly userAgent: string
   /** Where they differ from the defaults. */
   readonly limits?: Partial<Limits>
+  /** Where uploads are noted that another process could have to go on with; nowhere unless given. */
+  readonly journal?: UploadJournal
+  /** How many bytes of a blob one request carries at most, where the registry does not want it otherwise. */
+  readonly uploadChunkBytes?: number
   /** How names become addresses; the system's way unless given. */
   readonly lookup?: LookupFunction
 }

@@ -20,6 +20,8 @@ export {
   PlatformUnavailable, RegistryBlocked, RegistryUnreachable, SourceMismatch, UnexpectedStatus, WrongContent,
 } from './errors.ts'
 export type { FailedPlace, PointerKind, UnreachableReason } from './errors.ts'
+export type { SavedUpload, UploadJournal } from './transfer/upload-journal.ts'
+export { createUploadJournal } from './transfer/upload-journal.ts'
 export type { RateLimit } from './content/rate-limits.ts'
 export type { Limits } from './http/limits.ts'
 export { pullImage } from './pull.ts'

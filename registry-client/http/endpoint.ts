@@ -96,6 +96,7 @@ async function sendOnce(connection: Connection, call: Call, task: Task): Promise
   const { authenticator, options: { host } } = connection
   const { origin, trust } = await connection.openOrigin(task)
   const url = new URL(call.target, origin)
+  if (url.origin !== origin) throw new ForbiddenTarget('upload location', host, { target: url.origin, text: 'uploads go to the registry itself or nowhere' })
   const authorization = await authenticator.prepare(call.scopes, task)
   const first = await follow(connection, { call, first: { url, trust, authorization } }, task)
   // Only the registry itself is shown who we are; a host it redirected to may refuse us as it likes.

@@ -11,6 +11,7 @@ import { Secret } from '../../registry-client/config/secret.ts'
 import type { RegistryClient } from '../../registry-client/client.ts'
 import { createRegistryClient } from '../../registry-client/create-registry-client.ts'
 import type { Limits } from '../../registry-client/http/limits.ts'
+import type { UploadJournal } from '../../registry-client/transfer/upload-journal.ts'
 
 export const impatient: Partial<Limits> = { connectMs: 1000, answerMs: 1000, commitMs: 1000, idleMs: 300, documentMs: 1000, attempts: 3, backoffMs: 4, maxBackoffMs: 20, maxRetryAfterMs: 1500, operationMs: 5000 }
 
@@ -24,6 +25,8 @@ export interface TestClientOptions {
   readonly certificateDirectories?: readonly string[]
   readonly limits?: Partial<Limits>
   readonly lookup?: LookupFunction
+  readonly journal?: UploadJournal
+  readonly uploadChunkBytes?: number
 }
 
 export function createTestClient(options: TestClientOptions = {}): RegistryClient {
@@ -36,6 +39,8 @@ export function createTestClient(options: TestClientOptions = {}): RegistryClien
     userAgent: 'tsbuild-test',
     limits: { ...impatient, ...options.limits },
     ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
+    ...(options.journal === undefined ? {} : { journal: options.journal }),
+    ...(options.uploadChunkBytes === undefined ? {} : { uploadChunkBytes: options.uploadChunkBytes }),
     ...(options.proxies === undefined ? {} : { proxies: options.proxies }),
   })
 }
