@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -7,6 +8,8 @@ import { hostPlatform } from '../oci/platform.ts'
 import type { Limits, Network } from '../runtime/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
+import { MissExplainer } from './cache/miss-explainer.ts'
+import { StepClaims } from './cache/step-claims.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
@@ -22,7 +25,8 @@ import { createSourceExecutor } from './execute/source.ts'
 import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
 import { lower } from './plan/lower.ts'
-import type { BuildPlan } from './plan/plan.ts'
+import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest {
@@ -36,8 +40,8 @@ export interface BuildRequest {
   readonly buildArgs?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
   readonly platform?: Platform
-  /** Runs every step, whether or not its result is known. */
-  readonly noCache?: boolean
+  /** Runs every step, or those of the stages named, whether or not their results are known. */
+  readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
   /** Of RUN steps that say nothing else; default `host`. */
   readonly network?: Network['mode']
@@ -73,8 +77,11 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
+  warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases })
-  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
+  await using claims = new StepClaims(engine.store)
+  const cache = createStepCache(engine, { request, plan, claims }, task)
+  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
   const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
@@ -100,13 +107,40 @@ interface ExecutorParts {
 }
 
 function createExecutors({ store }: Engine, { request, context, bases }: ExecutorParts): Executors {
-  const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
+  const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
     copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
     run: createRunExecutor({ store, layers, settings: { network: request.network ?? 'host', limits: request.limits ?? {} } }),
   }
+}
+
+function createStepCache({ store }: Engine, { request, plan, claims }: { request: BuildRequest; plan: BuildPlan; claims: StepClaims }, task: Task<BuildEvent>): StepCache {
+  const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
+  const explainer = new MissExplainer({ store, place, labels: plan.labels })
+  const off = stepsWithoutCache(plan, request.noCache)
+  return {
+    claims,
+    isOff: (id) => off.has(id),
+    missed: (node, key) => { task.emit({ type: 'cache-missed', node, cause: off.has(node) ? { kind: 'cache-off' } : explainer.explain(node, key) }) },
+    made: (node, key, { chainId }) => { explainer.remember(node, key, chainId) },
+  }
+}
+
+function warnOfUnknownStages(noCache: BuildRequest['noCache'], { labels }: BuildPlan, task: Task<BuildEvent>): void {
+  if (typeof noCache !== 'object') return
+  const stages = new Set([...labels.values()].map(({ stage }) => stage.toLowerCase()))
+  for (const name of noCache.filter((stage) => !stages.has(stage.toLowerCase()))) {
+    task.emit({ type: 'warning-raised', rule: 'no-cache-filter', message: `this build has no steps of a stage "${name}"`, range: undefined })
+  }
+}
+
+function stepsWithoutCache({ nodes, labels, uncached }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
+  if (noCache === true) return new Set(nodes.keys())
+  if (noCache === undefined || noCache === false) return uncached
+  const filtered = [...labels].filter(([, { stage }]) => noCache.some((name) => name.toLowerCase() === stage.toLowerCase()))
+  return new Set([...uncached, ...filtered.map(([id]) => id)])
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -127,7 +127,11 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 /** Times are left out: a fresh checkout of the same files is the same. */
 function contentKey(step: Step<CopyNode>, roots: readonly CopyRoot[]): CacheKey {
   const files = roots.map((root, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
-  return cacheKey('copy', [...definition(step), ...files])
+  return { ...cacheKey('copy', [...definition(step), ...files]), files: () => roots.flatMap(fileParts) }
+}
+
+function fileParts({ name, entries }: CopyRoot): KeyPart[] {
+  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }
 
 /** A directory is known by what it holds, anything else also by its name. */

@@ -7,6 +7,7 @@ import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
 import type { ResolvedStage, StageSource } from '../dockerfile/stage-graph.ts'
 import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-graph.ts'
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
+import { parseStepPolicy } from '../dockerfile/step-policy.ts'
 import type { BaseImage, BaseImages } from './base-images.ts'
 import { lowerConfig } from './lower-config.ts'
 import type { LoweredStep } from './lower-steps.ts'
@@ -54,6 +55,7 @@ class Lowering {
   readonly #states = new Map<number, Promise<StageState>>()
   readonly #nodes = new Map<NodeId, PlanNode>()
   readonly #labels = new Map<NodeId, StepLabel>()
+  readonly #uncached = new Set<NodeId>()
 
   constructor(options: LowerOptions, prepared: Prepared) {
     this.#options = options
@@ -69,7 +71,7 @@ class Lowering {
   }
 
   finish(target: StageState): BuildPlan {
-    return { nodes: this.#nodes, labels: this.#labels, target: plannedImage(target) }
+    return { nodes: this.#nodes, labels: this.#labels, uncached: this.#uncached, target: plannedImage(target) }
   }
 
   async #lowerStage(index: number): Promise<StageState> {
@@ -123,7 +125,10 @@ class Lowering {
       return { ...state, history: [...state.history, { createdBy: `ARG ${shown.join(' ')}`, comment: undefined, node: undefined }] }
     }
     const { instruction } = expandInstruction(written, state.scope.variables, context)
-    const add = (step: LoweredStep): StageState => this.#addStep(state, step, { source: written.source, place: { source, range: written.range } })
+    const add = (step: LoweredStep): StageState => {
+      if (parseStepPolicy(written, source).cache === false) this.#uncached.add(nodeId(step.node))
+      return this.#addStep(state, step, { source: written.source, place: { source, range: written.range } })
+    }
     switch (instruction.kind) {
       case 'RUN': return add(lowerRun(state, instruction, source))
       case 'WORKDIR': {

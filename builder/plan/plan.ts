@@ -112,6 +112,8 @@ export interface BuildPlan {
   /** Inputs before what uses them. */
   readonly nodes: ReadonlyMap<NodeId, PlanNode>
   readonly labels: ReadonlyMap<NodeId, StepLabel>
+  /** Steps that are to be run whether or not their results are known, because the Dockerfile says so. */
+  readonly uncached: ReadonlySet<NodeId>
   readonly target: PlannedImage
 }
 
