@@ -23,6 +23,7 @@ import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan } from './plan/plan.ts'
+import { observed } from './record/observed.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest {
@@ -68,6 +69,10 @@ export async function build(request: BuildRequest, options: TaskOptions<BuildEve
 }
 
 async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  return observed(engine, task, () => buildImage(engine, request, task))
+}
+
+async function buildImage(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const names = (request.names ?? []).map(canonicalName)
   const context = openContext(request)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })

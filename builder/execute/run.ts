@@ -44,7 +44,7 @@ export function createRunExecutor(parts: { store: Store; layers: CachedLayers; s
 }
 
 function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
-  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes }))
+  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes, atMs: Date.now() }))
 }
 
 function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey {

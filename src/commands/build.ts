@@ -5,7 +5,7 @@ import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
-import { createRenderer } from '../render/create-renderer.ts'
+import { createRenderer, progressModes } from '../render/create-renderer.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -26,7 +26,7 @@ export const buildCommand: CommandSpec = {
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     ...limitOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
-    { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
+    { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
   examples: ['tsbuild -t app:1 .', 'tsbuild build -t app:1 --memory 1g --network none --progress plain .'],
@@ -35,9 +35,10 @@ export const buildCommand: CommandSpec = {
 
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
   const request = buildRequest(context, options, app.env)
-  const progress = parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
+  const progress = parseChoice(options, 'progress', progressModes) ?? 'auto'
+  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
   const isQuiet = options.has('quiet') || progress === 'quiet'
-  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
+  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress, request.names?.[0] ?? context)
   await using engine = await app.openEngine()
   try {
     const { id } = await build(request, { engine, signal: app.signal, onEvent: (event) => renderer.handle(event) })
