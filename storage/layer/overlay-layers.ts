@@ -97,7 +97,7 @@ export class OverlayLayers implements LayerStore {
       root: layout.root,
       directory: layout.layer(layer.dir),
       xattrs,
-      rootEntry: layer.hasRoot ? 'always' : 'never',
+      hasRoot: layer.hasRoot,
       opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
       lowers: records.lowerDirectories(layer.parent),
     }, task)

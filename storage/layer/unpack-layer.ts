@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import type { ChainId, DiffId, Digester } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
@@ -8,7 +9,6 @@ import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
-import { copyRootMetadata } from './root-metadata.ts'
 import type { LayerOrigin, LoneLayer, StoredLayer } from './stored-layer.ts'
 
 export interface UnpackWork {
@@ -30,6 +30,7 @@ export async function unpackLayer(context: LayerContext, work: UnpackWork, task:
   const dir = session.createDirId()
   const directory = layout.layer(dir)
   makeDirectories(layout.root, [directory])
+  chmodSync(directory, 0o755)
   const count = { digester: createDigester(), tarBytes: 0 }
   let isKept = false
   try {
@@ -63,7 +64,6 @@ export function addLayer(context: LayerContext, parent: ChainId | undefined, lay
     if (directory !== undefined) discard(layout, directory)
     return found
   }
-  if (directory !== undefined && !layer.hasRoot) copyRootMetadata(records.lowerDirectories(parent)[0], directory)
   const added = { ...layer, chainId, parent }
   records.add(added)
   return added
