@@ -40,3 +40,17 @@ function encodeOutput(bytes: Uint8Array): { readonly text: string } | { readonly
   const text = buffer.toString('utf8')
   return Buffer.from(text).equals(buffer) ? { text } : { base64: buffer.toString('base64') }
 }
+
+/** The event again, but for the text of the Dockerfile, which is not written down. */
+export function fromWire(event: WireEvent): BuildEvent {
+  switch (event.type) {
+    case 'build-planned': return { type: event.type, steps: event.steps.map(({ node, ...label }) => ({ node, label: fromWireLabel(label) })) }
+    case 'node-output': return { type: event.type, node: event.node, stream: event.stream, atMs: event.atMs, bytes: 'text' in event ? Buffer.from(event.text) : Buffer.from(event.base64, 'base64') }
+    case 'build-finished': return { ...event, error: event.error === undefined ? undefined : { ...event.error, step: event.error.step === undefined ? undefined : fromWireLabel(event.error.step) } }
+    default: return event
+  }
+}
+
+function fromWireLabel({ stage, step, steps, source, place: { file, ...range } }: WireLabel): StepLabel {
+  return { stage, step, steps, source, place: { source: { name: file, text: '' }, range } }
+}

@@ -41,7 +41,7 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress, request.names?.[0] ?? context)
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: app.signal, onEvent: (event) => renderer.handle(event) })
+    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: app.signal, onEvent: (event) => renderer.handle(event) })
     await renderer.finish()
     const iidfile = options.text('iidfile')
     if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)

@@ -37,7 +37,7 @@ function headline({ finished }: BuildProgress, { style, symbols, startedAtMs }: 
       const { id, names } = finished.image ?? { id: '', names: [] }
       return `${style('green', symbols.done)} ${style('bold', names.length === 0 ? 'built' : names.join(', '))} ${shortId(id)} in ${took}`
     }
-    case 'failed': return `${style('red', symbols.failed)} ${style('bold', 'failed')} after ${took}`
+    case 'failed': return `${style('red', symbols.failed)} ${style('bold', 'failed')} after ${took}; tsbuild history logs ${finished.build} shows all of it`
     case 'canceled': return `${style('yellow', symbols.canceled)} ${style('bold', 'canceled')} after ${took}`
   }
 }

@@ -132,7 +132,7 @@ describe('the terminal renderer', () => {
     expect(lines.slice(21, 26)).toEqual([
       '    ✖ 21/21 RUN false                                                      0.9s',
       '      │ it broke',
-      '✖ failed after 1.0s',
+      '✖ failed after 1.0s; tsbuild history logs abcdef123456 shows all of it',
       '  21 steps: 20 executed, 1 failed',
       '  slowest     0.7s  RUN step 0',
     ])

@@ -105,7 +105,7 @@ export class TerminalRenderer implements Renderer {
     const { style, symbols } = this.#options
     const dropped = this.#tails.dropped(node)
     const lines = this.#tails.last(node, Infinity)
-    return [...(dropped === 0 ? [] : [`… ${dropped} lines before`]), ...lines].map((line) => `      ${style('dim', symbols.output)} ${line}`)
+    return [...(dropped === 0 ? [] : [`… ${dropped} lines before, which "tsbuild history logs" shows`]), ...lines].map((line) => `      ${style('dim', symbols.output)} ${line}`)
   }
 
   #summary(): string[] {
