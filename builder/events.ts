@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TransferEvent } from '../registry-client/index.ts'
-import type { UsageReport } from '../runtime/index.ts'
+import type { UsageReport, UsageSampled } from '../runtime/index.ts'
 import type { SourceRange } from './dockerfile/instruction.ts'
 import type { NodeId, StepLabel } from './plan/plan.ts'
 
@@ -9,6 +9,7 @@ export type BuildEvent =
   | { readonly type: 'build-planned'; readonly steps: readonly PlannedStep[] }
   | { readonly type: 'node-started'; readonly node: NodeId; readonly atMs: number }
   | { readonly type: 'node-output'; readonly node: NodeId; readonly stream: 'stdout' | 'stderr'; readonly bytes: Uint8Array; readonly atMs: number }
+  | UsageSampled & { readonly node: NodeId }
   | NodeFinished
   | { readonly type: 'image-resolving'; readonly name: string; readonly atMs: number }
   | { readonly type: 'image-resolved'; readonly name: string; readonly digest: Digest; readonly atMs: number }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Limits, Network, OutputEvent } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerSpec, Limits, Network } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -35,7 +35,7 @@ export function createRunExecutor(parts: { store: Store; layers: CachedLayers; s
       const user = await resolveUser(store.layers.view(base.chainId), step.node.user)
       await using snapshot = await store.layers.prepare(base.chainId)
       const spec = containerSpec({ node: step.node, snapshot, user, settings })
-      const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
+      const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
       if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
       const layer: Layer = await snapshot.commit(silent(task))
       return { result: layers.record(key, layer, base), usage: exit.usage }
@@ -43,8 +43,10 @@ export function createRunExecutor(parts: { store: Store; layers: CachedLayers; s
   }
 }
 
-function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
-  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes, atMs: Date.now() }))
+function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
+  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
+    ? { ...event, node: step.id }
+    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
 }
 
 function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey {

@@ -67,6 +67,7 @@ export class BuildProgress {
         this.finished = event
         return
       case 'node-output':
+      case 'usage-sampled':
       case 'image-exported':
     }
   }

@@ -20,6 +20,7 @@ const events: { readonly [Kind in BuildEvent['type']]: readonly Extract<BuildEve
     { type: 'node-finished', node, outcome: 'cached', atMs: 7, usage: undefined },
     { type: 'node-finished', node, outcome: 'executed', atMs: 7, usage: { wallMs: 1.5, memoryPeakBytes: 1, oomKills: 0, cpuMs: 0.5, pidsPeak: 1, pidsDenied: undefined } },
   ],
+  'usage-sampled': [{ type: 'usage-sampled', node, atMs: 5, memoryBytes: 1, processes: 1, cpuMs: 10 }, { type: 'usage-sampled', node, atMs: 5, memoryBytes: undefined, processes: 1, cpuMs: 10 }],
   'image-resolving': [{ type: 'image-resolving', name: 'busybox', atMs: 1 }],
   'image-resolved': [{ type: 'image-resolved', name: 'busybox', digest: plan.digest, atMs: 1 }],
   'image-exported': [{ type: 'image-exported', id: plan.digest, names: ['docker.io/library/a:1'], atMs: 1 }],

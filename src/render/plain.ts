@@ -60,6 +60,7 @@ export class PlainRenderer implements Renderer {
         if (event.outcome !== 'running') this.#say(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
         return
       case 'build-finished':
+      case 'usage-sampled':
       case 'image-resolving':
     }
   }
