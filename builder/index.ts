@@ -13,14 +13,17 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
 export { imageSteps, measureImage } from './image-facts.ts'
+export type { Entitlement } from './errors.ts'
+export type { SecretSource } from './mount/mount-parts.ts'
 export type { StepLabel } from './plan/plan.ts'
 export { inspectImage } from './inspect-image.ts'
+export type { Confinement, DnsSettings, HostEntry } from './container/confinement.ts'
 export type { RunRequest } from './container/run-image.ts'
 export { runImage } from './container/run-image.ts'
 export type { StepProgress, TransferProgress } from './record/build-progress.ts'

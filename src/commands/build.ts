@@ -1,11 +1,12 @@
-import type { BuildRequest } from '../../builder/index.ts'
+import type { BuildRequest, Entitlement } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
+import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -24,7 +25,10 @@ export const buildCommand: CommandSpec = {
     { name: 'pull', help: 'Ask the registry for newer base images' },
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
-    ...limitOptions,
+    { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
+    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
+    ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
@@ -66,12 +70,20 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache'),
     pull: options.has('pull') ? 'always' : 'missing',
-    limits: parseLimits(options),
+    secrets: parseSecrets(options.texts('secret'), env),
+    sshAgents: parseSshAgents(options.texts('ssh'), env),
+    allow: options.texts('allow').map(parseEntitlement),
+    ...parseConfinement(options),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
     ...(jobs === undefined ? {} : { jobs }),
   }
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */
