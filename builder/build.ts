@@ -32,6 +32,8 @@ import { canonicalName } from './find-image.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { BuildCommandLine } from './record/build-record.ts'
+import { observed } from './record/observed.ts'
 import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
@@ -59,6 +61,12 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly jobs?: number
 }
 
+export interface BuildOptions extends TaskOptions<BuildEvent> {
+  readonly engine?: Engine
+  /** Kept in the build's record, so that the same can be asked for again. */
+  readonly command?: BuildCommandLine
+}
+
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
 
@@ -72,14 +80,18 @@ export interface BuildResult {
  * default store is opened and closed.
  * @throws {DockerfileError} @throws {StepFailed} @throws {ContextUnreadable}
  */
-export async function build(request: BuildRequest, options: TaskOptions<BuildEvent> & { readonly engine?: Engine } = {}): Promise<BuildResult> {
-  const task = createTask(options)
-  if (options.engine !== undefined) return buildWith(options.engine, request, task)
+export async function build(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
+  if (options.engine !== undefined) return buildWith(options.engine, request, options)
   await using engine = await openEngine()
-  return await buildWith(engine, request, task)
+  return await buildWith(engine, request, options)
 }
 
-async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const observation = { title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, request, task))
+}
+
+async function buildImage(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const names = (request.names ?? []).map(canonicalName)
   const context = openContext(request)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Limits, Network, OutputEvent, UsageReport } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -91,7 +91,7 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id) })
-  const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
+  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }
@@ -106,8 +106,10 @@ function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettin
   if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
 }
 
-function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
-  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes }))
+function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
+  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
+    ? { ...event, node: step.id }
+    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
 }
 
 /** undefined when only the content of what is mounted can tell. */

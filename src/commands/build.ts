@@ -5,8 +5,8 @@ import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
-import { createRenderer } from '../render/create-renderer.ts'
 import { MissCauses } from '../render/miss-causes.ts'
 
 export const buildCommand: CommandSpec = {
@@ -33,7 +33,7 @@ export const buildCommand: CommandSpec = {
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
-    { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
+    { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
   examples: ['tsbuild -t app:1 .', 'tsbuild build -t app:1 --memory 1g --network none --progress plain .'],
@@ -42,9 +42,9 @@ export const buildCommand: CommandSpec = {
 
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
   const request = buildRequest(context, options, app.env)
-  const progress = parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
-  const isQuiet = options.has('quiet') || progress === 'quiet'
-  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
+  const progress = parseProgress(options, app)
+  const isQuiet = progress === 'quiet'
+  const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
   const causes = options.has('explain-cache') ? new MissCauses() : undefined
   const onEvent = (event: BuildEvent): void => {
     renderer.handle(event)
@@ -52,7 +52,7 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   }
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: app.signal, onEvent })
+    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: app.signal, onEvent })
     await renderer.finish()
     for (const line of causes?.lines() ?? []) app.note(line)
     const iidfile = options.text('iidfile')
@@ -63,6 +63,12 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     await renderer.finish()
     throw error
   }
+}
+
+function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
+  const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
+  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
+  return progress
 }
 
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
