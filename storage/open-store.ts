@@ -18,6 +18,7 @@ import { MixedFormat } from './layer/mixed-format.ts'
 import { OverlayDriver } from './layer/overlay-driver.ts'
 import { OverlayFormat } from './layer/overlay-format.ts'
 import { StackedLayers } from './layer/stacked-layers.ts'
+import { CacheMountDirectories } from './mounts/cache-mounts.ts'
 import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
@@ -94,6 +95,7 @@ function assemble(layout: Layout, database: Database, { format: chosen, erofs: s
     layers,
     images: new Images({ layout, database, session, blobs, layers: records }),
     cache,
+    mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, compression, task) => {
       const { diffId } = records.get(chainId)
