@@ -19,7 +19,7 @@ export {
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
-export { imageSteps, measureImage } from './image-facts.ts'
+export { imageSteps, measureImage, topLayer } from './image-facts.ts'
 export type { Entitlement } from './errors.ts'
 export type { SecretSource } from './mount/mount-parts.ts'
 export type { StepLabel } from './plan/plan.ts'

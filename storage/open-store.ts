@@ -104,7 +104,7 @@ function assemble(layout: Layout, database: Database, { format: chosen, erofs: s
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, formats: { overlay, erofs }, chosenFormat: chosen })
   return store
 }
 

@@ -1,5 +1,7 @@
 import type { BlobStore } from './content-store.ts'
+import type { LayerFormatName } from './erofs/choose-format.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
+import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
 import type { LowerLayers } from './layer/lower-layers.ts'
 import type { Database } from './records/database.ts'
@@ -16,6 +18,8 @@ export interface StoreParts {
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
   readonly lowers: LowerLayers
+  readonly formats: Readonly<Record<LayerFormatName, LayerFormat>>
+  readonly chosenFormat: LayerFormatName
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

@@ -24,6 +24,8 @@ export const commands: readonly CommandEntry[] = [
   { name: 'save', summary: 'Write images to an archive', load: async () => (await import('./save.ts')).saveCommand },
   { name: 'load', summary: 'Read images from an archive', load: async () => (await import('./load.ts')).loadCommand },
   { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
+  { name: 'mount', summary: 'Show an image read-only at a directory', load: async () => (await import('./mount.ts')).mountCommand },
+  { name: 'store', summary: 'Say or change how layers are kept', load: async () => (await import('./store.ts')).storeCommand },
   { name: 'gc', summary: 'Remove what nothing uses', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
 ]
