@@ -21,6 +21,7 @@ import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { SpaceWatch } from './low-space.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan } from './plan/plan.ts'
 import { solve } from './solve.ts'
@@ -69,6 +70,8 @@ export async function build(request: BuildRequest, options: TaskOptions<BuildEve
 
 async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const names = (request.names ?? []).map(canonicalName)
+  const space = new SpaceWatch(engine.store, task)
+  space.check()
   const context = openContext(request)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
@@ -77,6 +80,7 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
+  space.check()
   const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
   task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
   return { id: image.id, names }
