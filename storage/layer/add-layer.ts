@@ -5,14 +5,13 @@ import type { LayerContext } from './layer-context.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
 
 /** Gives a layer its place. An equal one that is there already is kept instead. Its parent must be known. */
-export function addLayer({ layout, records, format }: LayerContext, parent: ChainId | undefined, layer: LoneLayer): StoredLayer {
+export function addLayer({ layout, records }: LayerContext, parent: ChainId | undefined, layer: LoneLayer): StoredLayer {
   const chainId = computeChainId(parent, layer.diffId)
   const found = records.find(chainId)
   if (found !== undefined) {
     if (layer.dir !== undefined) discard(layout, layout.layer(layer.dir))
     return found
   }
-  format.place(layer, parent)
   const added = { ...layer, chainId, parent }
   records.add(added)
   return added

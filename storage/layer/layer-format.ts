@@ -1,7 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import type { LowerLayer, RootfsView } from '../layer-store.ts'
-import type { RootMetadata } from './root-metadata.ts'
 import type { LayerOrigin, LoneLayer, StoredLayer } from './stored-layer.ts'
 
 /** A changeset on its way into the store. */
@@ -22,14 +21,6 @@ export interface ChangedTree {
   readonly parent: ChainId | undefined
 }
 
-/** What a root filesystem on top of a stack is made of. */
-export interface MountableStack {
-  /** Top first. */
-  readonly lowers: readonly LowerLayer[]
-  /** Of the root directory of the stack, which every upperdir has to repeat. */
-  readonly root: RootMetadata
-}
-
 /**
  * How committed layers lie in the store, below `layers/DIR`. A store keeps its layers in one format; everything that
  * depends on it goes through here. Counts, names, durability and collection do not depend on it.
@@ -43,10 +34,9 @@ export interface LayerFormat {
   unpack(work: UnpackWork, task: Task): Promise<LoneLayer | undefined>
   /** Makes a layer of a changed tree. @throws {Unrepresentable} */
   commit(tree: ChangedTree, task: Task): Promise<LoneLayer>
-  /** Puts a layer on the one below it: whatever had to wait until that was known. */
-  place(layer: LoneLayer, parent: ChainId | undefined): void
   /** The exact bytes of a layer's changeset; whoever reads them compares the diffID. @throws {LayerDamaged} when they are gone */
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>>
-  mount(stack: readonly StoredLayer[]): MountableStack
+  /** What the runtime mounts of a stack, top first. The root directory of each is root's, with mode 0755. */
+  lowers(stack: readonly StoredLayer[]): LowerLayer[]
   view(stack: readonly StoredLayer[]): RootfsView
 }

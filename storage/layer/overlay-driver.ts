@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { chmodSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChainId } from '../../oci/digest.ts'
 import type { Snapshot } from '../layer-store.ts'
@@ -9,11 +9,13 @@ import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { addLayer } from './add-layer.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerContext } from './layer-context.ts'
-import type { RootMetadata } from './root-metadata.ts'
-import { applyRootMetadata, hasRootMetadata } from './root-metadata.ts'
 import type { SnapshotDriver } from './snapshot-driver.ts'
 
-/** Snapshots as upperdir and workdir of an overlay that the runtime mounts. */
+/**
+ * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755 in
+ * every snapshot, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a
+ * process does to it.
+ */
 export class OverlayDriver implements SnapshotDriver {
   readonly #context: LayerContext
   readonly #session: Session
@@ -32,16 +34,16 @@ export class OverlayDriver implements SnapshotDriver {
   #create(parent: ChainId | undefined): Snapshot {
     const context = this.#context
     const { layout, records, format } = context
-    const { lowers, root } = format.mount(records.visibleStack(parent))
+    const lowers = format.lowers(records.visibleStack(parent))
     const dir = this.#session.createDirId()
     const folder = layout.snapshot(dir)
     const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]
     makeDirectories(layout.root, [folder, upperdir, workdir])
-    applyRootMetadata(root, upperdir)
+    chmodSync(upperdir, 0o755)
     return {
       rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs: this.#xattrs },
       commit: async (task) => {
-        const layer = isUnchanged(upperdir, root) ? emptyLayer : await format.commit({ dir, upperdir, parent }, task)
+        const layer = readdirSync(upperdir, 'buffer').length === 0 ? emptyLayer : await format.commit({ dir, upperdir, parent }, task)
         discard(layout, folder)
         return addLayer(context, parent, layer)
       },
@@ -52,8 +54,4 @@ export class OverlayDriver implements SnapshotDriver {
       },
     }
   }
-}
-
-function isUnchanged(upperdir: string, root: RootMetadata): boolean {
-  return readdirSync(upperdir, 'buffer').length === 0 && hasRootMetadata(root, upperdir)
 }

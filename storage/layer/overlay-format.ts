@@ -1,9 +1,9 @@
-import { renameSync } from 'node:fs'
+import { chmodSync, renameSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import type { ChainId, Digester } from '../../oci/digest.ts'
+import type { Digester } from '../../oci/digest.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { DiffIdMismatch, LayerDamaged } from '../errors.ts'
-import type { RootfsView } from '../layer-store.ts'
+import type { LowerLayer, RootfsView } from '../layer-store.ts'
 import { makeDirectories } from '../root/explain-full.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
@@ -15,9 +15,8 @@ import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
-import type { ChangedTree, LayerFormat, MountableStack, UnpackWork } from './layer-format.ts'
+import type { ChangedTree, LayerFormat, UnpackWork } from './layer-format.ts'
 import type { LayerRecords } from './layer-records.ts'
-import { applyRootMetadata, readRootMetadata } from './root-metadata.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
 import { createRootfsView } from './view/rootfs-view.ts'
 
@@ -42,6 +41,7 @@ export class OverlayFormat implements LayerFormat {
     const dir = session.createDirId()
     const directory = layout.layer(dir)
     makeDirectories(layout.root, [directory])
+    chmodSync(directory, 0o755)
     const count = { digester: createDigester(), tarBytes: 0 }
     let isKept = false
     try {
@@ -69,15 +69,10 @@ export class OverlayFormat implements LayerFormat {
     const { layout, records, xattrs } = this.#parts
     const lowers = this.#directories(records.visibleStack(parent))
     const digester = createDigester()
-    const packing = packTree({ root: layout.root, directory: upperdir, xattrs, rootEntry: 'when-changed', opaqueMarks: 'where-they-hide', lowers }, task)
-    const { tarBytes, diskBytes, inodes, hasRoot } = await digestAll(packing, digester)
+    const packing = packTree({ root: layout.root, directory: upperdir, xattrs, hasRoot: false, opaqueMarks: 'where-they-hide', lowers }, task)
+    const { tarBytes, diskBytes, inodes } = await digestAll(packing, digester)
     renameSync(upperdir, layout.layer(dir))
-    return { diffId: digestAsDiffId(digester.finish()), dir, origin: 'committed', hasRoot, hidesBelow: false, tarBytes, diskBytes, inodes }
-  }
-
-  place(layer: LoneLayer, parent: ChainId | undefined): void {
-    const { layout, records } = this.#parts
-    if (layer.dir !== undefined && !layer.hasRoot) applyRootMetadata(this.mount(records.visibleStack(parent)).root, layout.layer(layer.dir))
+    return { diffId: digestAsDiffId(digester.finish()), dir, origin: 'committed', hasRoot: false, hidesBelow: false, tarBytes, diskBytes, inodes }
   }
 
   async changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
@@ -91,15 +86,14 @@ export class OverlayFormat implements LayerFormat {
       root: layout.root,
       directory: layout.layer(layer.dir ?? ''),
       xattrs,
-      rootEntry: layer.hasRoot ? 'always' : 'never',
+      hasRoot: layer.hasRoot,
       opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
       lowers: this.#directories(records.visibleStack(layer.parent)),
     }, task)
   }
 
-  mount(stack: readonly StoredLayer[]): MountableStack {
-    const directories = this.#directories(stack)
-    return { lowers: directories.map((path) => ({ kind: 'directory', path })), root: readRootMetadata(directories[0]) }
+  lowers(stack: readonly StoredLayer[]): LowerLayer[] {
+    return this.#directories(stack).map((path) => ({ kind: 'directory', path }))
   }
 
   view(stack: readonly StoredLayer[]): RootfsView {
