@@ -12,6 +12,7 @@ import { LayerSync } from './layer/layer-sync.ts'
 import { OverlayDriver } from './layer/overlay-driver.ts'
 import { OverlayFormat } from './layer/overlay-format.ts'
 import { StackedLayers } from './layer/stacked-layers.ts'
+import { CacheMountDirectories } from './mounts/cache-mounts.ts'
 import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
@@ -81,6 +82,7 @@ function assemble(layout: Layout, database: Database): Store {
     layers,
     images: new Images({ layout, database, session, blobs, layers: records }),
     cache,
+    mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, compression, task) => {
       const { diffId } = records.get(chainId)

@@ -36,7 +36,7 @@ export interface LayerFormat {
   commit(tree: ChangedTree, task: Task): Promise<LoneLayer>
   /** The exact bytes of a layer's changeset; whoever reads them compares the diffID. @throws {LayerDamaged} when they are gone */
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>>
-  /** What the runtime mounts of a stack, top first. The root directory of each is root's, with mode 0755. */
-  lowers(stack: readonly StoredLayer[]): LowerLayer[]
+  /** What a root filesystem on top of the stack is made of, top first. */
+  mount(stack: readonly StoredLayer[]): readonly LowerLayer[]
   view(stack: readonly StoredLayer[]): RootfsView
 }

@@ -12,9 +12,9 @@ import type { LayerContext } from './layer-context.ts'
 import type { SnapshotDriver } from './snapshot-driver.ts'
 
 /**
- * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755 in
- * every snapshot, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a
- * process does to it.
+ * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755
+ * in every one, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a process
+ * does to it.
  */
 export class OverlayDriver implements SnapshotDriver {
   readonly #context: LayerContext
@@ -34,7 +34,7 @@ export class OverlayDriver implements SnapshotDriver {
   #create(parent: ChainId | undefined): Snapshot {
     const context = this.#context
     const { layout, records, format } = context
-    const lowers = format.lowers(records.visibleStack(parent))
+    const lowers = format.mount(records.visibleStack(parent))
     const dir = this.#session.createDirId()
     const folder = layout.snapshot(dir)
     const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]

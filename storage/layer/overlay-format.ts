@@ -92,7 +92,7 @@ export class OverlayFormat implements LayerFormat {
     }, task)
   }
 
-  lowers(stack: readonly StoredLayer[]): LowerLayer[] {
+  mount(stack: readonly StoredLayer[]): LowerLayer[] {
     return this.#directories(stack).map((path) => ({ kind: 'directory', path }))
   }
 
