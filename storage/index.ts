@@ -1,5 +1,6 @@
 export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, Store, StoredImage } from './store.ts'
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
+export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
@@ -22,6 +23,6 @@ export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, HelperDied, HostileArchive, ImageIncomplete, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
+  AmbiguousId, BlobMissing, DiffIdMismatch, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
   NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'
