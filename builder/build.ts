@@ -24,8 +24,10 @@ import type { Executors } from './execute/executor.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage } from './export/image.ts'
+import { exportImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { openGuard } from './guard/open-guard.ts'
+import type { SecretGuard } from './guard/secret-guard.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan } from './plan/plan.ts'
@@ -82,22 +84,31 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
   return await buildWith(engine, request, options)
 }
 
-function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
-  const observation = { title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, request, task))
+async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const guard = openGuard(request.secrets ?? {})
+  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
 }
 
-async function buildImage(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+
+async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
   const context = openContext(request)
+  guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
+  guard.checkPlan(plan)
+  for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   const executors = createExecutors(engine, { request, context, bases, plan })
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
-  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
+  const built = { planned: labeled(plan.target, request.labels), rootfs, results }
+  guard.checkConfig(imageConfig(built))
+  const image = await exportImage(engine.store, built, names)
   task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
   return { id: image.id, names }
 }
@@ -114,7 +125,7 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
@@ -126,10 +137,11 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
     run: createRunExecutor({
       store,
       layers,
+      guard: request.guard,
       settings: {
         network: 'host',
         ...unsetConfinement,

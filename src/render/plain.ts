@@ -59,9 +59,7 @@ export class PlainRenderer implements Renderer {
       case 'transfer-progressed':
         if (event.outcome !== 'running') this.#say(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
         return
-      case 'build-finished':
-      case 'usage-sampled':
-      case 'image-resolving':
+      default: return
     }
   }
 
