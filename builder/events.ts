@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TransferEvent } from '../registry-client/index.ts'
 import type { UsageReport, UsageSampled } from '../runtime/index.ts'
+import type { MissCause } from './cache/miss-explainer.ts'
 import type { SourceRange } from './dockerfile/instruction.ts'
 import type { NodeId, StepLabel } from './plan/plan.ts'
 
@@ -11,6 +12,7 @@ export type BuildEvent =
   | { readonly type: 'node-output'; readonly node: NodeId; readonly stream: 'stdout' | 'stderr'; readonly bytes: Uint8Array; readonly atMs: number }
   | UsageSampled & { readonly node: NodeId }
   | NodeFinished
+  | { readonly type: 'cache-missed'; readonly node: NodeId; readonly cause: MissCause }
   | { readonly type: 'image-resolving'; readonly name: string; readonly atMs: number }
   | { readonly type: 'image-resolved'; readonly name: string; readonly digest: Digest; readonly atMs: number }
   | { readonly type: 'image-exported'; readonly id: Digest; readonly names: readonly string[]; readonly atMs: number }

@@ -1,5 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
+import { sha256 } from '../../oci/digest.ts'
 import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -7,7 +8,7 @@ import { resolveOwner } from '../container/user.ts'
 import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
-import { rootDigest } from '../copy/root-digest.ts'
+import { entryIdentity, rootDigest } from '../copy/root-digest.ts'
 import { isPattern } from '../copy/select.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
 import { CopySourceMissing } from '../errors.ts'
@@ -125,5 +126,9 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 /** Times are left out: a fresh checkout of the same files is the same. */
 function contentKey(step: Step<CopyNode>, roots: readonly CopyRoot[]): CacheKey {
   const files = roots.map((root, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
-  return cacheKey('copy', [...definition(step), ...files])
+  return { ...cacheKey('copy', [...definition(step), ...files]), files: () => roots.flatMap(fileParts) }
+}
+
+function fileParts({ name, entries }: CopyRoot): KeyPart[] {
+  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }

@@ -51,11 +51,11 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
       checkEntitlements(step.node, settings)
       const byLayers = layersKey(step, settings)
       if (byLayers !== undefined) {
-        const lookup = await findCached(parts, step, byLayers)
+        const lookup = await layers.find(byLayers, step.input(step.node.base))
         if (lookup.kind === 'hit' || !hasSources(step.node)) return lookup
       }
       const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
-      const lookup = await findCached(parts, step, key)
+      const lookup = await layers.find(key, step.input(step.node.base))
       if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
       return lookup
     },
@@ -102,10 +102,6 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
 async function checkWritten(guard: SecretGuard, { rootfs: { upper } }: Snapshot, task: Task): Promise<void> {
   if (upper === undefined) throw new TypeError('a snapshot has nowhere to write')
   await guard.checkDirectory(upper.upperdir, task)
-}
-
-async function findCached({ layers, policy }: RunParts, step: Step<RunNode>, key: CacheKey): Promise<Lookup> {
-  return policy(step.id).cache === false ? { kind: 'miss', key } : layers.find(key, step.input(step.node.base))
 }
 
 function hasSources({ mounts }: RunNode): boolean {

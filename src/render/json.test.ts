@@ -20,6 +20,11 @@ const events: { readonly [Kind in BuildEvent['type']]: readonly Extract<BuildEve
     { type: 'node-finished', node, outcome: 'cached', atMs: 7, usage: undefined },
     { type: 'node-finished', node, outcome: 'executed', atMs: 7, usage: { wallMs: 1.5, memoryPeakBytes: 1, oomKills: 0, cpuMs: 0.5, pidsPeak: 1, pidsDenied: undefined } },
   ],
+  'cache-missed': [
+    { type: 'cache-missed', node, cause: { kind: 'never-built' } },
+    { type: 'cache-missed', node, cause: { kind: 'base-changed', before: 'a', after: 'b' } },
+    { type: 'cache-missed', node, cause: { kind: 'changed', part: 'env A', before: undefined, after: 'x' } },
+  ],
   'usage-sampled': [{ type: 'usage-sampled', node, atMs: 5, memoryBytes: 1, processes: 1, cpuMs: 10 }, { type: 'usage-sampled', node, atMs: 5, memoryBytes: undefined, processes: 1, cpuMs: 10 }],
   'image-resolving': [{ type: 'image-resolving', name: 'busybox', atMs: 1 }],
   'image-resolved': [{ type: 'image-resolved', name: 'busybox', digest: plan.digest, atMs: 1 }],

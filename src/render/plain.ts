@@ -39,18 +39,8 @@ export class PlainRenderer implements Renderer {
   handle(event: BuildEvent): void {
     this.#progress.handle(event)
     switch (event.type) {
-      case 'build-planned':
-        for (const { node, label } of event.steps) {
-          this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map(), decoders: new Map() })
-        }
-        return
-      case 'node-started': {
-        const step = this.#steps.get(event.node)
-        if (step === undefined) return
-        step.startedAtMs = event.atMs
-        this.#write(`#${step.number} ${printable(step.title)}`, step.node)
-        return
-      }
+      case 'build-planned': return this.#plan(event)
+      case 'node-started': return this.#start(event)
       case 'node-output': return this.#output(event)
       case 'node-finished': return this.#finish(event)
       case 'image-resolved': return this.#say(`resolved ${event.name} to ${event.digest}`)
@@ -59,13 +49,29 @@ export class PlainRenderer implements Renderer {
       case 'transfer-progressed':
         if (event.outcome !== 'running') this.#say(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
         return
-      default: return
+      case 'cache-missed':
+      case 'build-finished':
+      case 'usage-sampled':
+      case 'image-resolving':
     }
   }
 
   finish(): Promise<void> {
     for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, startedAtMs: this.#startedAtMs })) this.#say(line)
     return Promise.resolve()
+  }
+
+  #plan({ steps }: Extract<BuildEvent, { type: 'build-planned' }>): void {
+    for (const { node, label } of steps) {
+      this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map(), decoders: new Map() })
+    }
+  }
+
+  #start({ node, atMs }: Extract<BuildEvent, { type: 'node-started' }>): void {
+    const step = this.#steps.get(node)
+    if (step === undefined) return
+    step.startedAtMs = atMs
+    this.#write(`#${step.number} ${printable(step.title)}`, step.node)
   }
 
   #say(line: string): void {
