@@ -27,8 +27,10 @@ import type { Executors } from './execute/executor.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage } from './export/image.ts'
+import { exportImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { openGuard } from './guard/open-guard.ts'
+import type { SecretGuard } from './guard/secret-guard.ts'
 import { SpaceWatch } from './low-space.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
@@ -87,18 +89,25 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
   return await buildWith(engine, request, options)
 }
 
-function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
-  const observation = { title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, request, task))
+async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const guard = openGuard(request.secrets ?? {})
+  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
 }
 
-async function buildImage(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+
+async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
   const space = new SpaceWatch(engine.store, task)
   space.check()
   const context = openContext(request)
+  guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
+  guard.checkPlan(plan)
+  for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases, plan })
@@ -108,7 +117,9 @@ async function buildImage(engine: Engine, request: BuildRequest, task: Task<Buil
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
   space.check()
-  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
+  const built = { planned: labeled(plan.target, request.labels), rootfs, results }
+  guard.checkConfig(imageConfig(built))
+  const image = await exportImage(engine.store, built, names)
   task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
   return { id: image.id, names }
 }
@@ -125,7 +136,7 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
@@ -137,10 +148,11 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
     run: createRunExecutor({
       store,
       layers,
+      guard: request.guard,
       settings: {
         network: 'host',
         ...unsetConfinement,

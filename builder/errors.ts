@@ -1,5 +1,6 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
@@ -194,5 +195,16 @@ export class BuildAmbiguous extends TsbuildError {
   constructor(build: string, count: number) {
     super(`cannot tell which build "${build}" means: ${count} ids begin with it`)
     this.build = build
+  }
+}
+
+/** The value of a secret stands in something the build would keep. Nothing of it was stored. */
+export class SecretLeaked extends TsbuildError {
+  readonly code = 'BUILDER_SECRET_LEAKED'
+  readonly leaks: readonly Leak[]
+
+  constructor(leaks: readonly Leak[]) {
+    super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
+    this.leaks = leaks
   }
 }

@@ -2,7 +2,6 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import { sha256 } from '../../oci/digest.ts'
 import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
-import { packChangeset } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import { resolveOwner } from '../container/user.ts'
@@ -14,6 +13,7 @@ import { isPattern } from '../copy/select.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
 import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
 import type { CopyNode } from '../plan/plan.ts'
 import type { CachedLayers } from './cached-layers.ts'
 import type { Executed, Executor, Lookup, Step } from './executor.ts'
@@ -22,9 +22,16 @@ const madeDirectoryMode = 0o755
 const inlineMode = 0o644
 const nothing = Buffer.alloc(0)
 
+export interface CopyParts {
+  readonly store: Store
+  readonly layers: CachedLayers
+  readonly guard: SecretGuard
+  readonly context: () => Promise<RootfsView>
+}
+
 /** COPY and local ADD: writes the changeset from what is selected, without mounting anything. */
-export function createCopyExecutor(parts: { readonly store: Store; readonly layers: CachedLayers; readonly context: () => Promise<RootfsView> }): Executor<CopyNode> {
-  const { store, layers } = parts
+export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
+  const { store, layers, guard } = parts
   const copying = new Map<string, Promise<CopyRoot[]>>()
   const select = (step: Step<CopyNode>, task: Task<BuildEvent>): Promise<CopyRoot[]> => {
     const started = copying.get(step.id) ?? selectSources(step, parts, task)
@@ -50,7 +57,7 @@ export function createCopyExecutor(parts: { readonly store: Store; readonly laye
       const view = store.layers.view(base.chainId)
       const entries = await placeCopies(view, await select(step, task), await copyRules(view, step.node))
       copying.delete(step.id)
-      const layer = await store.layers.apply(base.chainId, packChangeset(entries, silent(task)), undefined, silent(task))
+      const layer = await store.layers.apply(base.chainId, guard.changeset(entries, silent(task)), undefined, silent(task))
       const result = layers.record(key, layer, base)
       const byStage = stageKey(step)
       if (byStage !== undefined) layers.alias(byStage, result)
