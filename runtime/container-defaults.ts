@@ -106,9 +106,11 @@ export function maskedPaths(host: HostSupport): readonly string[] {
 export const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
 /** What Docker sets in a network namespace of the container's own; below /proc/sys. */
-export function networkSettings(spec: ContainerSpec): readonly Pair[] {
+export function networkSettings(spec: ContainerSpec, host: HostSupport): readonly Pair[] {
   if (spec.isolation.network.mode === 'host') return []
-  return [['net/ipv4/ip_unprivileged_port_start', '0'], ['net/ipv4/ping_group_range', '0 2147483647']]
+  // The range would have to be mapped as a whole.
+  const ping: readonly Pair[] = host.idMaps === undefined ? [['net/ipv4/ping_group_range', '0 2147483647']] : []
+  return [['net/ipv4/ip_unprivileged_port_start', '0'], ...ping]
 }
 
 /** The same for every container, whatever we were started with; only a lower hard limit of ours cannot be exceeded. */

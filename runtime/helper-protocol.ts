@@ -9,6 +9,7 @@ import type { ContainerSpec, ContainerStdio, Mount, NotExecuted, Rootfs } from '
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
+import { adaptMounts } from './rootless/adapt-mounts.ts'
 
 /** What the helper tells about a container. @see native/helper/container/stages.h */
 export type ContainerReport =
@@ -31,10 +32,11 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   wire.flag(spec.privilege.readonlyRootfs ?? false)
   wire.flag(spec.isolation.network.mode !== 'host')
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
+  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
+  wire.list([...mounts, ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
   wire.list(maskedPaths(host), (path) => wire.bytes(path))
   wire.list(readonlyPaths, (path) => wire.bytes(path))
-  writePairs(wire, networkSettings(spec))
+  writePairs(wire, networkSettings(spec, host))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   return wire.finish()
