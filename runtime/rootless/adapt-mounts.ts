@@ -26,8 +26,8 @@ function adapt(mount: HelperMount, ids: IdMaps, network: Network['mode']): Helpe
   const options = mount.options.filter((option) => isPossible(option, ids))
   const { nodes = [], ...rest } = mount
   return [{ ...rest, options }, ...nodes.map((node): HelperMount => {
-    const path = `${mount.target}/${node.name}`
-    return { kind: 'bind', source: path, target: path, isPinned: true, attributes: nosuid | noexec }
+    const target = `${mount.target}/${node.name}`
+    return { kind: 'bind', source: node.source ?? target, target, isPinned: true, attributes: nosuid | noexec }
   })]
 }
 
