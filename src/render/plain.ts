@@ -39,11 +39,7 @@ export class PlainRenderer implements Renderer {
   handle(event: BuildEvent): void {
     this.#progress.handle(event)
     switch (event.type) {
-      case 'build-planned':
-        for (const { node, label } of event.steps) {
-          this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map(), decoders: new Map() })
-        }
-        return
+      case 'build-planned': return this.#plan(event)
       case 'node-started': return this.#start(event)
       case 'node-output': return this.#output(event)
       case 'node-finished': return this.#finish(event)
@@ -63,6 +59,12 @@ export class PlainRenderer implements Renderer {
   finish(): Promise<void> {
     for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, startedAtMs: this.#startedAtMs })) this.#say(line)
     return Promise.resolve()
+  }
+
+  #plan({ steps }: Extract<BuildEvent, { type: 'build-planned' }>): void {
+    for (const { node, label } of steps) {
+      this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map(), decoders: new Map() })
+    }
   }
 
   #start({ node, atMs }: Extract<BuildEvent, { type: 'node-started' }>): void {
