@@ -10,6 +10,7 @@ import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
 import { resourceLimits } from './resource-limits.ts'
+import { adaptMounts } from './rootless/adapt-mounts.ts'
 import type { SeccompFilter } from './seccomp/compile.ts'
 import { compileDefaultProfile, compileProfile } from './seccomp/compile.ts'
 import { parseProfile } from './seccomp/profile.ts'
@@ -36,12 +37,13 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   wire.flag(spec.isolation.network.mode !== 'host')
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
+  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
+  wire.list([...mounts, ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
   const { isPrivileged = false, systemPaths } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
   wire.list(isOpen ? [] : maskedPaths(host), (path) => wire.bytes(path))
   wire.list(isOpen ? [] : readonlyPaths, (path) => wire.bytes(path))
-  writePairs(wire, kernelSettings(spec))
+  writePairs(wire, kernelSettings(spec, host))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   return wire.finish()
