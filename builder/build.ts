@@ -12,6 +12,7 @@ import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
@@ -20,14 +21,17 @@ import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
 import type { Executors } from './execute/executor.ts'
+import { createGitExecutor } from './execute/git.ts'
+import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
+import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
-import type { BuildPlan } from './plan/plan.ts'
+import type { BuildPlan, NodeId } from './plan/plan.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest {
@@ -112,12 +116,15 @@ interface ExecutorParts {
 }
 
 function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
   const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, context: openContextView, policy }),
+    http: createPatientExecutor(createHttpExecutor({ store, layers, policy }), policy),
+    git: createPatientExecutor(createGitExecutor({ store, layers, policy }), policy),
     run: createRunExecutor({
       store,
       layers,
@@ -128,7 +135,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
-      policy: (node) => plan.policies.get(node) ?? noPolicy,
+      policy,
     }),
   }
 }

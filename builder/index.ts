@@ -13,7 +13,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
 } from './errors.ts'
 export type { BuildEvent, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
