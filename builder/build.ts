@@ -4,10 +4,11 @@ import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
-import type { Limits, Network } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
+import type { Confinement } from './container/confinement.ts'
+import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
@@ -34,7 +35,7 @@ import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import { solve } from './solve.ts'
 
-export interface BuildRequest {
+export interface BuildRequest extends Partial<Confinement> {
   /** A folder. */
   readonly context: string
   /** Path of the Dockerfile; default `Dockerfile` in the context. */
@@ -48,10 +49,6 @@ export interface BuildRequest {
   /** Runs every step, whether or not its result is known. */
   readonly noCache?: boolean
   readonly pull?: PullMode
-  /** Of RUN steps that say nothing else; default `host`. */
-  readonly network?: Network['mode']
-  /** Of each RUN step. */
-  readonly limits?: Limits
   /** What RUN --mount=type=secret gives to steps, by id. */
   readonly secrets?: Readonly<Record<string, SecretSource>>
   /** The sockets of agents for RUN --mount=type=ssh, by id. */
@@ -129,8 +126,9 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       store,
       layers,
       settings: {
-        network: request.network ?? 'host',
-        limits: request.limits ?? {},
+        network: 'host',
+        ...unsetConfinement,
+        ...request,
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

@@ -6,6 +6,7 @@ import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
+import type { Confinement } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
@@ -22,9 +23,7 @@ import type { Executed, Executor, Lookup, Step } from './executor.ts'
 import type { CachedLayers } from './cached-layers.ts'
 
 /** What the user set for every RUN of a build and what does not change its result. */
-export interface RunSettings {
-  readonly network: Network['mode']
-  readonly limits: Limits
+export interface RunSettings extends Confinement {
   readonly allowed: ReadonlySet<Entitlement>
   /** Variables every step gets that change no result: proxies. A variable of the step's own comes before them. */
   readonly env: ReadonlyMap<string, string>
@@ -154,15 +153,16 @@ function containerSpec({ node, snapshot, user, settings, opened, policy }: SpecP
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
-    process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user },
-    isolation: { hostname, network },
+    process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user, ulimits: settings.ulimits },
+    isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
-      ...networkFiles(network, hostname),
+      ...networkFiles({ network, hostname, confinement: settings }),
       ...opened.mounts,
       ...(node.script === undefined ? [] : [{ kind: 'file' as const, target: node.script.path, content: Buffer.from(node.script.content), mode: scriptMode, uid: 0, gid: 0 }]),
     ],
     limits: { ...settings.limits, ...policyLimits(policy) },
-    privilege: node.isInsecure ? { capAdd: ['ALL'] } : {},
+    privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
+    devices: settings.devices,
   }
 }
 

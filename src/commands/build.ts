@@ -2,8 +2,8 @@ import type { BuildRequest, Entitlement } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { createRenderer } from '../render/create-renderer.ts'
@@ -28,7 +28,7 @@ export const buildCommand: CommandSpec = {
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
-    ...limitOptions,
+    ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
@@ -69,10 +69,10 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache'),
     pull: options.has('pull') ? 'always' : 'missing',
-    limits: parseLimits(options),
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
+    ...parseConfinement(options),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),

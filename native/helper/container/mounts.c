@@ -24,6 +24,7 @@ static int populate(int fd, const struct container_mount *mount)
     for (uint32_t i = 0; i < mount->node_count; i++) {
         const struct device_node *node = &mount->nodes[i];
         if (mknodat(fd, node->name, node->mode, makedev(node->major, node->minor)) < 0) return -1;
+        if ((node->uid || node->gid) && fchownat(fd, node->name, node->uid, node->gid, AT_SYMLINK_NOFOLLOW) < 0) return -1;
     }
     return 0;
 }

@@ -25,6 +25,8 @@ struct pairs {
 struct device_node {
     const char *name;
     uint32_t mode;
+    uid_t uid;
+    gid_t gid;
     uint32_t major;
     uint32_t minor;
 };
@@ -96,6 +98,10 @@ struct container_process {
     uint64_t capabilities;
     bool has_no_new_privileges;
     struct sock_fprog seccomp; /* len 0: none */
+    uint32_t seccomp_flags;
+    const char *label; /* for /proc/self/attr/exec, "" for none */
+    bool has_oom_score;
+    int oom_score;
 };
 
 struct container {
