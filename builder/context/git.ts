@@ -66,12 +66,12 @@ export async function checkOut(request: CheckoutRequest, task: Task): Promise<Ch
 
 /** A server may refuse to give out a commit by its id; then the name it was found under leads there. */
 async function fetchCommit(run: (...args: readonly string[]) => Promise<string>, { commit, ref }: { readonly commit: string; readonly ref: string | undefined }): Promise<void> {
-  const fetch = (...what: readonly string[]): Promise<string> => run('fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...what)
+  const get = (...what: readonly string[]): Promise<string> => run('fetch', '--quiet', '--no-tags', '--no-recurse-submodules', ...what)
   try {
-    await fetch('--depth=1', 'origin', commit)
+    await get('--depth=1', 'origin', commit)
   } catch (error) {
     if (!(error instanceof GitFailed)) throw error
-    await fetch('origin', ref === undefined || wholeCommit.test(ref) ? '+refs/*:refs/remotes/origin/*' : ref)
+    await get('origin', ref === undefined || wholeCommit.test(ref) ? '+refs/*:refs/remotes/origin/*' : ref)
   }
 }
 
