@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -7,6 +8,8 @@ import { hostPlatform } from '../oci/platform.ts'
 import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
+import { MissExplainer } from './cache/miss-explainer.ts'
+import { StepClaims } from './cache/step-claims.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
@@ -33,6 +36,7 @@ import { canonicalName } from './find-image.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest extends Partial<Confinement> {
@@ -46,8 +50,8 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly buildArgs?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
   readonly platform?: Platform
-  /** Runs every step, whether or not its result is known. */
-  readonly noCache?: boolean
+  /** Runs every step, or those of the stages named, whether or not their results are known. */
+  readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
   /** What RUN --mount=type=secret gives to steps, by id. */
   readonly secrets?: Readonly<Record<string, SecretSource>>
@@ -85,8 +89,11 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
+  warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases, plan })
-  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
+  await using claims = new StepClaims(engine.store)
+  const cache = createStepCache(engine, { request, plan, claims }, task)
+  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
   const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
@@ -115,13 +122,13 @@ interface ExecutorParts {
 function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
   const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
-  const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
+  const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView, policy }),
-    http: createPatientExecutor(createHttpExecutor({ store, layers, policy }), policy),
-    git: createPatientExecutor(createGitExecutor({ store, layers, policy }), policy),
+    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
+    git: createPatientExecutor(createGitExecutor({ store, layers }), policy),
     run: createRunExecutor({
       store,
       layers,
@@ -136,6 +143,33 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       policy,
     }),
   }
+}
+
+function createStepCache({ store }: Engine, { request, plan, claims }: { request: BuildRequest; plan: BuildPlan; claims: StepClaims }, task: Task<BuildEvent>): StepCache {
+  const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
+  const explainer = new MissExplainer({ store, place, labels: plan.labels })
+  const off = stepsWithoutCache(plan, request.noCache)
+  return {
+    claims,
+    isOff: (id) => off.has(id),
+    missed: (node, key) => { task.emit({ type: 'cache-missed', node, cause: off.has(node) ? { kind: 'cache-off' } : explainer.explain(node, key) }) },
+    made: (node, key, { chainId }) => { explainer.remember(node, key, chainId) },
+  }
+}
+
+function warnOfUnknownStages(noCache: BuildRequest['noCache'], { labels }: BuildPlan, task: Task<BuildEvent>): void {
+  if (typeof noCache !== 'object') return
+  const stages = new Set([...labels.values()].map(({ stage }) => stage.toLowerCase()))
+  for (const name of noCache.filter((stage) => !stages.has(stage.toLowerCase()))) {
+    task.emit({ type: 'warning-raised', rule: 'no-cache-filter', message: `this build has no steps of a stage "${name}"`, range: undefined })
+  }
+}
+
+function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
+  if (noCache === true) return new Set(nodes.keys())
+  const stages = new Set(typeof noCache === 'object' ? noCache.map((name) => name.toLowerCase()) : [])
+  const isOff = (id: NodeId, stage: string): boolean => policies.get(id)?.cache === false || stages.has(stage.toLowerCase())
+  return new Set([...labels].filter(([id, { stage }]) => isOff(id, stage)).map(([id]) => id))
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { TransferEvent } from '../registry-client/index.ts'
 import type { UsageReport } from '../runtime/index.ts'
+import type { MissCause } from './cache/miss-explainer.ts'
 import type { SourceRange } from './dockerfile/instruction.ts'
 import type { NodeId, StepLabel } from './plan/plan.ts'
 
@@ -10,6 +11,7 @@ export type BuildEvent =
   | { readonly type: 'node-started'; readonly node: NodeId; readonly atMs: number }
   | { readonly type: 'node-output'; readonly node: NodeId; readonly stream: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
   | NodeFinished
+  | { readonly type: 'cache-missed'; readonly node: NodeId; readonly cause: MissCause }
   | { readonly type: 'image-resolving'; readonly name: string; readonly atMs: number }
   | { readonly type: 'image-resolved'; readonly name: string; readonly digest: Digest; readonly atMs: number }
   | { readonly type: 'image-exported'; readonly id: Digest; readonly names: readonly string[]; readonly atMs: number }

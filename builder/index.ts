@@ -6,6 +6,7 @@ export { createFileSink, createFolderSink, createStreamSink } from './archive/ar
 export { loadImages } from './archive/load.ts'
 export { importRootfs } from './archive/import.ts'
 export type { PullMode } from './base-images.ts'
+export type { MissCause } from './cache/miss-explainer.ts'
 export type { Engine, EngineOptions } from './engine.ts'
 export { defaultRoot, openEngine } from './engine.ts'
 export type { Place } from './dockerfile/errors.ts'

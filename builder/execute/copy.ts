@@ -1,5 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
+import { sha256 } from '../../oci/digest.ts'
 import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
 import { packChangeset } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
@@ -8,10 +9,9 @@ import { resolveOwner } from '../container/user.ts'
 import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
-import { rootDigest } from '../copy/root-digest.ts'
+import { entryIdentity, rootDigest } from '../copy/root-digest.ts'
 import { cleanSource, isPattern } from '../copy/select.ts'
 import { isArchive, unpackArchive } from '../copy/unpack-archive.ts'
-import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
 import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
@@ -27,7 +27,6 @@ export interface CopyParts {
   readonly store: Store
   readonly layers: CachedLayers
   readonly context: () => Promise<RootfsView>
-  readonly policy: (node: NodeId) => StepPolicy
 }
 
 /** COPY and ADD: writes the changeset from what is selected, without mounting anything. */
@@ -43,7 +42,6 @@ export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
     /** A copy from a stage is first looked up by the stage's layers, which costs nothing; then, as all others, by what is copied. */
     find: async (step, task): Promise<Lookup> => {
       const base = step.input(step.node.base)
-      if (parts.policy(step.id).cache === false) return { kind: 'miss', key: contentKey(step, await select(step, task)) }
       const byStage = stageKey(step)
       if (byStage !== undefined) {
         const lookup = await layers.find(byStage, base)
@@ -160,5 +158,9 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 /** Times are left out: a fresh checkout of the same files is the same. */
 function contentKey(step: Step<CopyNode>, selected: readonly Selected[]): CacheKey {
   const files = selected.map(({ root }, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
-  return cacheKey('copy', [...definition(step), ...files])
+  return { ...cacheKey('copy', [...definition(step), ...files]), files: () => selected.flatMap(({ root }) => fileParts(root)) }
+}
+
+function fileParts({ name, entries }: CopyRoot): KeyPart[] {
+  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }

@@ -24,10 +24,7 @@ export function createGitExecutor(parts: FetchParts): Executor<GitNode> {
     return started
   }
   return {
-    find: async ({ id, node }, task): Promise<Lookup> => {
-      const key = checkoutKey(node, await commitOf(id, node, task))
-      return parts.policy(id).cache === false ? { kind: 'miss', key } : parts.layers.find(key, emptyResult)
-    },
+    find: async ({ id, node }, task): Promise<Lookup> => parts.layers.find(checkoutKey(node, await commitOf(id, node, task)), emptyResult),
     run: async ({ id, node }, key, task): Promise<Executed> => {
       const commit = await commitOf(id, node, task)
       using checkout = await checkOut({ ...node, commit }, silent(task))

@@ -11,10 +11,9 @@ import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey } from '../cache/cache-key.ts'
 import type { Validators } from '../context/download.ts'
 import { download } from '../context/download.ts'
-import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import { WrongDownload } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
-import type { HttpNode, NodeId } from '../plan/plan.ts'
+import type { HttpNode } from '../plan/plan.ts'
 import type { CachedLayers } from './cached-layers.ts'
 import type { Executed, Executor, Lookup, NodeResult } from './executor.ts'
 import { emptyResult } from './executor.ts'
@@ -23,7 +22,6 @@ import { emptyResult } from './executor.ts'
 export interface FetchParts {
   readonly store: Store
   readonly layers: CachedLayers
-  readonly policy: (node: NodeId) => StepPolicy
 }
 
 /** Docker's: nobody else is to read what somebody may have needed a password for. */
@@ -36,8 +34,7 @@ const fileMode = 0o600
 export function createHttpExecutor(parts: FetchParts): Executor<HttpNode> {
   const { layers } = parts
   return {
-    find: async ({ id, node }, task): Promise<Lookup> => {
-      if (parts.policy(id).cache === false) return { kind: 'miss', key: fileKey(node) }
+    find: async ({ node }, task): Promise<Lookup> => {
       const known = await layers.find(fileKey(node), emptyResult)
       if (known.kind === 'miss' || node.digest !== undefined) return known
       return await isUnchanged(node, layers, task) ? known : { kind: 'miss', key: fileKey(node) }

@@ -49,11 +49,11 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
       checkEntitlements(step.node, settings)
       const byLayers = layersKey(step, settings)
       if (byLayers !== undefined) {
-        const lookup = await findCached(parts, step, byLayers)
+        const lookup = await layers.find(byLayers, step.input(step.node.base))
         if (lookup.kind === 'hit' || !hasSources(step.node)) return lookup
       }
       const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
-      const lookup = await findCached(parts, step, key)
+      const lookup = await layers.find(key, step.input(step.node.base))
       if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
       return lookup
     },
@@ -94,10 +94,6 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
   if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
-}
-
-async function findCached({ layers, policy }: RunParts, step: Step<RunNode>, key: CacheKey): Promise<Lookup> {
-  return policy(step.id).cache === false ? { kind: 'miss', key } : layers.find(key, step.input(step.node.base))
 }
 
 function hasSources({ mounts }: RunNode): boolean {

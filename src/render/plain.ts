@@ -45,6 +45,7 @@ export class PlainRenderer {
       case 'transfer-progressed':
         if (event.outcome !== 'running') this.#write(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
         return
+      case 'cache-missed':
       case 'image-resolving':
     }
   }
