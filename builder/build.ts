@@ -16,6 +16,7 @@ import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
@@ -24,7 +25,10 @@ import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
 import type { Executors } from './execute/executor.ts'
+import { createGitExecutor } from './execute/git.ts'
+import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
+import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import { exportImage, imageConfig } from './export/image.ts'
@@ -143,12 +147,15 @@ interface ExecutorParts {
 }
 
 function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
   const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
     copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
+    http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
+    git: createPatientExecutor(createGitExecutor({ store, layers }), policy),
     run: createRunExecutor({
       store,
       layers,
@@ -161,7 +168,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
-      policy: (node) => plan.policies.get(node) ?? noPolicy,
+      policy,
     }),
   }
 }

@@ -93,6 +93,53 @@ export class UserUnknown extends TsbuildError {
   }
 }
 
+/** What an address names cannot be downloaded. */
+export class DownloadFailed extends TsbuildError {
+  readonly code = 'BUILDER_DOWNLOAD_FAILED'
+  readonly url: string
+
+  constructor(url: string, problem: string, options?: ErrorOptions) {
+    super(`cannot download "${url}": ${problem}`, options)
+    this.url = url
+  }
+}
+
+/** What was downloaded is not what the Dockerfile says. Nothing was made of it. */
+export class WrongDownload extends TsbuildError {
+  readonly code = 'BUILDER_WRONG_DOWNLOAD'
+  readonly url: string
+  readonly actual: string
+
+  constructor(url: string, expected: string, actual: string) {
+    super(`cannot use "${url}": its digest is ${actual}, expected ${expected}`)
+    this.url = url
+    this.actual = actual
+  }
+}
+
+/** A git repository cannot be read, or has not what it should. */
+export class GitFailed extends TsbuildError {
+  readonly code = 'BUILDER_GIT_FAILED'
+  readonly remote: string
+
+  constructor(remote: string, problem: string, options?: ErrorOptions) {
+    const shown = remote.replace(/\/\/[^/@]*@/u, '//')
+    super(`cannot read git repository "${shown}": ${problem}`, options)
+    this.remote = shown
+  }
+}
+
+/** A step that fetches something took longer than its policy allows. */
+export class StepTimedOut extends TsbuildError {
+  readonly code = 'BUILDER_STEP_TIMED_OUT'
+  readonly timeoutMs: number
+
+  constructor(timeoutMs: number, options?: ErrorOptions) {
+    super(`cannot finish step: it took longer than the ${timeoutMs / 1000} s it has`, options)
+    this.timeoutMs = timeoutMs
+  }
+}
+
 /** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
 export class SecretUnavailable extends TsbuildError {
   readonly code = 'BUILDER_SECRET_UNAVAILABLE'
