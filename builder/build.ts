@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
@@ -15,6 +16,7 @@ import type { BuildContext } from './context/open-context.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
+import { UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -22,8 +24,15 @@ import type { Executors } from './execute/executor.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage } from './export/image.ts'
+import type { BuiltImage } from './export/image.ts'
+import { assembleImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import type { BuildOutput, ImageAnnotations } from './output/build-output.ts'
+import { noAnnotations } from './output/build-output.ts'
+import type { SquashRange } from './output/restack.ts'
+import { restack } from './output/restack.ts'
+import type { WrittenOutput } from './output/write-outputs.ts'
+import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { StepCache } from './solve.ts'
@@ -49,6 +58,13 @@ export interface BuildRequest {
   readonly limits?: Limits
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
+  /** Default: an image of the store. */
+  readonly outputs?: readonly BuildOutput[]
+  readonly annotations?: ImageAnnotations
+  /** Makes one layer of all that the Dockerfile makes, or of some of them. */
+  readonly squash?: SquashRange | 'all'
+  /** Seconds since 1970: the time of the image, and of every file in its new layers that would be younger. */
+  readonly sourceDateEpoch?: number
 }
 
 /** Steps wait more than they compute: for the network, for the disk. */
@@ -57,6 +73,9 @@ const defaultJobs = 8
 export interface BuildResult {
   readonly id: Digest
   readonly names: readonly string[]
+  /** Of the image as the store has it; what was pushed or saved is among the outputs. */
+  readonly descriptor: Descriptor
+  readonly outputs: readonly WrittenOutput[]
 }
 
 /**
@@ -73,6 +92,8 @@ export async function build(request: BuildRequest, options: TaskOptions<BuildEve
 
 async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const names = (request.names ?? []).map(canonicalName)
+  checkOutputs(request.outputs ?? [], names)
+  if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
   const context = openContext(request)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
@@ -83,10 +104,23 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const cache = createStepCache(engine, { request, plan, claims }, task)
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
+  return await finish(engine, { request, names, image: { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) } }, task)
+}
+
+async function finish(engine: Engine, { request, names, image }: { request: BuildRequest; names: readonly string[]; image: BuiltImage }, task: Task<BuildEvent>): Promise<BuildResult> {
+  const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
+  const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
-  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
-  task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
-  return { id: image.id, names }
+  const annotations = request.annotations ?? noAnnotations
+  const assembled = await assembleImage(engine.store, restacked, annotations.manifest)
+  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const { id, manifest: descriptor } = assembled.stored
+  task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
+  return { id, names, descriptor, outputs }
+}
+
+function epochTime(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBases): Promise<BuildPlan> {

@@ -14,12 +14,17 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, OutputConflict, StepFailed,
+  UnsuitableRequest, UserUnknown,
 } from './errors.ts'
 export type { BuildEvent, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
 export { imageSteps, measureImage } from './image-facts.ts'
+export type { BlobOptions, BuildOutput, Destination, ImageAnnotations } from './output/build-output.ts'
+export type { SquashRange } from './output/restack.ts'
+export type { WrittenOutput } from './output/write-outputs.ts'
+export { usualBlobs } from './output/build-output.ts'
 export type { StepLabel } from './plan/plan.ts'
 export { inspectImage } from './inspect-image.ts'
 export type { RunRequest } from './container/run-image.ts'

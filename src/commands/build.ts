@@ -1,12 +1,16 @@
-import type { BuildEvent, BuildRequest, PullMode } from '../../builder/index.ts'
+import { writeFileSync } from 'node:fs'
+import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { startLoader } from '../load-into.ts'
+import { outputOptions, parseAnnotations, parseOutputs, parseProgress, parseSquash } from '../output-options.ts'
 import { createRenderer } from '../render/create-renderer.ts'
 import { MissCauses } from '../render/miss-causes.ts'
+import { findSourceDate } from '../source-date.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -28,7 +32,10 @@ export const buildCommand: CommandSpec = {
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     ...limitOptions,
+    ...outputOptions,
+    { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
+    { name: 'metadata-file', value: 'FILE', help: 'Write digests and names to a file, as JSON' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
@@ -37,10 +44,12 @@ export const buildCommand: CommandSpec = {
 }
 
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
-  const request = buildRequest(context, options, app.env)
-  const progress = parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
-  const isQuiet = options.has('quiet') || progress === 'quiet'
-  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
+  const { outputs, loads } = parseOutputs(options, process.stdout)
+  const loader = loads ? startLoader(app.env) : undefined
+  const loaded: BuildOutput[] = loader === undefined ? [] : [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }]
+  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
+  const progress = parseProgress(options)
+  const renderer = await createRenderer(app, progress)
   const causes = options.has('explain-cache') ? new MissCauses() : undefined
   const onEvent = (event: BuildEvent): void => {
     renderer.handle(event)
@@ -48,17 +57,28 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   }
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: app.signal, onEvent })
+    const result = await build(request, { engine, signal: app.signal, onEvent })
+    await loader?.finish()
     await renderer.finish()
     for (const line of causes?.lines() ?? []) app.note(line)
-    const iidfile = options.text('iidfile')
-    if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)
-    if (isQuiet) app.print(id)
+    writeResultFiles(result, options)
+    const writesToStdout = outputs.some((output) => 'to' in output && output.to.kind === 'stream')
+    if (progress === 'quiet' && !writesToStdout) app.print(result.id)
     return 0
   } catch (error) {
     await renderer.finish()
-    throw error
+    throw await loader?.discard(error) ?? error
   }
+}
+
+/** With the names that buildx gives these values. */
+function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, options: OptionValues): void {
+  const iidfile = options.text('iidfile')
+  if (iidfile !== undefined) writeFileSync(iidfile, id)
+  const metadata = options.text('metadata-file')
+  if (metadata === undefined) return
+  const left = outputs.find(({ output }) => output.type !== 'image')?.descriptor ?? descriptor
+  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': names.join(',') }, undefined, 2)}\n`)
 }
 
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
@@ -66,15 +86,21 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
   const target = options.text('target')
   const network = parseChoice(options, 'network', ['none', 'host', 'default'])
   const jobs = parsePositive(options, 'jobs')
+  const squash = parseSquash(options)
+  const buildArgs = parseBuildArgs(options.texts('build-arg'), env)
+  const sourceDateEpoch = findSourceDate([options.text('source-date-epoch'), buildArgs['SOURCE_DATE_EPOCH'], env['SOURCE_DATE_EPOCH']], context)
   return {
     context,
     names: options.texts('tag'),
-    buildArgs: parseBuildArgs(options.texts('build-arg'), env),
+    buildArgs: sourceDateEpoch === undefined ? buildArgs : { ...buildArgs, SOURCE_DATE_EPOCH: String(sourceDateEpoch) },
     labels: parsePairs(options.texts('label'), 'label'),
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
     limits: parseLimits(options),
+    annotations: parseAnnotations(options.texts('annotation')),
+    ...(squash === undefined ? {} : { squash }),
+    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
