@@ -6,16 +6,21 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
-import type { Limits, Network } from '../runtime/index.ts'
+import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
 import { MissExplainer } from './cache/miss-explainer.ts'
 import { StepClaims } from './cache/step-claims.ts'
+import type { Confinement } from './container/confinement.ts'
+import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
+import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
+import type { Entitlement } from './errors.ts'
 import { UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
@@ -33,12 +38,13 @@ import type { SquashRange } from './output/restack.ts'
 import { restack } from './output/restack.ts'
 import type { WrittenOutput } from './output/write-outputs.ts'
 import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
+import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
-export interface BuildRequest {
+export interface BuildRequest extends Partial<Confinement> {
   /** A folder. */
   readonly context: string
   /** Path of the Dockerfile; default `Dockerfile` in the context. */
@@ -52,10 +58,12 @@ export interface BuildRequest {
   /** Runs every step, or those of the stages named, whether or not their results are known. */
   readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
-  /** Of RUN steps that say nothing else; default `host`. */
-  readonly network?: Network['mode']
-  /** Of each RUN step. */
-  readonly limits?: Limits
+  /** What RUN --mount=type=secret gives to steps, by id. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>
+  /** The sockets of agents for RUN --mount=type=ssh, by id. */
+  readonly sshAgents?: Readonly<Record<string, string>>
+  /** What steps may ask for beyond the ordinary. */
+  readonly allow?: readonly Entitlement[]
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
   /** Default: an image of the store. */
@@ -99,7 +107,7 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const plan = await createPlan(request, context, bases)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   warnOfUnknownStages(request.noCache, plan, task)
-  const executors = createExecutors(engine, { request, context, bases })
+  const executors = createExecutors(engine, { request, context, bases, plan })
   await using claims = new StepClaims(engine.store)
   const cache = createStepCache(engine, { request, plan, claims }, task)
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
@@ -138,15 +146,29 @@ interface ExecutorParts {
   readonly request: BuildRequest
   readonly context: BuildContext
   readonly bases: BuildBases
+  readonly plan: BuildPlan
 }
 
-function createExecutors({ store }: Engine, { request, context, bases }: ExecutorParts): Executors {
+function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
   const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
-    run: createRunExecutor({ store, layers, settings: { network: request.network ?? 'host', limits: request.limits ?? {} } }),
+    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    run: createRunExecutor({
+      store,
+      layers,
+      settings: {
+        network: 'host',
+        ...unsetConfinement,
+        ...request,
+        allowed: new Set(request.allow),
+        env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
+      },
+      mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
+      policy: (node) => plan.policies.get(node) ?? noPolicy,
+    }),
   }
 }
 
@@ -170,11 +192,11 @@ function warnOfUnknownStages(noCache: BuildRequest['noCache'], { labels }: Build
   }
 }
 
-function stepsWithoutCache({ nodes, labels, uncached }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
+function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
   if (noCache === true) return new Set(nodes.keys())
-  if (noCache === undefined || noCache === false) return uncached
-  const filtered = [...labels].filter(([, { stage }]) => noCache.some((name) => name.toLowerCase() === stage.toLowerCase()))
-  return new Set([...uncached, ...filtered.map(([id]) => id)])
+  const filter = typeof noCache === 'object' ? noCache : []
+  const filtered = [...labels].filter(([, { stage }]) => filter.some((name) => name.toLowerCase() === stage.toLowerCase())).map(([id]) => id)
+  return new Set([...filtered, ...[...policies].filter(([, { cache }]) => cache === false).map(([id]) => id)])
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -14,8 +14,8 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, OutputConflict, StepFailed,
-  UnsuitableRequest, UserUnknown,
+  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable,
+  OutputConflict, StepFailed, UnsuitableRequest, UserUnknown,
 } from './errors.ts'
 export type { BuildEvent, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
@@ -25,8 +25,11 @@ export type { BlobOptions, BuildOutput, Destination, ImageAnnotations } from './
 export type { SquashRange } from './output/restack.ts'
 export type { WrittenOutput } from './output/write-outputs.ts'
 export { usualBlobs } from './output/build-output.ts'
+export type { Entitlement } from './errors.ts'
+export type { SecretSource } from './mount/mount-parts.ts'
 export type { StepLabel } from './plan/plan.ts'
 export { inspectImage } from './inspect-image.ts'
+export type { Confinement, DnsSettings, HostEntry } from './container/confinement.ts'
 export type { RunRequest } from './container/run-image.ts'
 export { runImage } from './container/run-image.ts'
 export { pullImage } from './transfer/pull.ts'

@@ -1,5 +1,6 @@
 export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, Store, StoredImage } from './store.ts'
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
+export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
 export { decompress } from './compression/decompress.ts'

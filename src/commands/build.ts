@@ -1,13 +1,14 @@
 import { writeFileSync } from 'node:fs'
-import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, PullMode } from '../../builder/index.ts'
+import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
 import { startLoader } from '../load-into.ts'
 import { outputOptions, parseAnnotations, parseOutputs, parseProgress, parseSquash } from '../output-options.ts'
+import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { createRenderer } from '../render/create-renderer.ts'
 import { MissCauses } from '../render/miss-causes.ts'
 import { findSourceDate } from '../source-date.ts'
@@ -31,7 +32,10 @@ export const buildCommand: CommandSpec = {
     { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
-    ...limitOptions,
+    { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
+    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
+    ...confinementOptions,
     ...outputOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
@@ -97,10 +101,13 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
-    limits: parseLimits(options),
     annotations: parseAnnotations(options.texts('annotation')),
     ...(squash === undefined ? {} : { squash }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
+    secrets: parseSecrets(options.texts('secret'), env),
+    sshAgents: parseSshAgents(options.texts('ssh'), env),
+    allow: options.texts('allow').map(parseEntitlement),
+    ...parseConfinement(options),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
@@ -113,6 +120,11 @@ function parsePull(options: OptionValues): PullMode {
   const mode = parseChoice(options, 'pull', ['missing', 'always', 'newer', 'never', 'true', 'false']) ?? 'missing'
   if (mode === 'true') return 'always'
   return mode === 'false' ? 'missing' : mode
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */
