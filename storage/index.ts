@@ -5,6 +5,8 @@ export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, Measur
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
 export { decompress } from './compression/decompress.ts'
+export { compress } from './compression/compress.ts'
+export { exportTree } from './tree/export-tree.ts'
 export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changeset/changeset-entry.ts'
 export { compareEntryPaths } from './layer/changeset/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/changeset/pack-changeset.ts'
