@@ -102,7 +102,7 @@ function createExecutors({ store }: Engine, { request, context, bases }: Executo
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
     copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
-    run: createRunExecutor({ store, layers, settings: { network: 'host', ...unsetConfinement, ...request } }),
+    run: createRunExecutor({ store, layers, settings: { ...unsetConfinement, ...request } }),
   }
 }
 

@@ -83,13 +83,51 @@ export interface Isolation {
   readonly domainname?: string
   /** `none` has only loopback, which is up. */
   readonly network: Network
+  /** Default: each its own. */
+  readonly namespaces?: Namespaces
+  readonly clockOffsets?: ClockOffsets
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number
   /** Kernel settings below /proc/sys that belong to a namespace of the container's own: `net.ipv4.ip_forward`. */
   readonly sysctls?: Readonly<Record<string, string>>
 }
 
-export type Network = { readonly mode: 'none' } | { readonly mode: 'host' }
+export type Network =
+  | { readonly mode: 'none' }
+  | { readonly mode: 'host' }
+  | { readonly mode: 'bridge'; readonly port: BridgePort }
+  /** That of another container, as the path of its namespace. */
+  | { readonly mode: 'joined'; readonly path: string }
+
+/** How a container hangs on a bridge; `leaseBridgePort` gives one. Addresses are IPv4, dotted. */
+export interface BridgePort {
+  readonly bridge: string
+  /** Of the device outside; inside it is eth0. */
+  readonly name: string
+  readonly address: string
+  readonly prefix: number
+  readonly gateway: string
+  readonly mtu: number
+  /** Whether other containers on the bridge are out of reach. */
+  readonly isIsolated: boolean
+}
+
+/** Which namespaces are not the container's own. */
+export interface Namespaces {
+  readonly pid?: NamespaceChoice
+  readonly ipc?: NamespaceChoice
+  readonly uts?: NamespaceChoice
+  readonly cgroup?: NamespaceChoice
+}
+
+/** `joined`: that of another container, as the path of its namespace. */
+export type NamespaceChoice = { readonly kind: 'host' } | { readonly kind: 'joined'; readonly path: string }
+
+/** Seconds that clocks of the container are ahead; the time of day cannot be changed. @see time_namespaces(7) */
+export interface ClockOffsets {
+  readonly monotonic?: number
+  readonly boottime?: number
+}
 
 /**
  * Links in `target` are followed inside the root only. A mount point that the image lacks is made where no layer sees

@@ -65,3 +65,16 @@ export class LimitNotApplicable extends TsbuildError {
     this.reason = reason
   }
 }
+
+/** A network was asked for that this host cannot give. Nothing was started. */
+export class NetworkUnavailable extends TsbuildError {
+  readonly code = 'RUNTIME_NETWORK_UNAVAILABLE'
+  readonly mode: string
+  readonly reason: string
+
+  constructor(mode: string, reason: string, options?: ErrorOptions) {
+    super(`cannot use network "${mode}": ${reason}`, options)
+    this.mode = mode
+    this.reason = reason
+  }
+}

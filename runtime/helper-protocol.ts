@@ -5,7 +5,7 @@ import { listCapabilities, selectCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
-import type { ContainerSpec, ContainerStdio, Mount, NotExecuted, Rootfs } from './container-spec.ts'
+import type { ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
@@ -34,7 +34,7 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   const wire = new WireWriter()
   writeRootfs(wire, spec.rootfs, isKernelAtLeast(host, 6, 8))
   wire.flag(spec.privilege.readonlyRootfs ?? false)
-  wire.flag(spec.isolation.network.mode !== 'host')
+  writeNamespaces(wire, spec.isolation)
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
   wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
   const { isPrivileged = false, systemPaths } = spec.privilege
@@ -57,6 +57,26 @@ function writeRootfs(wire: WireWriter, rootfs: Rootfs, hasLowerdirAppend: boolea
   wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
   wire.flag(overlay?.xattrs === 'user').flag(hasLowerdirAppend)
+}
+
+function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {} }: Isolation): void {
+  for (const choice of [namespaces.pid, namespaces.ipc, namespaces.uts]) writeNamespace(wire, choice)
+  writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
+  writeNamespace(wire, namespaces.cgroup)
+  const port = network.mode === 'bridge' ? network.port : undefined
+  wire.bytes(port?.bridge ?? '').bytes(port?.name ?? '')
+  wire.u32(port === undefined ? 0 : wireAddress(port.address)).u8(port?.prefix ?? 0).u32(port === undefined ? 0 : wireAddress(port.gateway))
+  wire.u32(port?.mtu ?? 0).flag(port?.isIsolated ?? false)
+  writePairs(wire, Object.entries(clockOffsets).map(([clock, seconds]): Pair => [clock, String(seconds)]))
+}
+
+function writeNamespace(wire: WireWriter, choice: NamespaceChoice | undefined): void {
+  wire.u8(choice === undefined ? 0 : choice.kind === 'host' ? 1 : 2).bytes(choice?.kind === 'joined' ? choice.path : '')
+}
+
+/** A dotted address in the order that it has in a packet. */
+function wireAddress(dotted: string): number {
+  return Buffer.from(dotted.split('.').map(Number)).readUInt32LE()
 }
 
 function toHelperMount(mount: Mount): HelperMount {
@@ -86,7 +106,7 @@ function writeMount(wire: WireWriter, mount: HelperMount): void {
       wire.list(mount.nodes ?? [], (node) => wire.bytes(node.name).u32(node.mode).u32(node.uid).u32(node.gid).u32(node.major).u32(node.minor))
       break
     case 'bind':
-      wire.bytes(mount.source)
+      wire.bytes(mount.source).bytes(mount.namespace ?? '')
       break
     case 'file':
       wire.bytes(mount.content).u32(mount.mode).u32(mount.uid).u32(mount.gid)

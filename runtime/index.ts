@@ -1,11 +1,13 @@
 export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 export type {
-  ContainerExit, ContainerSpec, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
+  BridgePort, ClockOffsets, ContainerExit, ContainerSpec, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, NotExecuted, OutputEvent,
   Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
-export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable } from './errors.ts'
+export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, NetworkUnavailable } from './errors.ts'
 export type { HostSupport, Support } from './host-support.ts'
 export { probeHost } from './host-support.ts'
+export type { BridgeLease, BridgeOptions } from './network/bridge.ts'
+export { leaseBridgePort, removeBridge } from './network/bridge.ts'
 export { runContainer } from './run-container.ts'

@@ -1,4 +1,4 @@
-import type { ContainerSpec, Device, Limits, Mount, ProcessSpec, Ulimit } from './container-spec.ts'
+import type { ContainerSpec, Device, Isolation, Limits, Mount, ProcessSpec, Ulimit } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
 import { resourceNames, resourceNumber } from './resource-limits.ts'
 
@@ -8,6 +8,7 @@ export function validateSpec(spec: ContainerSpec): void {
   validateRootfs(spec)
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
+  validateNamespaces(spec.isolation)
   requireText('isolation.hostname', hostname, 64)
   if (domainname !== undefined) requireText('isolation.domainname', domainname, 64)
   if (shmSizeBytes !== undefined) requireInteger('isolation.shmSizeBytes', shmSizeBytes, 1)
@@ -44,6 +45,16 @@ function validateProcess(process: ProcessSpec): void {
   process.ulimits?.forEach((ulimit, index) => validateUlimit(ulimit, `process.ulimits[${index}]`))
 }
 
+function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSizeBytes }: Isolation): void {
+  for (const [name, choice] of Object.entries(namespaces)) {
+    if (choice.kind === 'joined') requirePath(`isolation.namespaces.${name}.path`, choice.path)
+  }
+  if (namespaces.cgroup?.kind === 'joined') throw new InvalidSpec('isolation.namespaces.cgroup', 'joined', 'one of its own, or the host\'s')
+  if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
+  if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
+  for (const [clock, seconds] of Object.entries(clockOffsets)) requireInteger(`isolation.clockOffsets.${clock}`, seconds, -(2 ** 31), 2 ** 31)
+}
+
 function validateUlimit({ name, soft, hard }: Ulimit, field: string): void {
   if (resourceNumber(name) === undefined) throw new InvalidSpec(`${field}.name`, name, resourceNames.join(', '))
   requireInteger(`${field}.soft`, soft, -1)
@@ -57,7 +68,7 @@ function validatePrivilege({ privilege, devices = [], isolation }: ContainerSpec
   if (isPrivileged && seccomp?.kind === 'profile') throw new InvalidSpec('privilege.seccomp', 'a profile', 'nothing, since a privileged container has no filter')
   if (apparmorProfile !== undefined && selinuxLabel !== undefined) throw new InvalidSpec('privilege.selinuxLabel', selinuxLabel, 'no AppArmor profile beside it')
   devices.forEach((device, index) => validateDevice(device, `devices[${index}]`))
-  for (const [name, value] of Object.entries(isolation.sysctls ?? {})) validateSysctl(name, value, isolation.network.mode !== 'host')
+  for (const [name, value] of Object.entries(isolation.sysctls ?? {})) validateSysctl(name, value, isolation.network.mode !== 'host' && isolation.network.mode !== 'joined')
 }
 
 function validateDevice({ source, target, permissions }: Device, field: string): void {

@@ -10,6 +10,8 @@ import type { Confinement } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
+import type { NetworkChoice } from '../container/open-network.ts'
+import { openNetwork } from '../container/open-network.ts'
 import { CommandFailed } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import type { RunNode } from '../plan/plan.ts'
@@ -25,6 +27,11 @@ const scriptMode = 0o755
 
 export function createRunExecutor(parts: { store: Store; layers: CachedLayers; settings: RunSettings }): Executor<RunNode> {
   const { store, layers, settings } = parts
+  let isWarned = false
+  const warn = (reason: string, task: Task<BuildEvent>): void => {
+    if (!isWarned) task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+    isWarned = true
+  }
   return {
     find: (step) => layers.find(runKey(step, settings), step.input(step.node.base)),
     run: async (step, key, task): Promise<Executed> => {
@@ -32,7 +39,8 @@ export function createRunExecutor(parts: { store: Store; layers: CachedLayers; s
       await base.ensure(task)
       const user = await resolveUser(store.layers.view(base.chainId), step.node.user)
       await using snapshot = await store.layers.prepare(base.chainId)
-      const spec = containerSpec({ node: step.node, snapshot, user, settings })
+      using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warn(reason, task) } })
+      const spec = containerSpec({ node: step.node, snapshot, user, settings, network: open.network })
       const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
       if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
       const layer: Layer = await snapshot.commit(silent(task))
@@ -59,13 +67,12 @@ function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey
   return cacheKey('run', parts)
 }
 
-function effectiveNetwork(node: RunNode, settings: RunSettings): Network['mode'] {
+function effectiveNetwork(node: RunNode, settings: RunSettings): NetworkChoice {
   return node.network === 'default' ? settings.network : node.network
 }
 
-function containerSpec(parts: { node: RunNode; snapshot: Snapshot; user: ResolvedUser; settings: RunSettings }): ContainerSpec {
-  const { node, snapshot, user, settings } = parts
-  const network: Network = { mode: effectiveNetwork(node, settings) }
+function containerSpec(parts: { node: RunNode; snapshot: Snapshot; user: ResolvedUser; settings: RunSettings; network: Network }): ContainerSpec {
+  const { node, snapshot, user, settings, network } = parts
   const hasHome = node.env.some((entry) => entry.startsWith('HOME='))
   return {
     id: `tsbuild-${randomUUID()}`,

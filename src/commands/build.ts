@@ -22,7 +22,6 @@ export const buildCommand: CommandSpec = {
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image' },
     { name: 'no-cache', help: 'Run every step' },
     { name: 'pull', help: 'Ask the registry for newer base images' },
-    { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
@@ -55,7 +54,6 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
   const dockerfile = options.text('file')
   const target = options.text('target')
-  const network = parseChoice(options, 'network', ['none', 'host', 'default'])
   const jobs = parsePositive(options, 'jobs')
   return {
     context,
@@ -65,10 +63,9 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache'),
     pull: options.has('pull') ? 'always' : 'missing',
-    ...parseConfinement(options),
+    ...parseConfinement(options, env),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
-    ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
     ...(jobs === undefined ? {} : { jobs }),
   }
 }

@@ -2,6 +2,8 @@
 
 #include "init.h"
 #include "kernel.h"
+#include "namespaces.h"
+#include "network.h"
 #include "report.h"
 #include "request.h"
 #include "stages.h"
@@ -20,14 +22,16 @@
 
 static pid_t clone_init(struct container *container, const struct wire *request, int life[2])
 {
-    unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (container->has_own_network ? CLONE_NEWNET : 0);
-    pid_t pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+    int host = *container->port.bridge ? open_bridge_network(&container->port) : -1;
+    if ((host < 0 && *container->port.bridge) || join_pid_namespace(container) < 0) return -1;
+    pid_t pid = (pid_t)syscall(SYS_clone, new_namespaces(container) | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return report_failure(STAGE_NAMESPACES, "clone");
     if (pid == 0) {
         close(life[0]);
-        _exit(run_init(container, request, life[1]));
+        _exit(run_init(container, request, &(struct outside){.life = life[1], .network = host}));
     }
     close(life[1]);
+    if (host >= 0) close(host);
     wire_close(request);
     return pid;
 }
