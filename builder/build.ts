@@ -4,15 +4,19 @@ import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
+import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
+import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
+import type { Entitlement } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -22,6 +26,7 @@ import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan } from './plan/plan.ts'
 import { solve } from './solve.ts'
@@ -40,6 +45,12 @@ export interface BuildRequest extends Partial<Confinement> {
   /** Runs every step, whether or not its result is known. */
   readonly noCache?: boolean
   readonly pull?: PullMode
+  /** What RUN --mount=type=secret gives to steps, by id. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>
+  /** The sockets of agents for RUN --mount=type=ssh, by id. */
+  readonly sshAgents?: Readonly<Record<string, string>>
+  /** What steps may ask for beyond the ordinary. */
+  readonly allow?: readonly Entitlement[]
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
 }
@@ -70,7 +81,7 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
-  const executors = createExecutors(engine, { request, context, bases })
+  const executors = createExecutors(engine, { request, context, bases, plan })
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
@@ -94,15 +105,28 @@ interface ExecutorParts {
   readonly request: BuildRequest
   readonly context: BuildContext
   readonly bases: BuildBases
+  readonly plan: BuildPlan
 }
 
-function createExecutors({ store }: Engine, { request, context, bases }: ExecutorParts): Executors {
+function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
   const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
-    run: createRunExecutor({ store, layers, settings: { ...unsetConfinement, ...request } }),
+    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    run: createRunExecutor({
+      store,
+      layers,
+      settings: {
+        ...unsetConfinement,
+        ...request,
+        allowed: new Set(request.allow),
+        env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
+      },
+      mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
+      policy: (node) => plan.policies.get(node) ?? noPolicy,
+    }),
   }
 }
 

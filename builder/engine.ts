@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Reference, RegistriesConfig, RegistryClient } from '../registry-client/index.ts'
-import { certificateDirectories, createRegistryClient, loadCredentials, loadRegistriesConfig, resolveName } from '../registry-client/index.ts'
+import { certificateDirectories, createRegistryClient, loadCredentials, loadProxies, loadRegistriesConfig, resolveName } from '../registry-client/index.ts'
 import type { Store } from '../storage/index.ts'
 import { openStore } from '../storage/index.ts'
 
@@ -50,6 +50,6 @@ export function defaultRoot(env: NodeJS.ProcessEnv): string {
 
 async function openRegistries(env: NodeJS.ProcessEnv): Promise<RegistryAccess> {
   const [config, credentials] = await Promise.all([loadRegistriesConfig(env), loadCredentials(env)])
-  const client = createRegistryClient({ registries: config, credentials, certificateDirectories: certificateDirectories(env), userAgent: 'tsbuild' })
+  const client = createRegistryClient({ registries: config, credentials, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env), userAgent: 'tsbuild' })
   return { config, client, references: (name) => resolveName(name, config) }
 }

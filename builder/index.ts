@@ -13,12 +13,14 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
 } from './errors.ts'
 export type { BuildEvent, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
 export { imageSteps, measureImage } from './image-facts.ts'
+export type { Entitlement } from './errors.ts'
+export type { SecretSource } from './mount/mount-parts.ts'
 export type { StepLabel } from './plan/plan.ts'
 export { inspectImage } from './inspect-image.ts'
 export type { Confinement, DnsSettings, HostEntry } from './container/confinement.ts'

@@ -1,4 +1,5 @@
 import type { Task } from '../core/task.ts'
+import type { RateLimit } from './content/rate-limits.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ManifestDocument } from '../oci/manifest.ts'
@@ -41,6 +42,25 @@ export interface RegistryClient {
   pushBlob(repository: Reference, upload: { readonly blob: Descriptor; readonly source: BlobSource }, task: Task<TransferEvent>): Promise<void>
   /** Writes a manifest whose blobs are there, under the reference's tag or by digest. */
   pushManifest(reference: Reference, manifest: { readonly bytes: Uint8Array; readonly mediaType: string }, task: Task): Promise<Descriptor>
+  readonly catalog: RegistryCatalog
+}
+
+/** What registries have, and taking it away. Mirrors are not asked: they may know less. */
+export interface RegistryCatalog {
+  /** @throws {ManifestUnknown} when there is no such repository */
+  tags(repository: Reference, task: Task): AsyncIterable<string>
+  /** Most registries let only administrators see them all. */
+  repositories(registry: string, task: Task): AsyncIterable<string>
+  /** Signatures and the like of the manifest that the reference's digest names. */
+  referrers(subject: Reference & { readonly digest: Digest }, artifactType: string | undefined, task: Task): Promise<Descriptor[]>
+  /** A tag; with a digest the manifest and all its tags. @throws {ManifestUnknown} @throws {DeletionRefused} */
+  deleteManifest(reference: Reference, task: Task): Promise<void>
+  /** @throws {BlobUnknown} @throws {DeletionRefused} */
+  deleteBlob(repository: Reference, digest: Digest, task: Task): Promise<void>
+  /** Whether the registry lets us in at all. @throws {AccessDenied} */
+  checkAccess(registry: string, task: Task): Promise<void>
+  /** What the registries asked so far said of how many pulls are left. */
+  rateLimits(): RateLimit[]
 }
 
 export interface PullRequest {

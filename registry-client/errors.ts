@@ -61,7 +61,7 @@ export class CredentialHelperFailed extends TsbuildError {
   }
 }
 
-export type UnreachableReason = 'dns' | 'refused' | 'reset' | 'timeout' | 'tls' | 'plain-http' | 'protocol' | 'network'
+export type UnreachableReason = 'dns' | 'refused' | 'reset' | 'timeout' | 'tls' | 'plain-http' | 'protocol' | 'proxy' | 'network'
 
 /** No usable answer came: the name does not resolve, nothing listens, TLS failed, the connection broke or stalled. */
 export class RegistryUnreachable extends TsbuildError {
@@ -115,6 +115,17 @@ export class BlobUnknown extends TsbuildError {
   constructor(digest: string, host: string) {
     super(`cannot find blob "${digest}": "${host}" does not have it`)
     this.digest = digest
+    this.host = host
+  }
+}
+
+/** The registry does not let anybody delete this. */
+export class DeletionRefused extends TsbuildError {
+  readonly code = 'REGISTRY_DELETION_REFUSED'
+  readonly host: string
+
+  constructor(what: string, host: string, cause: UnexpectedStatus) {
+    super(`cannot ${what}: "${host}" has deletion turned off, or does not delete this by name; its administrator can allow it`, { cause })
     this.host = host
   }
 }

@@ -56,6 +56,11 @@ export function isQualified(text: string): boolean {
   return splitRegistry(splitName(text).name).registry !== undefined
 }
 
+/** Whether the text can be the repository of a reference. */
+export function isRepository(text: string): boolean {
+  return text.length <= maxRepositoryLength && wellFormedPath.test(text)
+}
+
 /** The canonical name, `docker.io/library/app:latest`: equal for equal references, and read back by `parseReference`. */
 export function formatReference(reference: Reference): string {
   const { tag, digest } = reference

@@ -9,13 +9,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Authority, Certificate } from '../test/support/certificates.ts'
 import { createAuthority, trust } from '../test/support/certificates.ts'
 import type { TestClientOptions } from '../test/support/client.ts'
-import { createTestClient, insecureRule, lookupTable, password } from '../test/support/client.ts'
+import { createTestClient, insecureRule, lookupTable, password, secureRule } from '../test/support/client.ts'
 import { collect, createImage, publish } from '../test/support/images.ts'
 import type { TestRegistry, TlsFiles } from '../test/support/registry.ts'
 import { answer, startRegistry } from '../test/support/registry.ts'
 import { failureOf, recordingTask } from '../test/support/task.ts'
 import { startTokenServer } from '../test/support/token-server.ts'
 import type { FetchedManifest } from './client.ts'
+import { noProxies } from './config/proxies.ts'
 import { defaultLimits } from './http/limits.ts'
 import { parseReference } from './reference.ts'
 import { createTransport } from './transport.ts'
@@ -52,7 +53,8 @@ async function startWithImage(tls: TlsFiles): Promise<TestRegistry> {
 }
 
 function fetchManifest(host: string, options: TestClientOptions = {}): Promise<FetchedManifest> {
-  return createTestClient({ certificateDirectories: [certs], ...options }).fetchManifest(parseReference(`${host}/app:1`), task)
+  const secure = options.insecure?.includes(host) === true ? [] : [host]
+  return createTestClient({ certificateDirectories: [certs], ...options, secure: [...secure, ...options.secure ?? []] }).fetchManifest(parseReference(`${host}/app:1`), task)
 }
 
 describe('TLS', () => {
@@ -77,7 +79,7 @@ describe('TLS', () => {
     const reference = JSON.stringify(`${registry.host}/app:1`)
     const script = `
       import { createRegistryClient, noCredentials, noRegistriesConfig, parseReference } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
-      const client = createRegistryClient({ registries: noRegistriesConfig, credentials: noCredentials, certificateDirectories: [], userAgent: 'test' })
+      const client = createRegistryClient({ registries: { ...noRegistriesConfig, rules: [${JSON.stringify(secureRule(registry.host))}] }, credentials: noCredentials, certificateDirectories: [], userAgent: 'test' })
       const task = { signal: new AbortController().signal, emit: () => undefined }
       await client.resolve(parseReference(${reference}), task)
       const { descriptor } = await client.fetchManifest(parseReference(${reference}), task)
@@ -120,7 +122,7 @@ describe('TLS', () => {
   it('is checked for one repository although it is not for another of the same host', async () => {
     await using registry = await startWithImage(own)
     publish(registry, image, { repository: 'loose/app', tag: '1' })
-    const client = createTestClient({ rules: [{ ...insecureRule(registry.host), prefix: `${registry.host}/loose`, location: `${registry.host}/loose` }] })
+    const client = createTestClient({ secure: [registry.host], rules: [{ ...insecureRule(registry.host), prefix: `${registry.host}/loose`, location: `${registry.host}/loose` }] })
     await client.fetchManifest(parseReference(`${registry.host}/loose/app:1`), task)
     expect(await failureOf(client.fetchManifest(parseReference(`${registry.host}/app:1`), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
   })
@@ -162,9 +164,9 @@ describe('a new connection', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
     const limits = { ...defaultLimits, idleMs: 150 }
-    const transport = createTransport({ limits, userAgent: 'test', certificateDirectories: [] })
+    const transport = createTransport({ limits, userAgent: 'test', certificateDirectories: [], proxies: noProxies })
     const body = { sizeBytes: 2 ** 40, async *open() { for (;;) yield await Promise.resolve(Buffer.alloc(65536)) } }
-    const sending = transport.send({ method: 'PUT', url, headers: {}, body, isInsecure: true, sentBy: undefined, answerMs: 60_000 }, new AbortController().signal)
+    const sending = transport.send({ method: 'PUT', url, headers: {}, body, trust: 'unchecked', sentBy: undefined, answerMs: 60_000 }, new AbortController().signal)
     expect(await failureOf(sending)).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'timeout' })
     server.close()
   })
@@ -177,8 +179,8 @@ describe('a host that a registry sends us to', () => {
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     registry.on({ path: /v2\/app/u }, tokens.guard())
     const logins = { [registry.host]: password('user', 'secret') }
-    expect(await failureOf(fetchManifest(registry.host, { logins }))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', host: tokens.host })
-    expect(await failureOf(fetchManifest(registry.host, { logins, insecure: [registry.host] }))).toMatchObject({ reason: 'tls', host: tokens.host })
+    expect(await failureOf(fetchManifest(registry.host, { logins, secure: [tokens.host] }))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', host: tokens.host })
+    expect(await failureOf(fetchManifest(registry.host, { logins, insecure: [registry.host], secure: [tokens.host] }))).toMatchObject({ reason: 'tls', host: tokens.host })
     expect(tokens.log).toEqual([])
     await trust(certs, tokens.host, { 'ca.crt': authority.certificate })
     expect((await fetchManifest(registry.host, { logins })).bytes).toEqual(image.manifest.bytes)
@@ -198,12 +200,12 @@ describe('a host that a registry sends us to', () => {
     await using secure = await startRegistry({ tls: own })
     await using plain = await startRegistry()
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
-    const pull = (): Promise<Buffer> => collect(createTestClient({ certificateDirectories: [certs], insecure: [plain.host] }).fetchBlob(parseReference(`${registry.host}/app:1`), layer, task))
+    const pull = (): Promise<Buffer> => collect(createTestClient({ certificateDirectories: [certs], insecure: [plain.host], secure: [registry.host, secure.host] }).fetchBlob(parseReference(`${registry.host}/app:1`), layer, task))
     registry.on({ path: /blobs/u }, answer(307, { location: `${plain.origin}/x` }))
     expect(await failureOf(pull())).toMatchObject({ code: 'REGISTRY_FORBIDDEN_TARGET' })
     registry.on({ path: /blobs/u }, answer(307, { location: `${secure.origin}/x` }))
     expect(await failureOf(pull())).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', host: secure.host })
-    const unchecked = createTestClient({ insecure: [registry.host] }).fetchBlob(parseReference(`${registry.host}/app:1`), layer, task)
+    const unchecked = createTestClient({ insecure: [registry.host], secure: [secure.host] }).fetchBlob(parseReference(`${registry.host}/app:1`), layer, task)
     expect(await failureOf(collect(unchecked))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', host: secure.host })
     expect([secure.log, plain.log]).toEqual([[], []])
   })

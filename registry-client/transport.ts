@@ -1,16 +1,19 @@
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { isErrno } from '../core/errors.ts'
-import { findCertificates } from './config/certificates.ts'
+import type { Proxy, ProxyChoice } from './config/proxies.ts'
 import { ForbiddenTarget, InvalidAnswer, RegistryUnreachable } from './errors.ts'
-import { classifyAddress, mayLeadTo } from './http/address.ts'
+import type { Authorities, Connector } from './http/connector.ts'
+import { forbiddenAddress, openConnector, openLookup } from './http/connector.ts'
 import { describeFailure, isUnknownAuthority, stalled } from './http/failure.ts'
 import type { Limits } from './http/limits.ts'
 import { maxErrorBytes, maxInterimAnswers } from './http/limits.ts'
-import type { HttpAnswer, HttpRequest, Sender, Transport } from './http/message.ts'
+import type { HttpAnswer, HttpRequest, Transport } from './http/message.ts'
 import type { SendWatch } from './http/outgoing-body.ts'
 import { sendBody } from './http/outgoing-body.ts'
 import { intoInnerNetwork } from './http/pointer.ts'
+import { proxyFailure, proxyRefusal } from './http/proxied.ts'
+import { speaksTls } from './http/tls-greeting.ts'
 import { readWatched } from './http/watched-body.ts'
 
 export interface TransportOptions {
@@ -18,23 +21,21 @@ export interface TransportOptions {
   readonly userAgent: string
   /** Folders with a folder of certificates for each host and port. */
   readonly certificateDirectories: readonly string[]
+  readonly proxies: ProxyChoice
   /** How names become addresses; the system's way unless given. */
   readonly lookup?: LookupFunction | undefined
 }
 
-type StartRequest = (url: URL, options: RequestOptions) => ClientRequest
-
-const forbiddenAddress = 'FORBIDDEN_ADDRESS'
-
 /**
- * HTTP/1.1 over kept connections. Connections are kept apart by host, by whether TLS is checked and by who sent us there,
- * so nothing agreed for one (a client certificate, a trusted address) serves another.
+ * HTTP/1.1 over kept connections. Connections are kept apart by host, by how far the host is trusted and by who sent us
+ * there, so nothing agreed for one (a client certificate, a trusted address) serves another.
  */
 export function createTransport(options: TransportOptions): Transport {
-  const connectors = new Map<string, Promise<StartRequest>>()
-  const connector = (request: HttpRequest, authorities: Authorities): Promise<StartRequest> => {
-    const key = [request.url.origin, request.isInsecure, request.sentBy?.home, authorities].join(' ')
-    const known = connectors.get(key) ?? openConnector(request, authorities, options)
+  const connectors = new Map<string, Promise<Connector>>()
+  const surroundings = { ...options, connectMs: options.limits.connectMs }
+  const connector = (request: HttpRequest, authorities: Authorities): Promise<Connector> => {
+    const key = [request.url.origin, request.trust, request.sentBy?.home, authorities].join(' ')
+    const known = connectors.get(key) ?? openConnector(request, authorities, surroundings)
     connectors.set(key, known)
     return known
   }
@@ -55,59 +56,19 @@ export function createTransport(options: TransportOptions): Transport {
         return answer
       }
     },
-  }
-}
-
-/**
- * `all` are those of the host's folder, those that Node brings and those of the system. Reading the system's takes longer
- * than most pulls of a manifest, so they are read only when the others do not suffice.
- */
-type Authorities = 'configured' | 'all'
-
-/** Importing node:http as a module would evaluate all it exports, WebSocket included, which takes longer than a request. */
-async function openConnector(request: HttpRequest, authorities: Authorities, options: TransportOptions): Promise<StartRequest> {
-  const { url, sentBy } = request
-  const lookup = await openLookup(options.lookup, sentBy)
-  if (url.protocol === 'http:') {
-    const http = process.getBuiltinModule('node:http')
-    const agent = new http.Agent({ keepAlive: true })
-    return (target, settings) => http.request(target, { ...settings, agent, ...lookup })
-  }
-  const https = process.getBuiltinModule('node:https')
-  const agent = new https.Agent({ keepAlive: true, ...await tlsSettings(request, authorities, options) })
-  return (target, settings) => https.request(target, { ...settings, agent, ...lookup })
-}
-
-async function tlsSettings(request: HttpRequest, authorities: Authorities, options: TransportOptions): Promise<object> {
-  const found = await findCertificates(options.certificateDirectories, request.url.host)
-  const client = found.client === undefined ? {} : { cert: found.client.certificate, key: found.client.key }
-  if (request.isInsecure) return { ...client, rejectUnauthorized: false }
-  if (authorities === 'configured') return found.authorities.length === 0 ? client : { ...client, ca: found.authorities }
-  const { getCACertificates } = await import('node:tls')
-  return { ...client, ca: [...found.authorities, ...getCACertificates('default'), ...getCACertificates('system')] }
-}
-
-/** A name that a registry chose must not resolve into a network the registry is not in; one bad address spoils the name. */
-async function openLookup(given: LookupFunction | undefined, sentBy: Sender | undefined): Promise<{ lookup?: LookupFunction }> {
-  if (sentBy === undefined) return given === undefined ? {} : { lookup: given }
-  const resolve: LookupFunction = given ?? (await import('node:dns')).lookup
-  return {
-    lookup: (hostname, settings, done) => {
-      resolve(hostname, settings, (error, address, family) => {
-        const addresses = typeof address === 'string' ? [address] : address.map((entry) => entry.address)
-        const isForbidden = error === null && addresses.some((each) => !mayLeadTo(classifyAddress(each), sentBy.home))
-        done(isForbidden ? Object.assign(new Error(intoInnerNetwork), { code: forbiddenAddress }) : error, address, family)
-      })
+    speaksTls: async ({ url, trust }, signal) => {
+      if (options.proxies(url) !== undefined) return undefined
+      return speaksTls({ url, connectMs: options.limits.connectMs, signal, ...await openLookup(options.lookup, { trust, sentBy: undefined }) })
     },
   }
 }
 
 interface Surroundings { readonly limits: Limits; readonly userAgent: string; readonly signal: AbortSignal }
 
-function exchange(start: StartRequest, request: HttpRequest, surroundings: Surroundings): Promise<HttpAnswer> {
+function exchange({ start, proxy }: Connector, request: HttpRequest, surroundings: Surroundings): Promise<HttpAnswer> {
   const { signal } = surroundings
   return new Promise((resolve, reject) => {
-    const outgoing = start(request.url, { method: request.method, headers: requestHeaders(request, surroundings.userAgent) })
+    const outgoing = start(request.url, { method: request.method, headers: requestHeaders(request, surroundings.userAgent), ...(proxy === undefined ? {} : { signal }) })
     const watch = watchRequest(outgoing, request, surroundings.limits)
     const settle = (finish: () => void): void => {
       watch.stop()
@@ -119,9 +80,12 @@ function exchange(start: StartRequest, request: HttpRequest, surroundings: Surro
       outgoing.destroy()
     }
     signal.addEventListener('abort', abort, { once: true })
-    outgoing.on('error', (error) => { settle(() => { reject(explain(error, request)) }) })
+    outgoing.on('error', (error) => { settle(() => { reject(explain(error, request, proxy)) }) })
     outgoing.on('response', (incoming) => {
-      settle(() => { resolve(createAnswer({ incoming, outgoing }, request, surroundings)) })
+      settle(() => {
+        if (proxy !== undefined && incoming.statusCode === 407) reject(proxyRefusal(proxy, request.url.host, incoming.statusCode))
+        else resolve(createAnswer({ incoming, outgoing }, request, { ...surroundings, proxy }))
+      })
     })
     // A registry can refuse an upload by its headers, before a slow source has given the first byte.
     if (request.body !== undefined) outgoing.flushHeaders()
@@ -200,13 +164,15 @@ function watchRequest(outgoing: ClientRequest, { url, answerMs }: HttpRequest, l
   }
 }
 
-function explain(error: unknown, { url, sentBy }: HttpRequest): unknown {
-  if (error instanceof InvalidAnswer) return error
+function explain(error: unknown, { url, sentBy }: HttpRequest, proxy: Proxy | undefined): unknown {
+  if (error instanceof InvalidAnswer || error instanceof RegistryUnreachable) return error
+  // What goes wrong inside a tunnel is between us and the host.
+  if (proxy !== undefined && url.protocol === 'http:') return proxyFailure(proxy, url.host, error)
   if (sentBy !== undefined && isErrno(error, forbiddenAddress)) return new ForbiddenTarget(sentBy.kind, sentBy.host, { target: url.origin, text: intoInnerNetwork })
   return describeFailure(error, url.host)
 }
 
-function createAnswer({ incoming, outgoing }: { incoming: IncomingMessage; outgoing: ClientRequest }, request: HttpRequest, { limits, signal }: Surroundings): HttpAnswer {
+function createAnswer({ incoming, outgoing }: { incoming: IncomingMessage; outgoing: ClientRequest }, request: HttpRequest, { limits, signal, proxy }: Surroundings & { proxy: Proxy | undefined }): HttpAnswer {
   const { host } = request.url
   // After an answer that came before the request was sent whole, the connection is of no more use.
   const finish = (): void => { if (!outgoing.writableFinished) outgoing.destroy() }
@@ -223,7 +189,7 @@ function createAnswer({ incoming, outgoing }: { incoming: IncomingMessage; outgo
       const value = incoming.headers[name]
       return Array.isArray(value) ? value.join(', ') : value
     },
-    address: incoming.socket.remoteAddress ?? '',
+    address: proxy === undefined ? incoming.socket.remoteAddress : undefined,
     body,
     discard: async () => {
       let remaining = maxErrorBytes

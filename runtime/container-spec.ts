@@ -18,17 +18,19 @@ export interface ContainerSpec {
 
 /** What becomes `/`. Nothing of it is mounted outside the container's own mount namespace. */
 export type Rootfs =
-  | {
-    readonly kind: 'overlay'
-    /** Top layer first; may be empty (FROM scratch). */
-    readonly lowers: readonly LowerLayer[]
-    /** undefined: a read-only view of the lowers. */
-    readonly upper: UpperDirs | undefined
-    /** Which extended attributes carry whiteouts: `user` in a user namespace. */
-    readonly xattrs: 'trusted' | 'user'
-  }
+  | OverlayRootfs
   /** A complete tree, for storage without overlay and for OCI bundles. Mount points that it lacks are made in it. */
   | { readonly kind: 'directory'; readonly path: string }
+
+export interface OverlayRootfs {
+  readonly kind: 'overlay'
+  /** Top layer first; may be empty (FROM scratch). */
+  readonly lowers: readonly LowerLayer[]
+  /** undefined: a read-only view of the lowers. */
+  readonly upper: UpperDirs | undefined
+  /** Which extended attributes carry whiteouts: `user` in a user namespace. */
+  readonly xattrs: 'trusted' | 'user'
+}
 
 export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
 
@@ -137,6 +139,11 @@ export type Mount =
   /** `source` is a host path (file or directory), opened without following links in the last step. */
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly isExecutable?: boolean; readonly readonly?: boolean }
+  /**
+   * What lies at `path` of another root filesystem, its links followed inside it; what is written goes to its own upper
+   * directory. `path` is relative to its root, empty for all of it.
+   */
+  | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string; readonly target: string; readonly readonly: boolean }
   /** A read-only file that exists only in the container's memory: resolv.conf, hosts, secrets. */
   | { readonly kind: 'file'; readonly target: string; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 

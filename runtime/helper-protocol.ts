@@ -5,7 +5,7 @@ import { listCapabilities, selectCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
-import type { ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
+import type { BridgePort, ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
@@ -32,11 +32,11 @@ interface RequestParts {
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
 export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint8Array {
   const wire = new WireWriter()
-  writeRootfs(wire, spec.rootfs, isKernelAtLeast(host, 6, 8))
-  wire.flag(spec.privilege.readonlyRootfs ?? false)
+  const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
+  writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   writeNamespaces(wire, spec.isolation)
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
+  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
   const { isPrivileged = false, systemPaths } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
   wire.list(isOpen ? [] : maskedPaths(host), (path) => wire.bytes(path))
@@ -48,26 +48,32 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
 }
 
 const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
-const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2 }
+const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
 
-function writeRootfs(wire: WireWriter, rootfs: Rootfs, hasLowerdirAppend: boolean): void {
+function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
   wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
-  wire.flag(overlay?.xattrs === 'user').flag(hasLowerdirAppend)
+  wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }
 
 function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {} }: Isolation): void {
   for (const choice of [namespaces.pid, namespaces.ipc, namespaces.uts]) writeNamespace(wire, choice)
   writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
   writeNamespace(wire, namespaces.cgroup)
-  const port = network.mode === 'bridge' ? network.port : undefined
-  wire.bytes(port?.bridge ?? '').bytes(port?.name ?? '')
-  wire.u32(port === undefined ? 0 : wireAddress(port.address)).u8(port?.prefix ?? 0).u32(port === undefined ? 0 : wireAddress(port.gateway))
-  wire.u32(port?.mtu ?? 0).flag(port?.isIsolated ?? false)
+  writePort(wire, network.mode === 'bridge' ? network.port : undefined)
   writePairs(wire, Object.entries(clockOffsets).map(([clock, seconds]): Pair => [clock, String(seconds)]))
+}
+
+function writePort(wire: WireWriter, port: BridgePort | undefined): void {
+  if (port === undefined) {
+    wire.bytes('').bytes('').u32(0).u8(0).u32(0).u32(0).flag(false)
+    return
+  }
+  wire.bytes(port.bridge).bytes(port.name).u32(wireAddress(port.address)).u8(port.prefix)
+  wire.u32(wireAddress(port.gateway)).u32(port.mtu).flag(port.isIsolated)
 }
 
 function writeNamespace(wire: WireWriter, choice: NamespaceChoice | undefined): void {
@@ -88,6 +94,7 @@ function toHelperMount(mount: Mount): HelperMount {
       ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev | (mount.isExecutable === false ? noexec : 0) | (mount.readonly === true ? ro : 0),
       options: [['mode', (mount.mode ?? 0o1777).toString(8)], ...(mount.sizeBytes === undefined ? [] : [['size', String(mount.sizeBytes)] as const])],
     }
+    case 'layers': return { ...place, kind: 'layers', rootfs: mount.rootfs, path: mount.path, attributes: mount.readonly ? ro : 0 }
     case 'file': {
       const isProgram = (mount.mode & 0o111) !== 0
       return { ...place, kind: 'file', content: mount.content, mode: mount.mode, uid: mount.uid, gid: mount.gid, attributes: ro | nosuid | nodev | (isProgram ? 0 : noexec) }
@@ -95,7 +102,7 @@ function toHelperMount(mount: Mount): HelperMount {
   }
 }
 
-function writeMount(wire: WireWriter, mount: HelperMount): void {
+function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boolean): void {
   wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes)
   switch (mount.kind) {
     case 'filesystem':
@@ -107,6 +114,10 @@ function writeMount(wire: WireWriter, mount: HelperMount): void {
       break
     case 'bind':
       wire.bytes(mount.source).bytes(mount.namespace ?? '')
+      break
+    case 'layers':
+      writeRootfs(wire, mount.rootfs, { hasLowerdirAppend, isReadonly: false })
+      wire.bytes(mount.path)
       break
     case 'file':
       wire.bytes(mount.content).u32(mount.mode).u32(mount.uid).u32(mount.gid)

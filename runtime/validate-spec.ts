@@ -1,11 +1,11 @@
-import type { ContainerSpec, Device, Isolation, Limits, Mount, ProcessSpec, Ulimit } from './container-spec.ts'
+import type { ContainerSpec, Device, Isolation, Limits, Mount, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
 import { resourceNames, resourceNumber } from './resource-limits.ts'
 
 /** @throws {InvalidSpec} */
 export function validateSpec(spec: ContainerSpec): void {
   if (!/^[a-z0-9-]{1,64}$/u.test(spec.id)) throw new InvalidSpec('id', spec.id, '1 to 64 of a-z, 0-9 and -')
-  validateRootfs(spec)
+  validateRootfs(spec.rootfs, 'rootfs')
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
   validateNamespaces(spec.isolation)
@@ -17,15 +17,15 @@ export function validateSpec(spec: ContainerSpec): void {
   validatePrivilege(spec)
 }
 
-function validateRootfs({ rootfs }: ContainerSpec): void {
+function validateRootfs(rootfs: Rootfs, field: string): void {
   if (rootfs.kind === 'directory') {
-    requirePath('rootfs.path', rootfs.path)
+    requirePath(`${field}.path`, rootfs.path)
     return
   }
-  rootfs.lowers.forEach((lower, index) => requirePath(`rootfs.lowers[${index}].path`, lower.path))
+  rootfs.lowers.forEach((lower, index) => requirePath(`${field}.lowers[${index}].path`, lower.path))
   if (rootfs.upper === undefined) return
-  requirePath('rootfs.upper.upperdir', rootfs.upper.upperdir)
-  requirePath('rootfs.upper.workdir', rootfs.upper.workdir)
+  requirePath(`${field}.upper.upperdir`, rootfs.upper.upperdir)
+  requirePath(`${field}.upper.workdir`, rootfs.upper.workdir)
 }
 
 function validateProcess(process: ProcessSpec): void {
@@ -46,13 +46,14 @@ function validateProcess(process: ProcessSpec): void {
 }
 
 function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSizeBytes }: Isolation): void {
-  for (const [name, choice] of Object.entries(namespaces)) {
-    if (choice.kind === 'joined') requirePath(`isolation.namespaces.${name}.path`, choice.path)
+  for (const name of ['pid', 'ipc', 'uts'] as const) {
+    const choice = namespaces[name]
+    if (choice?.kind === 'joined') requirePath(`isolation.namespaces.${name}.path`, choice.path)
   }
   if (namespaces.cgroup?.kind === 'joined') throw new InvalidSpec('isolation.namespaces.cgroup', 'joined', 'one of its own, or the host\'s')
   if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
   if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
-  for (const [clock, seconds] of Object.entries(clockOffsets)) requireInteger(`isolation.clockOffsets.${clock}`, seconds, -(2 ** 31), 2 ** 31)
+  for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, clockOffsets[clock] ?? 0, -(2 ** 31), 2 ** 31)
 }
 
 function validateUlimit({ name, soft, hard }: Ulimit, field: string): void {
@@ -100,6 +101,10 @@ function validateMount(mount: Mount, field: string): void {
     case 'tmpfs':
       if (mount.sizeBytes !== undefined) requireInteger(`${field}.sizeBytes`, mount.sizeBytes, 1)
       if (mount.mode !== undefined) requireInteger(`${field}.mode`, mount.mode, 0, 0o7777)
+      break
+    case 'layers':
+      validateRootfs(mount.rootfs, `${field}.rootfs`)
+      requireText(`${field}.path`, mount.path, 4095)
       break
     case 'file':
       requireInteger(`${field}.mode`, mount.mode, 0, 0o7777)

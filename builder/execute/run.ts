@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Network, OutputEvent } from '../../runtime/index.ts'
+import type { ContainerSpec, Limits, Network, OutputEvent, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -12,50 +12,129 @@ import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
 import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
-import { CommandFailed } from '../errors.ts'
+import type { StepPolicy } from '../dockerfile/step-policy.ts'
+import type { Entitlement } from '../errors.ts'
+import { CommandFailed, NotEntitled } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
-import type { RunNode } from '../plan/plan.ts'
-import type { Executed, Executor, Step } from './executor.ts'
+import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
+import type { MountParts } from '../mount/mount-parts.ts'
+import type { OpenMounts } from '../mount/open-mounts.ts'
+import { openMounts } from '../mount/open-mounts.ts'
+import type { NodeId, RunNode } from '../plan/plan.ts'
+import type { Executed, Executor, Lookup, Step } from './executor.ts'
 import type { CachedLayers } from './cached-layers.ts'
 
 /** What the user set for every RUN of a build and what does not change its result. */
-export type RunSettings = Confinement
+export interface RunSettings extends Confinement {
+  readonly allowed: ReadonlySet<Entitlement>
+  /** Variables every step gets that change no result: proxies. A variable of the step's own comes before them. */
+  readonly env: ReadonlyMap<string, string>
+}
 
 /** The host name BuildKit gives its steps; programs write it into what they make. */
 const hostname = 'buildkitsandbox'
 const scriptMode = 0o755
 
-export function createRunExecutor(parts: { store: Store; layers: CachedLayers; settings: RunSettings }): Executor<RunNode> {
-  const { store, layers, settings } = parts
-  let isWarned = false
-  const warn = (reason: string, task: Task<BuildEvent>): void => {
-    if (!isWarned) task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
-    isWarned = true
-  }
+export interface RunParts {
+  readonly store: Store
+  readonly layers: CachedLayers
+  readonly settings: RunSettings
+  readonly mounts: MountParts
+  readonly policy: (node: NodeId) => StepPolicy
+}
+
+export function createRunExecutor(parts: RunParts): Executor<RunNode> {
+  const { layers, settings } = parts
   return {
-    find: (step) => layers.find(runKey(step, settings), step.input(step.node.base)),
+    /** With mounts of stages it is looked up by their layers first, which costs nothing, then by what is mounted. */
+    find: async (step, task): Promise<Lookup> => {
+      checkEntitlements(step.node, settings)
+      const byLayers = layersKey(step, settings)
+      if (byLayers !== undefined) {
+        const lookup = await findCached(parts, step, byLayers)
+        if (lookup.kind === 'hit' || !hasSources(step.node)) return lookup
+      }
+      const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
+      const lookup = await findCached(parts, step, key)
+      if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
+      return lookup
+    },
     run: async (step, key, task): Promise<Executed> => {
       const base = step.input(step.node.base)
       await base.ensure(task)
-      const user = await resolveUser(store.layers.view(base.chainId), step.node.user)
-      await using snapshot = await store.layers.prepare(base.chainId)
-      using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warn(reason, task) } })
-      const spec = containerSpec({ node: step.node, snapshot, user, settings, network: open.network })
-      const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
-      if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
-      const layer: Layer = await snapshot.commit(silent(task))
-      return { result: layers.record(key, layer, base), usage: exit.usage }
+      const executed = await runRetried(step, parts, task)
+      const result = layers.record(key, executed.layer, base)
+      const byLayers = layersKey(step, settings)
+      if (byLayers !== undefined && hasSources(step.node)) layers.alias(byLayers, result)
+      return { result, usage: executed.usage }
     },
   }
+}
+
+interface Ran { readonly layer: Layer; readonly usage: UsageReport }
+
+/** Each attempt begins with the base again: what a failed one left is gone. */
+async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
+  const retries = parts.policy(step.id).retries ?? 0
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runOnce(step, parts, task)
+    } catch (error) {
+      if (!(error instanceof CommandFailed) || attempt > retries) throw error
+      task.emit({ type: 'warning-raised', rule: 'StepRetried', message: `attempt ${attempt} of ${retries + 1} failed: ${error.message}`, range: undefined })
+    }
+  }
+}
+
+async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
+  const { store, settings } = parts
+  const { chainId } = step.input(step.node.base)
+  const user = await resolveUser(store.layers.view(chainId), step.node.user)
+  await using opened = await openMounts(step, parts.mounts, task)
+  await using snapshot = await store.layers.prepare(chainId)
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
+  const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
+  if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
+  return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
+}
+
+async function findCached({ layers, policy }: RunParts, step: Step<RunNode>, key: CacheKey): Promise<Lookup> {
+  return policy(step.id).cache === false ? { kind: 'miss', key } : layers.find(key, step.input(step.node.base))
+}
+
+/** Of the settings of a build, which are told once why their network is not a bridge. */
+const warned = new WeakSet<RunSettings>()
+
+function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>): void {
+  if (warned.has(settings)) return
+  warned.add(settings)
+  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+}
+
+function hasSources({ mounts }: RunNode): boolean {
+  return mounts.some((mount) => (mount.type === 'bind' || mount.type === 'cache') && mount.from !== undefined)
+}
+
+/** A mode that an ordinary step has anyway needs no leave. */
+function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettings): void {
+  if (network === 'host' && settings.network !== 'host' && !settings.allowed.has('network.host')) throw new NotEntitled('network.host')
+  if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
 }
 
 function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
   return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes }))
 }
 
-function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey {
+/** undefined when only the content of what is mounted can tell. */
+function layersKey(step: Step<RunNode>, settings: RunSettings): CacheKey | undefined {
+  const mounted = mountLayers(step)
+  return mounted === undefined ? undefined : cacheKey('run', [...definition(step, settings), ...mounted])
+}
+
+function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyPart[] {
   const effective = effectiveNetwork(node, settings)
-  const parts: KeyPart[] = [
+  return [
     { name: 'base', value: input(node.base).chainId ?? '' },
     { name: 'command', value: JSON.stringify(node.args) },
     ...node.env.map((entry) => ({ name: `env ${entry.slice(0, entry.indexOf('='))}`, value: entry })),
@@ -63,28 +142,54 @@ function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey
     { name: 'user', value: node.user },
     { name: 'network', value: effective === 'none' ? 'none' : 'any' },
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
+    ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),
+    ...mountDefinitions(node),
   ]
-  return cacheKey('run', parts)
 }
 
 function effectiveNetwork(node: RunNode, settings: RunSettings): NetworkChoice {
   return node.network === 'default' ? settings.network : node.network
 }
 
-function containerSpec(parts: { node: RunNode; snapshot: Snapshot; user: ResolvedUser; settings: RunSettings; network: Network }): ContainerSpec {
-  const { node, snapshot, user, settings, network } = parts
-  const hasHome = node.env.some((entry) => entry.startsWith('HOME='))
+interface SpecParts {
+  readonly node: RunNode
+  readonly snapshot: Snapshot
+  readonly user: ResolvedUser
+  readonly settings: RunSettings
+  readonly opened: OpenMounts
+  readonly policy: StepPolicy
+  readonly network: Network
+}
+
+function containerSpec({ node, snapshot, user, settings, opened, policy, network }: SpecParts): ContainerSpec {
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
-    process: { args: node.args, env: hasHome ? node.env : [...node.env, `HOME=${user.home}`], cwd: node.cwd, user, ulimits: settings.ulimits },
+    process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user, ulimits: settings.ulimits },
     isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
       ...networkFiles({ network, hostname, confinement: settings }),
+      ...opened.mounts,
       ...(node.script === undefined ? [] : [{ kind: 'file' as const, target: node.script.path, content: Buffer.from(node.script.content), mode: scriptMode, uid: 0, gid: 0 }]),
     ],
-    limits: settings.limits,
-    privilege: settings.privilege,
+    limits: { ...settings.limits, ...policyLimits(policy) },
+    privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
     devices: settings.devices,
   }
+}
+
+/** What a step's own policy says comes before the build's. */
+function policyLimits({ memoryBytes, pids, timeoutMs }: StepPolicy): Limits {
+  return {
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(pids === undefined ? {} : { pids }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }
+}
+
+function processEnv({ node, user, settings, opened }: Pick<SpecParts, 'node' | 'user' | 'settings' | 'opened'>): string[] {
+  const own = [...node.env, ...opened.env]
+  const names = new Set(own.map((entry) => entry.slice(0, entry.indexOf('='))))
+  const added = [...settings.env, ['HOME', user.home] as const].filter(([name]) => !names.has(name))
+  return [...own, ...added.map(([name, value]) => `${name}=${value}`)]
 }

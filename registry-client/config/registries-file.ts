@@ -9,7 +9,7 @@ export type ShortNameMode = 'enforcing' | 'permissive' | 'disabled'
 export interface Mirror {
   /** host[:port][/path], which takes the place of the rule's prefix. */
   readonly location: string
-  readonly isInsecure: boolean
+  readonly isInsecure: boolean | undefined
   readonly pullFrom: PullFrom
 }
 
@@ -18,7 +18,8 @@ export interface RegistryRule {
   readonly prefix: string
   /** undefined leaves names as they are. */
   readonly location: string | undefined
-  readonly isInsecure: boolean
+  /** undefined where the file does not say. */
+  readonly isInsecure: boolean | undefined
   readonly isBlocked: boolean
   readonly mirrors: readonly Mirror[]
   /** The file that says so. */
@@ -106,7 +107,7 @@ function parseRule(table: Table, place: Place): RegistryRule {
   return {
     prefix: trimSlash(prefix),
     location: location === undefined ? undefined : checkLocation(location, at(place, 'location')),
-    isInsecure: flag(table['insecure'], at(place, 'insecure')),
+    isInsecure: optionalFlag(table['insecure'], at(place, 'insecure')),
     isBlocked: flag(table['blocked'], at(place, 'blocked')),
     mirrors: tables(table['mirror'], at(place, 'mirror')).map((mirror, index) => parseMirror(mirror, { isDigestOnly, place: at(place, `mirror[${index}]`) })),
     path: place.path,
@@ -124,7 +125,7 @@ function parseMirror(table: Table, { isDigestOnly, place }: { isDigestOnly: bool
   }
   return {
     location: checkLocation(location, at(place, 'location')),
-    isInsecure: flag(table['insecure'], at(place, 'insecure')),
+    isInsecure: optionalFlag(table['insecure'], at(place, 'insecure')),
     pullFrom: pullFrom ?? (isDigestOnly ? 'digest-only' : 'all'),
   }
 }
@@ -197,8 +198,11 @@ function optionalText(value: unknown, place: Place): string | undefined {
 }
 
 function flag(value: unknown, place: Place): boolean {
-  if (value === undefined) return false
-  if (typeof value !== 'boolean') fail(place, 'is not true or false')
+  return optionalFlag(value, place) ?? false
+}
+
+function optionalFlag(value: unknown, place: Place): boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') fail(place, 'is not true or false')
   return value
 }
 

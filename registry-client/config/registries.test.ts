@@ -6,7 +6,7 @@ import { failureOf } from '../../test/support/task.ts'
 import { AmbiguousName, InvalidConfiguration } from '../errors.ts'
 import { formatReference, parseReference } from '../reference.ts'
 import type { RegistriesConfig } from './registries.ts'
-import { findRule, isInsecureHost, loadRegistriesConfig, relocate, resolveName } from './registries.ts'
+import { findRule, loadRegistriesConfig, relocate, resolveName, toTrust, trustOf } from './registries.ts'
 
 let home: string
 beforeEach(async () => { home = await mkdtemp(join(tmpdir(), 'registries-')) })
@@ -55,9 +55,9 @@ describe('loadRegistriesConfig', () => {
       rules: [
         {
           prefix: 'example.com/foo', location: 'internal.net/bar', isInsecure: true, isBlocked: false,
-          mirrors: [{ location: 'mirror-0.local/for-foo', isInsecure: false, pullFrom: 'all' }, { location: 'mirror-1.local', isInsecure: true, pullFrom: 'tag-only' }],
+          mirrors: [{ location: 'mirror-0.local/for-foo', isInsecure: undefined, pullFrom: 'all' }, { location: 'mirror-1.local', isInsecure: true, pullFrom: 'tag-only' }],
         },
-        { prefix: 'digests.io', location: 'digests.io', isInsecure: false, mirrors: [{ location: 'mirror.digests.io', pullFrom: 'digest-only' }] },
+        { prefix: 'digests.io', location: 'digests.io', isInsecure: undefined, mirrors: [{ location: 'mirror.digests.io', pullFrom: 'digest-only' }] },
       ],
     })
     expect([...config.aliases]).toEqual([['tool', 'quay.io/team/tool']])
@@ -107,7 +107,7 @@ describe('loadRegistriesConfig', () => {
     await write('drop/30.conf.bak', 'not even TOML')
     const config = await loadRegistriesConfig({ CONTAINERS_REGISTRIES_CONF: main, CONTAINERS_REGISTRIES_CONF_DIR: join(home, 'drop') })
     expect(config.searchRegistries).toEqual(['c.io'])
-    expect(config.rules.map(({ prefix, isInsecure }) => [prefix, isInsecure])).toEqual([['x.io', false], ['y.io', false]])
+    expect(config.rules.map(({ prefix, isInsecure }) => [prefix, isInsecure])).toEqual([['x.io', undefined], ['y.io', undefined]])
     expect([...config.aliases.keys()]).toEqual(['one'])
   })
 
@@ -186,9 +186,15 @@ describe('findRule', () => {
   })
 })
 
-describe('isInsecureHost', () => {
-  it('holds for the hosts of insecure locations and mirrors, port included', async () => {
+describe('trustOf', () => {
+  it('leaves the hosts of insecure locations and mirrors unchecked, port included', async () => {
     const config = await load('[[registry]]\nprefix = "a.io"\nlocation = "b.io:5000/x"\ninsecure = true\n[[registry.mirror]]\nlocation = "m.io"\ninsecure = true\n[[registry.mirror]]\nlocation = "n.io"\n[[registry]]\nprefix = "*.lan"\ninsecure = true')
-    expect(['b.io:5000', 'm.io', 'x.lan', 'a.io', 'b.io', 'n.io', 'm.io:80'].map((host) => isInsecureHost(host, config))).toEqual([true, true, true, false, false, false, false])
+    expect(['b.io:5000', 'm.io', 'x.lan', 'a.io', 'b.io', 'n.io', 'm.io:80'].map((host) => trustOf(host, config))).toEqual(['unchecked', 'unchecked', 'unchecked', 'checked', 'checked', 'checked', 'checked'])
+  })
+
+  it('takes this machine as it comes, unless the configuration says how', async () => {
+    const config = await load('[[registry]]\nlocation = "127.0.0.1:1"\ninsecure = false\n[[registry]]\nlocation = "localhost:2"\ninsecure = true')
+    expect(['127.0.0.1:1', 'localhost:2', 'localhost', '127.1.2.3:5000', '[::1]:5000'].map((host) => trustOf(host, config))).toEqual(['checked', 'unchecked', 'unchecked-here', 'unchecked-here', 'unchecked-here'])
+    expect(['localhost.example', '10.0.0.1', '127.0.0.1.example:80', '[::2]'].map((host) => toTrust(host, undefined))).toEqual(['checked', 'checked', 'checked', 'checked'])
   })
 })

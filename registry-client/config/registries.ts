@@ -1,7 +1,10 @@
 import { readdir } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { AmbiguousName, InvalidConfiguration } from '../errors.ts'
+import { classifyAddress } from '../http/address.ts'
+import type { Trust } from '../http/message.ts'
 import type { Reference } from '../reference.ts'
 import { formatReference, isQualified, parseReference } from '../reference.ts'
 import type { Environment } from './environment.ts'
@@ -121,10 +124,25 @@ function matchPrefix(name: string, prefix: string): number | undefined {
   return name.length === prefix.length || /^[:/@]/u.test(name.slice(prefix.length)) ? prefix.length : undefined
 }
 
-/** Whether some rule or mirror says that this very host and port may be used without TLS or without checking it. */
-export function isInsecureHost(host: string, config: RegistriesConfig): boolean {
-  return config.rules.some((rule) => (rule.isInsecure && standsFor(rule, host))
-    || rule.mirrors.some((mirror) => mirror.isInsecure && hostOf(mirror.location) === host))
+/** What the rules and mirrors for this very host and port say of TLS: one that allows to do without decides. */
+export function trustOf(host: string, config: RegistriesConfig): Trust {
+  const said = config.rules.flatMap((rule) => [
+    ...(standsFor(rule, host) ? [rule.isInsecure] : []),
+    ...rule.mirrors.filter(({ location }) => hostOf(location) === host).map(({ isInsecure }) => isInsecure),
+  ])
+  return toTrust(host, said.includes(true) ? true : said.includes(false) ? false : undefined)
+}
+
+/** What is not said to be secure or insecure is checked, unless it is on this machine, where nobody listens in. */
+export function toTrust(host: string, isInsecure: boolean | undefined): Trust {
+  if (isInsecure !== undefined) return isInsecure ? 'unchecked' : 'checked'
+  return isLoopbackName(host) ? 'unchecked-here' : 'checked'
+}
+
+/** `localhost` or an address of this machine, as such and not as what a name resolves to. */
+function isLoopbackName(host: string): boolean {
+  const { hostname } = new URL(`http://${host}`)
+  return hostname === 'localhost' || (isIP(hostname.replace(/^\[|\]$/gu, '')) !== 0 && classifyAddress(hostname) === 'loopback')
 }
 
 function standsFor({ prefix, location }: RegistryRule, host: string): boolean {

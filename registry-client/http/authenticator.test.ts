@@ -243,7 +243,7 @@ describe('a realm', () => {
     await using registry = await startWithImage()
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
-    const client = createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', secret) } })
+    const client = createTestClient({ insecure: [registry.host], secure: [tokens.host], logins: { [registry.host]: password('user', secret) } })
     const failure = await failureOf(client.fetchManifest(appOf(registry), task))
     expect(failure).toMatchObject({ code: 'REGISTRY_FORBIDDEN_TARGET', target: `http://${tokens.host}` })
     expect(String(failure)).toContain(`location = "${tokens.host}" insecure = true`)

@@ -4,7 +4,7 @@ import { AccessDenied, ForbiddenTarget } from '../errors.ts'
 import type { Challenge } from './challenge.ts'
 import { parseChallenges } from './challenge.ts'
 import type { Limits } from './limits.ts'
-import type { Sender, Transport } from './message.ts'
+import type { Sender, Transport, Trust } from './message.ts'
 import { followPointer } from './pointer.ts'
 import type { Pacing } from './retry.ts'
 import { persist } from './retry.ts'
@@ -21,8 +21,8 @@ export interface AuthenticatorOptions {
   readonly pacing: Pacing
   /** Asked at most once, when the registry wants to know who we are. */
   readonly findCredential: (task: Task) => Promise<Credential | undefined>
-  /** Whether the configuration allows this very host without TLS or without checking it. */
-  readonly isInsecureHost: (host: string) => boolean
+  /** How far this very host is to be trusted. */
+  readonly trustOf: (host: string) => Trust
 }
 
 /** A 401 answer: its header, the address it came from, and what was sent to get it. */
@@ -71,7 +71,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const shown = await credential(task)
     if (shown?.kind === 'registry-token') return `Bearer ${shown.token.reveal()}`
     if (grant.token === undefined || grant.token.expiresAtMs < performance.now()) {
-      const request: TokenRequest = { registry: host, realm, service, scopes: grant.scopes, credential: shown, sentBy, isInsecure: options.isInsecureHost(realm.host) }
+      const request: TokenRequest = { registry: host, realm, service, scopes: grant.scopes, credential: shown, sentBy, trust: options.trustOf(realm.host) }
       const fetchToken = (): Promise<Token> => persist(() => requestToken(request, transport, { limits, signal: task.signal }), { origin: realm.origin, attempts: limits.attempts, limits, pacing }, task.signal)
       grant.token = await shareToken([realm.href, service, ...grant.scopes].join(' '), fetchToken, task.signal)
     }
@@ -127,11 +127,11 @@ function renewGrant(grants: Map<string, Grant>, { scopes, wanted, sent }: { scop
  * The token service the registry names gets the registry's credentials, so it is contacted at least as safely: with TLS
  * if the registry has it, checked unless the configuration says otherwise of this very host.
  */
-function bearerScheme(wanted: Challenge, refused: Refused, { isInsecureHost }: AuthenticatorOptions): Scheme {
+function bearerScheme(wanted: Challenge, refused: Refused, { trustOf }: AuthenticatorOptions): Scheme {
   const sentBy: Sender = { ...refused.sentBy, kind: 'token realm' }
   const realm = followPointer({ text: wanted.parameters.get('realm') ?? '', from: refused.url, sentBy })
   const isOwn = realm.origin === refused.url.origin
-  if (realm.protocol === 'http:' && !isOwn && !isInsecureHost(realm.host)) {
+  if (realm.protocol === 'http:' && !isOwn && trustOf(realm.host) === 'checked') {
     throw new ForbiddenTarget('token realm', sentBy.host, { target: realm.origin, text: `it has no TLS; to allow that, put this into registries.conf: [[registry]] location = "${realm.host}" insecure = true` })
   }
   return { kind: 'bearer', realm, service: wanted.parameters.get('service'), sentBy: isOwn ? undefined : sentBy }

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { createTestClient, insecureRule, password } from '../../test/support/client.ts'
+import { createTestClient, insecureRule, lookupTable, password } from '../../test/support/client.ts'
 import { collect, createImage, publish, sourceOf } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
 import { answer, raw, reply, silence, startRegistry } from '../../test/support/registry.ts'
@@ -18,6 +18,10 @@ const task = recordingTask()
 
 function appOf(registry: TestRegistry): Reference {
   return parseReference(`${registry.host}/app:1`)
+}
+
+function portOf({ host }: TestRegistry): string {
+  return host.split(':')[1] ?? ''
 }
 
 async function startWithImage(): Promise<TestRegistry> {
@@ -299,15 +303,32 @@ describe('a redirect', () => {
 describe('a server that is insecure', () => {
   it('is never spoken to without TLS unless the configuration says so', async () => {
     await using registry = await startWithImage()
-    const failure = await failureOf(createTestClient().fetchManifest(appOf(registry), task))
+    const reference = parseReference(`registry.test:${portOf(registry)}/app:1`)
+    const failure = await failureOf(createTestClient({ lookup: lookupTable({ 'registry.test': '127.0.0.1' }) }).fetchManifest(reference, task))
     expect(failure).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'plain-http', isTransient: false })
-    expect(String(failure)).toContain(`[[registry]] location = "${registry.host}" insecure = true`)
+    expect(String(failure)).toContain(`[[registry]] location = "${reference.registry}" insecure = true`)
+    expect(await failureOf(createTestClient({ secure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ reason: 'plain-http' })
+    expect(registry.log).toEqual([])
+  })
+
+  it('needs no configuration on this machine, by whatever name that is plainly this machine', async () => {
+    await using registry = await startWithImage()
+    for (const host of [registry.host, `localhost:${portOf(registry)}`]) {
+      const client = createTestClient({ lookup: lookupTable({ localhost: '127.0.0.1' }) })
+      expect((await client.fetchManifest(parseReference(`${host}/app:1`), task)).bytes).toEqual(image.manifest.bytes)
+    }
+  })
+
+  it.each(['203.0.113.7', '127.0.0.1 203.0.113.7'])('needs TLS under the name localhost when that leads to %s', async (addresses) => {
+    await using registry = await startWithImage()
+    const client = createTestClient({ lookup: lookupTable({ localhost: addresses }) })
+    expect(await failureOf(client.fetchManifest(parseReference(`localhost:${portOf(registry)}/app:1`), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
     expect(registry.log).toEqual([])
   })
 
   it('is spoken to as its own rule says, whatever holds for other ports', async () => {
     await using registry = await startWithImage()
-    const client = createTestClient({ rules: [insecureRule('127.0.0.1'), insecureRule('127.0.0.1:1')] })
+    const client = createTestClient({ secure: [registry.host], rules: [insecureRule('127.0.0.1'), insecureRule('127.0.0.1:1')] })
     expect(await failureOf(client.fetchManifest(appOf(registry), task))).toMatchObject({ reason: 'plain-http' })
     expect(registry.log).toEqual([])
   })

@@ -1,7 +1,6 @@
-import { isIP } from 'node:net'
 import type { Task } from '../../core/task.ts'
 import type { Credential } from '../config/credential-file.ts'
-import { AccessDenied, ForbiddenTarget, InvalidAnswer, RegistryUnreachable, UnexpectedStatus } from '../errors.ts'
+import { AccessDenied, ForbiddenTarget, RegistryUnreachable, UnexpectedStatus } from '../errors.ts'
 import { dockerHub } from '../reference.ts'
 import type { AddressClass } from './address.ts'
 import { classifyAddress } from './address.ts'
@@ -9,7 +8,8 @@ import type { Authenticator } from './authenticator.ts'
 import { createAuthenticator } from './authenticator.ts'
 import type { Limits } from './limits.ts'
 import { maxRedirects } from './limits.ts'
-import type { HttpAnswer, HttpRequest, Method, RequestBody, Sender, Transport } from './message.ts'
+import { distantAddress } from './connector.ts'
+import type { HttpAnswer, HttpRequest, Method, RequestBody, Sender, Transport, Trust } from './message.ts'
 import { followPointer } from './pointer.ts'
 import { readRefusal } from './refusal.ts'
 import type { Pacing } from './retry.ts'
@@ -45,13 +45,12 @@ export interface Reply extends HttpAnswer {
 export interface EndpointOptions {
   /** As in a reference: host with optional port. */
   readonly host: string
-  /** http, and https that cannot be checked, are allowed. */
-  readonly isInsecure: boolean
+  readonly trust: Trust
   readonly transport: Transport
   readonly limits: Limits
   readonly pacing: Pacing
   readonly findCredential: (task: Task) => Promise<Credential | undefined>
-  readonly isInsecureHost: (host: string) => boolean
+  readonly trustOf: (host: string) => Trust
 }
 
 /** One registry server: requests to it are authorised, redirected within bounds, repeated when that may help. */
@@ -65,19 +64,19 @@ export interface Endpoint {
 interface Connection {
   readonly options: EndpointOptions
   readonly authenticator: Authenticator
-  readonly openOrigin: (task: Task) => Promise<string>
+  readonly openOrigin: (task: Task) => Promise<Origin>
   /** How far the registry's address reaches, known from its first answer on. */
   home: AddressClass
 }
 
-interface Authorized { readonly url: URL; readonly authorization: string | undefined }
+interface Authorized { readonly url: URL; readonly trust: Trust; readonly authorization: string | undefined }
 
 const redirectStatuses: readonly number[] = [301, 302, 303, 307, 308]
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const { host, limits, pacing } = options
-  const isInsecureHost = (other: string): boolean => (other === host ? options.isInsecure : options.isInsecureHost(other))
-  const connection: Connection = { options, authenticator: createAuthenticator({ ...options, isInsecureHost }), openOrigin: originOpener(options), home: 'public' }
+  const trustOf = (other: string): Trust => (other === host ? options.trust : options.trustOf(other))
+  const connection: Connection = { options, authenticator: createAuthenticator({ ...options, trustOf }), openOrigin: originOpener(options), home: 'public' }
   return {
     host,
     send: (call, task) => {
@@ -95,14 +94,16 @@ export function createEndpoint(options: EndpointOptions): Endpoint {
 
 async function sendOnce(connection: Connection, call: Call, task: Task): Promise<Reply> {
   const { authenticator, options: { host } } = connection
-  const url = new URL(call.target, await connection.openOrigin(task))
+  const { origin, trust } = await connection.openOrigin(task)
+  const url = new URL(call.target, origin)
+  if (url.origin !== origin) throw new ForbiddenTarget('upload location', host, { target: url.origin, text: 'uploads go to the registry itself or nowhere' })
   const authorization = await authenticator.prepare(call.scopes, task)
-  const first = await follow(connection, { call, first: { url, authorization } }, task)
+  const first = await follow(connection, { call, first: { url, trust, authorization } }, task)
   // Only the registry itself is shown who we are; a host it redirected to may refuse us as it likes.
   if (first.status !== 401 || !first.isOwn) return accept(first, call, authenticator)
   await first.discard()
   const refused = { header: first.header('www-authenticate'), url, sentBy: { host, home: connection.home }, sent: authorization }
-  const second = await follow(connection, { call, first: { url, authorization: await authenticator.answer(refused, call, task) } }, task)
+  const second = await follow(connection, { call, first: { url, trust, authorization: await authenticator.answer(refused, call, task) } }, task)
   return accept(second, call, authenticator)
 }
 
@@ -123,8 +124,9 @@ async function follow(connection: Connection, { call, first }: { call: Call; fir
   let { url, authorization } = first
   for (let hops = 0; ; hops += 1) {
     const isOwn = url.origin === first.url.origin
-    const answer = await transport.send(toRequest(connection, call, { url, authorization, isOwn }), task.signal)
-    if (isOwn) connection.home = classifyAddress(answer.address)
+    const answer = await transport.send(toRequest(connection, call, { url, trust: first.trust, authorization, isOwn }), task.signal)
+    // What is behind a proxy could be anywhere; it may lead to where everybody may.
+    if (isOwn) connection.home = answer.address === undefined ? 'public' : classifyAddress(answer.address)
     if (!redirectStatuses.includes(answer.status)) return { ...answer, url: first.url, host: url.host, isOwn }
     await answer.discard()
     if (!isReading) throw new ForbiddenTarget('redirect', host, { target: '', text: `a ${call.method} request is not sent elsewhere` })
@@ -134,24 +136,28 @@ async function follow(connection: Connection, { call, first }: { call: Call; fir
   }
 }
 
-function toRequest({ options, home }: Connection, call: Call, { url, authorization, isOwn }: Authorized & { isOwn: boolean }): HttpRequest {
+function toRequest({ options, home }: Connection, call: Call, { url, trust, authorization, isOwn }: Authorized & { isOwn: boolean }): HttpRequest {
   return {
     method: call.method,
     url,
     headers: { ...call.headers, ...(authorization === undefined ? {} : { authorization }) },
     body: call.body,
-    isInsecure: isOwn ? options.isInsecure : options.isInsecureHost(url.host),
+    trust: isOwn ? trust : options.trustOf(url.host),
     sentBy: isOwn ? undefined : { kind: 'redirect', host: options.host, home },
     answerMs: call.answerMs ?? options.limits.answerMs,
   }
 }
 
-function originOpener(options: EndpointOptions): (task: Task) => Promise<string> {
-  const share = createShared<string>()
-  let origin = options.isInsecure ? undefined : `https://${apiHost(options.host)}`
+/** How a registry is spoken to. */
+interface Origin { readonly origin: string; readonly trust: Trust }
+
+function originOpener(options: EndpointOptions): (task: Task) => Promise<Origin> {
+  const share = createShared<Origin>()
+  const secure: Origin = { origin: `https://${apiHost(options.host)}`, trust: 'checked' }
+  let found = options.trust === 'checked' ? secure : undefined
   return async (task) => {
-    origin ??= await share('', () => probeOrigin(options, task), task.signal)
-    return origin
+    found ??= await share('', () => probeOrigin(options, secure, task), task.signal)
+    return found
   }
 }
 
@@ -160,34 +166,28 @@ function apiHost(host: string): string {
   return host === dockerHub ? 'registry-1.docker.io' : host
 }
 
-/**
- * How a registry is to be spoken to that the configuration allows without TLS: with TLS if it has it. On this machine,
- * where nobody listens in, http is tried first, as it is what is mostly found. The question carries no credentials.
- */
-async function probeOrigin(options: EndpointOptions, task: Task): Promise<string> {
-  const schemes = isLoopbackName(options.host) ? ['http', 'https'] : ['https', 'http']
-  const failures: Error[] = []
-  for (const scheme of schemes) {
-    const origin = `${scheme}://${apiHost(options.host)}`
-    try {
-      if (await isSpokenTo(new URL('/v2/', origin), options, task)) return origin
-    } catch (error) {
-      if (!(error instanceof RegistryUnreachable)) throw error
-      failures.push(error)
-    }
+/** How a registry is to be spoken to that may be spoken to without TLS: with TLS if it has it. */
+async function probeOrigin(options: EndpointOptions, secure: Origin, task: Task): Promise<Origin> {
+  const { transport, trust } = options
+  try {
+    const hasTls = await transport.speaksTls({ url: new URL(secure.origin), trust }, task.signal) ?? await answersTls(secure.origin, options, task)
+    return { origin: hasTls ? secure.origin : `http://${apiHost(options.host)}`, trust }
+  } catch (error) {
+    // `localhost` that is elsewhere is a registry as any other.
+    if (error instanceof RegistryUnreachable && error.detail === distantAddress) return secure
+    throw error
   }
-  const [first = new InvalidAnswer('read /v2/', options.host, 'answers neither http nor https as a registry does')] = failures
-  throw first
 }
 
-async function isSpokenTo(url: URL, { transport, limits }: EndpointOptions, task: Task): Promise<boolean> {
-  const answer = await transport.send({ method: 'GET', url, headers: {}, body: undefined, isInsecure: true, sentBy: undefined, answerMs: limits.answerMs }, task.signal)
-  await answer.discard()
-  // A server that expects TLS answers plain http with 400.
-  return url.protocol === 'https:' || answer.status !== 400
-}
-
-function isLoopbackName(host: string): boolean {
-  const { hostname } = new URL(`http://${host}`)
-  return hostname === 'localhost' || (isIP(hostname.replace(/^\[|\]$/gu, '')) !== 0 && classifyAddress(hostname) === 'loopback')
+/** Asked through a proxy; the question carries no credentials. */
+async function answersTls(origin: string, { transport, limits, trust }: EndpointOptions, task: Task): Promise<boolean> {
+  try {
+    const answer = await transport.send({ method: 'GET', url: new URL('/v2/', origin), headers: {}, body: undefined, trust, sentBy: undefined, answerMs: limits.answerMs }, task.signal)
+    await answer.discard()
+    return true
+  } catch (error) {
+    // A proxy may let nobody through to the port, or the server speak plain http: that remains to be tried.
+    if (error instanceof RegistryUnreachable && (error.reason === 'plain-http' || error.reason === 'proxy' || error.reason === 'reset')) return false
+    throw error
+  }
 }

@@ -16,13 +16,19 @@ export interface Sender {
   readonly home: AddressClass
 }
 
+/**
+ * What must hold of the other side of a connection: `checked`, TLS with a certificate we trust; `unchecked`, nothing;
+ * `unchecked-here`, that it is on this machine.
+ */
+export type Trust = 'checked' | 'unchecked' | 'unchecked-here'
+
 export interface HttpRequest {
   readonly method: Method
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body: RequestBody | undefined
-  /** TLS is not checked; whether http may be used at all is decided before. */
-  readonly isInsecure: boolean
+  /** Whether http may be used at all is decided before. */
+  readonly trust: Trust
   /** Who sent us there; undefined for a place that the user named. */
   readonly sentBy: Sender | undefined
   readonly answerMs: number
@@ -33,8 +39,8 @@ export interface HttpAnswer {
   readonly status: number
   /** By lower-case name; several of one name are joined. */
   header(name: string): string | undefined
-  /** The other end's address. */
-  readonly address: string
+  /** The other end's address; undefined behind a proxy. */
+  readonly address: string | undefined
   /** Fails when the connection breaks, stalls or trickles. */
   readonly body: AsyncIterable<Uint8Array>
   /** Reads what little is left, so that the connection can be used again, or closes it. */
@@ -44,6 +50,8 @@ export interface HttpAnswer {
 /** Sends one request and follows nothing. @throws {RegistryUnreachable} */
 export interface Transport {
   send(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>
+  /** Whether a server is to be spoken to with TLS; undefined when a proxy stands before it. */
+  speaksTls(server: { readonly url: URL; readonly trust: Trust }, signal: AbortSignal): Promise<boolean | undefined>
 }
 
 export function bytesBody(bytes: Uint8Array): RequestBody {

@@ -6,7 +6,7 @@ import { AccessDenied, InvalidAnswer, UnexpectedStatus } from '../errors.ts'
 import { readDocument } from './document.ts'
 import type { Limits } from './limits.ts'
 import { maxTokenBytes } from './limits.ts'
-import type { HttpRequest, Sender, Transport } from './message.ts'
+import type { HttpRequest, Sender, Transport, Trust } from './message.ts'
 import { bytesBody } from './message.ts'
 import { readRefusal } from './refusal.ts'
 
@@ -19,7 +19,7 @@ export interface TokenRequest {
   readonly credential: Credential | undefined
   /** undefined when the realm is on the registry's own origin. */
   readonly sentBy: Sender | undefined
-  readonly isInsecure: boolean
+  readonly trust: Trust
 }
 
 export interface Token {
@@ -55,8 +55,8 @@ export async function requestToken(request: TokenRequest, transport: Transport, 
 }
 
 function tokenRequest(request: TokenRequest): Omit<HttpRequest, 'answerMs'> {
-  const { credential, scopes, service, isInsecure, sentBy } = request
-  const shared = { isInsecure, sentBy }
+  const { credential, scopes, service, trust, sentBy } = request
+  const shared = { trust, sentBy }
   if (credential?.kind === 'identity-token') {
     const form = new URLSearchParams({ grant_type: 'refresh_token', client_id: clientId, scope: scopes.join(' '), refresh_token: credential.token.reveal() })
     if (service !== undefined) form.set('service', service)

@@ -70,6 +70,7 @@ async function ask(connections: Connections, { reference, place, isLast, method 
     expect: [200, 404],
     ...(isLast ? {} : { attempts: 2 }),
   }, task)
+  connections.rateLimits.note(place.host, reply)
   if (reply.status === 200) return reply
   await reply.discard()
   throw new ManifestUnknown(formatReference(reference), place.host)
@@ -143,11 +144,18 @@ function expectedType(reply: Reply, what: string): string | undefined {
   return type
 }
 
+export interface NewManifest { readonly reference: Reference; readonly bytes: Uint8Array; readonly mediaType: string }
+export interface WrittenManifest {
+  readonly descriptor: Descriptor
+  /** Whether the registry itself lists the manifest with those that refer to its subject. */
+  readonly isSubjectKnown: boolean
+}
+
 /**
  * The manifest is read before it is sent, so that no registry gets one that we would not take back.
  * @throws {MalformedDocument} @throws {UnsupportedMediaType} @throws {InvalidAnswer} when the registry kept something else
  */
-export async function pushManifest(connections: Connections, { reference, bytes, mediaType }: { reference: Reference; bytes: Uint8Array; mediaType: string }, task: Task): Promise<Descriptor> {
+export async function writeManifest(connections: Connections, { reference, bytes, mediaType }: NewManifest, task: Task): Promise<WrittenManifest> {
   parseManifestDocument(bytes, mediaType)
   const digest = digestOf(bytes, reference.digest)
   const size = bytes.byteLength
@@ -170,5 +178,5 @@ export async function pushManifest(connections: Connections, { reference, bytes,
   if (stated !== undefined && (!isDigest(stated) || stated !== digestOf(bytes, stated))) {
     throw new InvalidAnswer(what, reply.host, `states digest ${JSON.stringify(stated.slice(0, 150))} for what was sent as "${digest}"`)
   }
-  return { mediaType, digest, size }
+  return { descriptor: { mediaType, digest, size }, isSubjectKnown: reply.header('oci-subject') !== undefined }
 }

@@ -1,8 +1,9 @@
 import type { RegistriesConfig } from '../config/registries.ts'
-import { findRule, relocate } from '../config/registries.ts'
+import { findRule, relocate, toTrust } from '../config/registries.ts'
 import type { Mirror } from '../config/registries-file.ts'
 import type { FailedPlace } from '../errors.ts'
 import { AllPlacesFailed, RegistryBlocked, RegistryUnreachable } from '../errors.ts'
+import type { Trust } from '../http/message.ts'
 import type { Reference } from '../reference.ts'
 import { formatReference } from '../reference.ts'
 
@@ -10,7 +11,7 @@ import { formatReference } from '../reference.ts'
 export interface Place {
   readonly host: string
   readonly repository: string
-  readonly isInsecure: boolean
+  readonly trust: Trust
 }
 
 /**
@@ -20,7 +21,7 @@ export interface Place {
  */
 export function pullPlaces(reference: Reference, config: RegistriesConfig, wanted: 'manifest' | 'blob'): Place[] {
   const found = findRule(reference, config)
-  if (found === undefined) return [toPlace(reference, false)]
+  if (found === undefined) return [toPlace(reference, undefined)]
   const { rule, rest } = found
   if (rule.isBlocked) throw new RegistryBlocked(formatReference(reference), rule)
   const mirrors = rule.mirrors
@@ -29,11 +30,16 @@ export function pullPlaces(reference: Reference, config: RegistriesConfig, wante
   return [...mirrors, toPlace(rule.location === undefined ? reference : relocate(rule.location, rest), rule.isInsecure)]
 }
 
+/** The place itself, without its mirrors, which may know less. @throws {RegistryBlocked} */
+export function ownPlace(reference: Reference, config: RegistriesConfig): Place {
+  return pullPlaces(reference, config, 'manifest').at(-1) ?? toPlace(reference, undefined)
+}
+
 /** Where to write to: always the place the reference itself names, as mirrors and locations are for reading. @throws {RegistryBlocked} */
 export function pushPlace(reference: Reference, config: RegistriesConfig): Place {
   const rule = findRule(reference, config)?.rule
   if (rule?.isBlocked === true) throw new RegistryBlocked(formatReference(reference), rule)
-  return toPlace(reference, rule?.isInsecure === true)
+  return toPlace(reference, rule?.isInsecure)
 }
 
 function serves({ pullFrom }: Mirror, { tag, digest }: Reference, wanted: 'manifest' | 'blob'): boolean {
@@ -44,8 +50,8 @@ function serves({ pullFrom }: Mirror, { tag, digest }: Reference, wanted: 'manif
   }
 }
 
-function toPlace({ registry, repository }: Reference, isInsecure: boolean): Place {
-  return { host: registry, repository, isInsecure }
+function toPlace({ registry, repository }: Reference, isInsecure: boolean | undefined): Place {
+  return { host: registry, repository, trust: toTrust(registry, isInsecure) }
 }
 
 /** What this client has seen of places, so that the next request need not find it out again. */

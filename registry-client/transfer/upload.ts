@@ -2,66 +2,50 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { BlobSource, TransferEvent } from '../client.ts'
-import { AccessDenied, BlobUnknown, InvalidAnswer, UnexpectedStatus } from '../errors.ts'
-import type { Endpoint, Reply } from '../http/endpoint.ts'
-import type { RequestBody } from '../http/message.ts'
+import { AccessDenied, BlobUnknown, ForbiddenTarget, InvalidAnswer, UnexpectedStatus } from '../errors.ts'
 import { backoff, isTransient, pause } from '../http/retry.ts'
 import { repositoryScope } from '../http/scope.ts'
 import type { Reference } from '../reference.ts'
 import type { Connections } from './connections.ts'
-import type { Place } from './places.ts'
 import { pushPlace } from './places.ts'
-import type { Progress } from './progress.ts'
 import { createProgress } from './progress.ts'
+import { createSourceReader } from './source-reader.ts'
+import type { Session, Upload } from './upload-session.ts'
+import { append, begin, complete, inquire, openSession, uploadsPath } from './upload-session.ts'
 
 /** What is left below this goes with the request that completes the upload, which spares one. */
 const smallBytes = 1024 * 1024
 /** So much more than before a cut is progress, after which patience starts anew. */
 const progressBytes = 1024 * 1024
 
-interface Upload {
-  readonly connections: Connections
-  readonly endpoint: Endpoint
-  readonly place: Place
-  readonly blob: Descriptor
-  readonly source: BlobSource
-  readonly what: string
-  readonly scopes: readonly string[]
-  readonly progress: Progress
-  readonly task: Task
-}
-
-/** An upload the registry has begun for us: where it goes on, and what has arrived. */
-interface Session { readonly location: URL; readonly offset: number }
-
 /**
  * Makes the blob be in the repository: it may be there, be mounted from another repository of the registry, or be
- * uploaded. A cut upload goes on where the registry says it stands; one the registry has lost begins anew. At the end the
- * registry is asked whether it has the blob.
+ * uploaded. A cut upload goes on where the registry says it stands, also one that another process left; one the registry
+ * has lost begins anew. At the end the registry is asked whether it has the blob.
  * @see distribution-spec "Pushing blobs"
  */
 export async function pushBlob(connections: Connections, { repository, blob, source }: { repository: Reference; blob: Descriptor; source: BlobSource }, task: Task<TransferEvent>): Promise<void> {
   const place = pushPlace(repository, connections.registries)
+  await using reader = createSourceReader(source, blob, silent(task))
   const upload: Upload = {
-    connections, place, blob, source,
+    connections, place, blob, reader,
     endpoint: connections.endpoint(place),
     what: `push blob "${blob.digest}"`,
     scopes: [repositoryScope(place.repository, 'pull', 'push')],
     progress: createProgress('push', blob, task.emit),
     task: silent(task),
   }
-  if (await isPresent(upload)) {
-    upload.progress.finished('present')
-    return
-  }
-  const mounted = await mount(upload)
-  if (mounted === 'mounted') {
-    upload.progress.finished('mounted')
-    return
-  }
-  await transfer(upload, mounted)
+  upload.progress.finished(await bring(upload, source))
+}
+
+async function bring(upload: Upload, source: BlobSource): Promise<'present' | 'mounted' | 'transferred'> {
+  if (await isPresent(upload)) return 'present'
+  const left = await findLeft(upload)
+  const begun = left ?? await mount(upload, source)
+  if (begun === 'mounted') return 'mounted'
+  await transfer(upload, begun)
   await confirm(upload)
-  upload.progress.finished('transferred')
+  return 'transferred'
 }
 
 async function isPresent(upload: Upload): Promise<boolean> {
@@ -75,130 +59,108 @@ async function isPresent(upload: Upload): Promise<boolean> {
   return reply.status === 200
 }
 
-/** The session is the registry's answer when it does not mount; undefined when there is nothing to mount from. */
-async function mount(upload: Upload): Promise<'mounted' | Session | undefined> {
-  const { blob, endpoint, place, scopes, source, task, what } = upload
-  const origin = source.origins?.(blob).find(({ registry, repository }) => registry === place.host && repository !== place.repository)
-  if (origin === undefined) return undefined
-  const query = `mount=${encodeURIComponent(blob.digest)}&from=${encodeURIComponent(origin.repository)}`
+/** What a process that is gone has uploaded, if the registry still has that. */
+async function findLeft(upload: Upload): Promise<Session | undefined> {
+  const saved = await upload.connections.journal.find(journalKey(upload))
+  const location = saved === undefined ? null : URL.parse(saved.location)
+  if (location === null) return undefined
   try {
-    const reply = await endpoint.send({
-      what, method: 'POST', target: `${uploadsPath(place)}?${query}`, expect: [201, 202],
-      scopes: [...scopes, repositoryScope(origin.repository, 'pull')],
-    }, task)
-    await reply.discard()
-    return reply.status === 201 ? 'mounted' : { location: endpoint.ownLocation(reply), offset: 0 }
+    return await inquire(upload, { location })
   } catch (error) {
-    // Mounting only saves time: a registry that cannot or will not gets the bytes.
-    if (error instanceof AccessDenied || (error instanceof UnexpectedStatus && error.status < 500)) return undefined
+    // The registry's address was another then, or it answers as it should not: nothing to go on from.
+    if (error instanceof ForbiddenTarget || error instanceof UnexpectedStatus) return undefined
     throw error
   }
 }
 
-function uploadsPath({ repository }: Place): string {
-  return `/v2/${repository}/blobs/uploads/`
+function journalKey({ blob, place }: Upload): string {
+  return `${place.host}/${place.repository} ${blob.digest}`
 }
 
+/** The session is the registry's answer when it does not mount; undefined when there is nothing to mount from. */
+async function mount(upload: Upload, source: BlobSource): Promise<'mounted' | Session | undefined> {
+  const { blob, endpoint, place, scopes, task, what } = upload
+  const origins = source.origins?.(blob).filter(({ registry, repository }) => registry === place.host && repository !== place.repository) ?? []
+  for (const origin of origins.slice(0, maxMountTries)) {
+    const query = `mount=${encodeURIComponent(blob.digest)}&from=${encodeURIComponent(origin.repository)}`
+    try {
+      const reply = await endpoint.send({
+        what, method: 'POST', target: `${uploadsPath(place)}?${query}`, expect: [201, 202],
+        scopes: [...scopes, repositoryScope(origin.repository, 'pull')],
+      }, task)
+      await reply.discard()
+      return reply.status === 201 ? 'mounted' : openSession(upload, reply)
+    } catch (error) {
+      // Mounting only saves time: a registry that cannot or will not gets the bytes.
+      if (!(error instanceof AccessDenied || (error instanceof UnexpectedStatus && error.status < 500))) throw error
+    }
+  }
+  return undefined
+}
+
+const maxMountTries = 2
+
 async function transfer(upload: Upload, begun: Session | undefined): Promise<void> {
-  const { connections: { limits }, task } = upload
   let session = begun
-  let setbacks = 0
-  let markBytes = 0
+  const patience: Patience = { setbacks: 0, markBytes: 0 }
   for (;;) {
     try {
       session ??= await begin(upload)
-      while (upload.blob.size - session.offset > smallBytes) session = await append(upload, session)
+      while (hasMoreThanEnd(upload, session)) session = await appendPiece(upload, session)
       await complete(upload, session)
+      await upload.connections.journal.forget(journalKey(upload))
       return
     } catch (error) {
-      task.signal.throwIfAborted()
-      setbacks += 1
-      if (!isRecoverable(error) || setbacks >= limits.attempts) throw error
-      await pause(backoff(setbacks, limits), task.signal)
+      upload.task.signal.throwIfAborted()
+      const adapted = adapt(upload, session, error)
+      if (adapted === undefined) await endure(upload, patience, error)
       if (await isPresent(upload)) return
-      session = session === undefined ? undefined : await inquire(upload, session)
-      if ((session?.offset ?? 0) - markBytes >= progressBytes) setbacks = 0
-      markBytes = session?.offset ?? 0
+      session = session === undefined || adapted === 'anew' ? undefined : await inquire(upload, session)
+      const reachedBytes = session?.offset ?? 0
+      if (reachedBytes - patience.markBytes >= progressBytes) patience.setbacks = 0
+      patience.markBytes = reachedBytes
     }
   }
+}
+
+interface Patience { setbacks: number; markBytes: number }
+
+/** Waits before the next try, or gives up. */
+async function endure({ connections: { limits }, task }: Upload, patience: Patience, error: unknown): Promise<void> {
+  patience.setbacks += 1
+  if (!isRecoverable(error) || patience.setbacks >= limits.attempts) throw error
+  await pause(backoff(patience.setbacks, limits), task.signal)
+}
+
+/** Whether what is left is more than the request that completes the upload should carry. */
+function hasMoreThanEnd({ blob, connections, place }: Upload, { offset }: Session): boolean {
+  const chunkBytes = connections.chunkSizes.of(place.host)
+  return chunkBytes !== undefined && blob.size - offset > Math.min(smallBytes, chunkBytes)
+}
+
+async function appendPiece(upload: Upload, session: Session): Promise<Session> {
+  const { blob, connections, place } = upload
+  const remaining = blob.size - session.offset
+  const length = Math.min(remaining, connections.chunkSizes.of(place.host) ?? remaining)
+  const next = await append(upload, session, length)
+  // A blob of one piece is sent again as quickly as it is gone on with.
+  if (blob.size > length) await connections.journal.keep(journalKey(upload), { location: next.location.href, offset: next.offset })
+  return next
+}
+
+/** Chooses another way of sending, smaller pieces or none, if the refusal is one that this may get around. */
+function adapt({ blob, connections: { chunkSizes }, place }: Upload, session: Session | undefined, error: unknown): 'go on' | 'anew' | undefined {
+  if (!(error instanceof UnexpectedStatus)) return undefined
+  const sentBytes = Math.min(blob.size - (session?.offset ?? 0), chunkSizes.of(place.host) ?? Infinity)
+  if (error.status === 413) return chunkSizes.shrink(place.host, sentBytes) ? 'go on' : undefined
+  // Some take no piece, and some take one only.
+  const isSecondPiece = error.status === 400 && (session?.offset ?? 0) > 0 && !error.registryCodes.includes('DIGEST_INVALID')
+  return (error.status === 405 || error.status === 501 || isSecondPiece) && chunkSizes.useWhole(place.host) ? 'anew' : undefined
 }
 
 /** A registry that lost the session, or stands elsewhere in it than we thought, says 404 or 416. */
 function isRecoverable(error: unknown): boolean {
   return isTransient(error) || (error instanceof UnexpectedStatus && (error.status === 404 || error.status === 416))
-}
-
-async function begin(upload: Upload): Promise<Session> {
-  const { endpoint, place, scopes, task, what } = upload
-  const reply = await endpoint.send({ what, method: 'POST', target: uploadsPath(place), scopes, expect: [202] }, task)
-  await reply.discard()
-  return { location: endpoint.ownLocation(reply), offset: 0 }
-}
-
-/** Sends all that is left in one request. */
-async function append(upload: Upload, { location, offset }: Session): Promise<Session> {
-  const { blob, endpoint, scopes, task, what } = upload
-  const reply = await endpoint.send({
-    what, method: 'PATCH', target: location, scopes, expect: [202], attempts: 1,
-    headers: { 'content-type': 'application/octet-stream', 'content-range': `${offset}-${blob.size - 1}` },
-    body: bodyFrom(upload, offset),
-  }, task)
-  await reply.discard()
-  const received = receivedBytes(reply) ?? blob.size
-  if (received <= Math.max(offset, 1)) throw new InvalidAnswer(what, reply.host, `took none of the bytes from ${offset} on`)
-  return { location: endpoint.ownLocation(reply), offset: Math.min(received, blob.size) }
-}
-
-async function complete(upload: Upload, { location, offset }: Session): Promise<void> {
-  const { blob, connections: { limits }, endpoint, scopes, task, what } = upload
-  const isPart = offset > 0 && offset < blob.size
-  const reply = await endpoint.send({
-    what, method: 'PUT', target: withDigest(location, blob.digest), scopes, expect: [201], attempts: 1, answerMs: limits.commitMs,
-    headers: { 'content-type': 'application/octet-stream', ...(isPart ? { 'content-range': `${offset}-${blob.size - 1}` } : {}) },
-    body: bodyFrom(upload, offset),
-  }, task)
-  await reply.discard()
-  const stated = reply.header('docker-content-digest')
-  if (stated !== undefined && stated !== blob.digest) throw new InvalidAnswer(what, reply.host, `states digest ${JSON.stringify(stated.slice(0, 150))}`)
-}
-
-/** The query the registry gave is its own and stays as it is, byte for byte. */
-function withDigest(location: URL, digest: string): URL {
-  const url = new URL(location)
-  url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`
-  return url
-}
-
-/** Where the registry stands; undefined when it knows the session no more, or nothing in it is worth going on from. */
-async function inquire(upload: Upload, { location }: Session): Promise<Session | undefined> {
-  const { blob, endpoint, scopes, task, what } = upload
-  const reply = await endpoint.send({ what, method: 'GET', target: location, scopes, expect: [200, 202, 204, 400, 404, 405] }, task)
-  await reply.discard()
-  const received = receivedBytes(reply)
-  if (reply.status >= 400 || received === undefined || received <= 1 || received > blob.size) return undefined
-  return { location: reply.header('location') === undefined ? location : endpoint.ownLocation(reply), offset: received }
-}
-
-/** `0-N` says that N+1 bytes are there, except that `0-0` is also said of none. @see distribution-spec "Pushing a blob in chunks" */
-function receivedBytes(reply: Reply): number | undefined {
-  const last = /^(?:bytes=)?0-(\d{1,15})$/u.exec(reply.header('range') ?? '')?.[1]
-  return last === undefined ? undefined : Number(last) + 1
-}
-
-function bodyFrom({ blob, progress, source, task }: Upload, offset: number): RequestBody {
-  return {
-    sizeBytes: blob.size - offset,
-    async *open() {
-      if (offset === blob.size) return
-      let position = 0
-      for await (const chunk of source.read(blob, task)) {
-        const end = position + chunk.byteLength
-        if (end > offset) yield position >= offset ? chunk : chunk.subarray(offset - position)
-        position = end
-        if (position > offset) progress.advanced(Math.min(position, blob.size))
-      }
-    },
-  }
 }
 
 /** Registries behind several machines may need a moment to see what one of them took. */

@@ -40,7 +40,7 @@ export async function leaseBridgePort({ subnet, isIsolated }: BridgeOptions): Pr
   const asked = subnet === undefined ? undefined : parseSubnet(subnet)
   const fd = openAddressFile()
   try {
-    let range = chooseSubnet(readRoutes(), { bridge, asked }) ?? refuse('every subnet it would use is taken by a route of this host; name another one')
+    let range = findSubnet(readRoutes(), asked)
     let address = lockAddress(fd, range)
     /* Asked only now: since the address is locked, nobody removes the bridge any more. */
     if (!isThere()) {
@@ -76,6 +76,12 @@ export async function removeBridge(): Promise<boolean> {
   }
 }
 
+function findSubnet(routes: readonly Route[], asked: Subnet | undefined): Subnet {
+  const subnet = chooseSubnet(routes, { bridge, asked })
+  if (subnet === undefined) throw new NetworkUnavailable('bridge', 'every subnet it would use is taken by a route of this host; name another one by TSBUILD_SUBNET')
+  return subnet
+}
+
 function refuse(reason: string): never {
   throw new NetworkUnavailable('bridge', reason)
 }
@@ -91,7 +97,7 @@ function openAddressFile(): number {
     mkdirSync(stateFolder, { recursive: true, mode: 0o700 })
     return openSync(addressFile, constants.O_RDWR | constants.O_CREAT, 0o600)
   } catch (error) {
-    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw new NetworkUnavailable('bridge', `cannot open ${addressFile}: ${error.code ?? ''}`, { cause: error })
+    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw new NetworkUnavailable('bridge', `cannot open ${addressFile}: ${error.code}`, { cause: error })
     throw error
   }
 }
@@ -112,7 +118,7 @@ async function makeBridge(asked: Subnet | undefined): Promise<Subnet> {
   try {
     getAddon().lockRange(fd, setupByte, 1, true)
     const routes = readRoutes()
-    const subnet = chooseSubnet(routes, { bridge, asked }) ?? refuse('every subnet it would use is taken by a route of this host; name another one')
+    const subnet = findSubnet(routes, asked)
     await callBridge('make-bridge', new WireWriter().bytes(bridge).u32(toNetworkOrder(subnet.first + 1)).u8(subnet.prefix).u32(findMtu(routes)))
     return subnet
   } finally {

@@ -1,10 +1,11 @@
-import type { BuildRequest } from '../../builder/index.ts'
+import type { BuildRequest, Entitlement } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { createRenderer } from '../render/create-renderer.ts'
 
 export const buildCommand: CommandSpec = {
@@ -23,6 +24,9 @@ export const buildCommand: CommandSpec = {
     { name: 'no-cache', help: 'Run every step' },
     { name: 'pull', help: 'Ask the registry for newer base images' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
+    { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
+    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
@@ -63,11 +67,19 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache'),
     pull: options.has('pull') ? 'always' : 'missing',
+    secrets: parseSecrets(options.texts('secret'), env),
+    sshAgents: parseSshAgents(options.texts('ssh'), env),
+    allow: options.texts('allow').map(parseEntitlement),
     ...parseConfinement(options, env),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(jobs === undefined ? {} : { jobs }),
   }
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */

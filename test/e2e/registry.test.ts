@@ -50,6 +50,7 @@ async function configure(text: string): Promise<void> {
 }
 
 const insecure = (host: string): string => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`
+const secure = (host: string): string => `[[registry]]\nlocation = "${host}"\ninsecure = false\n`
 const reference = (host: string, name = 'team/app:1'): Reference => parseReference(`${host}/${name}`)
 
 async function push(client: RegistryClient, image: TestImage, to: Reference): Promise<TransferEvent[]> {
@@ -84,8 +85,10 @@ describe('a registry without TLS', () => {
     expect(await client.resolve(reference(registry.host, 'team/app:3'), task)).toBeUndefined()
   })
 
-  it('is only spoken to where the configuration says so', async () => {
+  it('needs no word in the configuration on this machine, unless it is to have TLS', async () => {
     await configure('')
+    expect(await (await openRegistryClient(env, { userAgent })).resolve(reference(registry.host, 'none:1'), task)).toBeUndefined()
+    await configure(secure(registry.host))
     const client = await openRegistryClient(env, { userAgent })
     expect(await failureOf(client.resolve(reference(registry.host), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'plain-http' })
   })
@@ -168,6 +171,7 @@ describe('a registry with TLS', () => {
   afterAll(async () => { await registry[Symbol.asyncDispose]() })
 
   it('is trusted by its authority in certs.d, as skopeo trusts it', async () => {
+    await configure(secure(registry.host))
     const image = createImage({ layerBytes: [2_000_000] })
     const untrusting = await openRegistryClient(env, { userAgent })
     expect(await failureOf(untrusting.resolve(reference(registry.host), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
@@ -198,7 +202,10 @@ describe('a registry that asks for a password', () => {
     registry = await startDockerRegistry({ directory: join(directory, 'basic'), tls: own, auth: { kind: 'htpasswd', path } })
   })
   afterAll(async () => { await registry[Symbol.asyncDispose]() })
-  beforeEach(async () => { await trust(join(home, '.config/containers/certs.d'), registry.host, { 'ca.crt': authority.certificate }) })
+  beforeEach(async () => {
+    await configure(secure(registry.host))
+    await trust(join(home, '.config/containers/certs.d'), registry.host, { 'ca.crt': authority.certificate })
+  })
 
   it('gets the one that was saved for it', async () => {
     await saveCredentials(env, { registry: registry.host, username: 'user', password: new Secret(password) }, task)
@@ -249,6 +256,7 @@ describe('a registry that asks for tokens', () => {
   beforeEach(async () => {
     lifeSeconds = 300
     tokens.log.length = 0
+    await configure(secure(registry.host) + secure(tokens.host))
     for (const host of [registry.host, tokens.host]) await trust(join(home, '.config/containers/certs.d'), host, { 'ca.crt': authority.certificate })
   })
 

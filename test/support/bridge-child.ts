@@ -14,4 +14,4 @@ const other = await leaseBridgePort({ subnet: '10.98.0.0/24', isIsolated: true }
 const inUse = { links: links(), rules: rules(), address: execFileSync('ip', ['-o', '-4', 'addr', 'show', 'tsbuild0'], { encoding: 'utf8' }).split(/\s+/u)[3], removed: await removeBridge() }
 for (const lease of leases) lease[Symbol.dispose]()
 const removed = await removeBridge()
-console.log(JSON.stringify({ addresses, full, other, inUse, removed, after: { links: links(), rules: rules() }, again: await removeBridge() }))
+process.stdout.write(JSON.stringify({ addresses, full, other, inUse, removed, after: { links: links(), rules: rules() }, again: await removeBridge() }))

@@ -113,6 +113,10 @@ async function serveManifest({ request, response, logged }: Served, { repository
   }
   const found = manifests.get(`${repository} ${reference}`)
   if (found === undefined) refuse(response, 404, 'MANIFEST_UNKNOWN')
+  else if (request.method === 'DELETE') {
+    manifests.delete(`${repository} ${reference}`)
+    reply(response, { status: 202 })
+  }
   else reply(response, { status: 200, headers: { 'content-type': found.mediaType, 'docker-content-digest': digestOf(found.bytes) }, body: found.bytes })
 }
 
@@ -120,6 +124,11 @@ function serveBlob({ request, response }: Served, digest: string, { blobs }: Sta
   const blob = blobs.get(digest)
   if (blob === undefined) {
     refuse(response, 404, 'BLOB_UNKNOWN')
+    return
+  }
+  if (request.method === 'DELETE') {
+    blobs.delete(digest)
+    reply(response, { status: 202 })
     return
   }
   const start = Number(/^bytes=(\d+)-$/u.exec(request.headers.range ?? '')?.[1] ?? Number.NaN)

@@ -76,7 +76,7 @@ static void read_filesystem(struct wire *wire, struct container_mount *mount)
 
 static void read_mount(struct wire *wire, struct container_mount *mount)
 {
-    mount->kind = read_enum(wire, MOUNT_FILE);
+    mount->kind = read_enum(wire, MOUNT_LAYERS);
     mount->target = wire_text(wire);
     mount->is_pinned = read_flag(wire);
     mount->attributes = wire_u32(wire);
@@ -93,6 +93,11 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
         mount->mode = wire_u32(wire);
         mount->uid = wire_u32(wire);
         mount->gid = wire_u32(wire);
+        break;
+    case MOUNT_LAYERS:
+        read_root(wire, &mount->layers);
+        mount->source = wire_text(wire);
+        if (mount->layers.kind != ROOT_OVERLAY) wire->broken = true;
         break;
     }
 }

@@ -32,7 +32,19 @@ struct device_node {
     uint32_t minor;
 };
 
-enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE };
+enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
+
+struct container_root {
+    enum root_kind kind;
+    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
+    const char *upperdir; /* "" for a read-only view */
+    const char *workdir;
+    bool has_user_xattrs;
+    bool has_lowerdir_append; /* the kernel takes lower layers one by one */
+    bool is_readonly;
+};
+
+enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE, MOUNT_LAYERS };
 
 struct container_mount {
     enum mount_kind kind;
@@ -56,18 +68,8 @@ struct container_mount {
     uint32_t mode;
     uint32_t uid;
     uint32_t gid;
-};
-
-enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
-
-struct container_root {
-    enum root_kind kind;
-    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
-    const char *upperdir; /* "" for a read-only view */
-    const char *workdir;
-    bool has_user_xattrs;
-    bool has_lowerdir_append; /* the kernel takes lower layers one by one */
-    bool is_readonly;
+    /* MOUNT_LAYERS: what lies at `source` of an overlay of its own */
+    struct container_root layers;
 };
 
 struct cgroup {

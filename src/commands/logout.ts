@@ -1,0 +1,18 @@
+import type { CommandSpec } from '../command.ts'
+
+export const logoutCommand: CommandSpec = {
+  name: 'logout',
+  operands: '[REGISTRY]',
+  minOperands: 0,
+  maxOperands: 1,
+  summary: 'Forget the credentials of a registry, by default Docker Hub',
+  options: [],
+  examples: ['tsbuild logout registry.example'],
+  run: async ({ operands: [operand] }, app) => {
+    const { eraseCredentials, normalizeRegistry } = await import('../../registry-client/index.ts')
+    const registry = normalizeRegistry(operand ?? 'docker.io')
+    const wasThere = await eraseCredentials(app.env, registry, { signal: app.signal, emit: () => undefined })
+    app.print(wasThere ? `logged out of ${registry}` : `was not logged in to ${registry}`)
+    return 0
+  },
+}
