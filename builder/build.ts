@@ -55,6 +55,9 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly jobs?: number
 }
 
+/** No step of a build needs more processes at a time; a fork bomb ends here. */
+const defaultPids = 4096
+
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
 
@@ -121,6 +124,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       settings: {
         ...unsetConfinement,
         ...request,
+        limits: { pids: defaultPids, ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

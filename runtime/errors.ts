@@ -51,7 +51,8 @@ export class ContainerLost extends TsbuildError {
   }
 }
 
-export type CgroupController = 'memory' | 'pids' | 'cpu'
+/** By the names of version 2; `io` is blkio in version 1, and `devices` is a program there and a list here. */
+export type CgroupController = 'memory' | 'pids' | 'cpu' | 'cpuset' | 'io' | 'hugetlb' | 'devices'
 
 /** A limit was asked for that this host cannot enforce. Nothing was started. */
 export class LimitNotApplicable extends TsbuildError {

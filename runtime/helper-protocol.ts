@@ -20,7 +20,7 @@ export type ContainerReport =
   | { readonly kind: 'exited'; readonly status: number }
   | { readonly kind: 'not-executed'; readonly notExecuted: NotExecuted }
   /** The end of init, and with it of the container. */
-  | { readonly kind: 'ended'; readonly status: number; readonly cpuMs: number }
+  | { readonly kind: 'ended'; readonly status: number; readonly cpuMs: number; readonly ioReadBytes: number; readonly ioWriteBytes: number }
 
 interface RequestParts {
   readonly spec: ContainerSpec
@@ -160,12 +160,15 @@ export function nameStage(stage: number): SetupStage {
   return name
 }
 
+/** The unit that getrusage(2) counts transfers of disks in. */
+const sectorBytes = 512
+
 export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
   const reader = new WireReader(payload)
   switch (kind) {
     case 1: return { kind: 'exited', status: reader.u32() }
     case 2: return { kind: 'not-executed', notExecuted: readNotExecuted(reader) }
-    case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000 }
+    case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000, ioReadBytes: Number(reader.u64()) * sectorBytes, ioWriteBytes: Number(reader.u64()) * sectorBytes }
     default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
   }
 }

@@ -1,7 +1,7 @@
 export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 export type {
-  BridgePort, ClockOffsets, ContainerExit, ContainerSpec, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, NotExecuted, OutputEvent,
+  BridgePort, ClockOffsets, ContainerExit, ContainerSpec, ContainerStdio, Device, DeviceRate, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, NotExecuted, OutputEvent, Pressure,
   Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'

@@ -117,13 +117,38 @@ function validateMount(mount: Mount, field: string): void {
 /** Docker's: with less, starting a process already fails here and there. */
 const leastMemoryBytes = 6 * 1024 * 1024
 
-function validateLimits({ memoryBytes, memorySwapBytes, cpus, pids, timeoutMs }: Limits): void {
+function validateLimits(limits: Limits): void {
+  const { memoryBytes, cpus, timeoutMs, pids } = limits
   if (memoryBytes !== undefined) requireInteger('limits.memoryBytes', memoryBytes, leastMemoryBytes)
+  validateSwap(limits)
+  if (cpus !== undefined && !(cpus >= 0.01 && Number.isFinite(cpus))) throw new InvalidSpec('limits.cpus', cpus, 'at least 0.01')
+  if (pids !== undefined && pids !== -1) requireInteger('limits.pids', pids, 1)
+  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) throw new InvalidSpec('limits.timeoutMs', timeoutMs, 'more than 0 and at most 24 days')
+  validateShares(limits)
+}
+
+function validateSwap({ memoryBytes, memorySwapBytes, memoryReservationBytes, memorySwappiness }: Limits): void {
   if (memorySwapBytes !== undefined && memoryBytes === undefined) throw new InvalidSpec('limits.memorySwapBytes', memorySwapBytes, 'limits.memoryBytes beside it')
   if (memorySwapBytes !== undefined && memorySwapBytes !== -1 && !(memorySwapBytes >= (memoryBytes ?? 0))) throw new InvalidSpec('limits.memorySwapBytes', memorySwapBytes, '-1, or at least limits.memoryBytes')
-  if (cpus !== undefined && !(cpus >= 0.01 && Number.isFinite(cpus))) throw new InvalidSpec('limits.cpus', cpus, 'at least 0.01')
-  if (pids !== undefined) requireInteger('limits.pids', pids, 1)
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) throw new InvalidSpec('limits.timeoutMs', timeoutMs, 'more than 0 and at most 24 days')
+  if (memoryReservationBytes !== undefined) requireInteger('limits.memoryReservationBytes', memoryReservationBytes, leastMemoryBytes, memoryBytes)
+  if (memorySwappiness !== undefined) requireInteger('limits.memorySwappiness', memorySwappiness, 0, 100)
+}
+
+const cpuList = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/u
+
+function validateShares({ cpuShares, cpusetCpus, cpusetMems, blkioWeight, deviceRates = [], hugetlbBytes = {} }: Limits): void {
+  if (cpuShares !== undefined) requireInteger('limits.cpuShares', cpuShares, 2, 262_144)
+  if (cpusetCpus !== undefined && !cpuList.test(cpusetCpus)) throw new InvalidSpec('limits.cpusetCpus', cpusetCpus, 'a list such as 0-2,7')
+  if (cpusetMems !== undefined && !cpuList.test(cpusetMems)) throw new InvalidSpec('limits.cpusetMems', cpusetMems, 'a list such as 0-2,7')
+  if (blkioWeight !== undefined) requireInteger('limits.blkioWeight', blkioWeight, 10, 1000)
+  deviceRates.forEach(({ device, perSecond }, index) => {
+    requirePath(`limits.deviceRates[${index}].device`, device)
+    requireInteger(`limits.deviceRates[${index}].perSecond`, perSecond, 1)
+  })
+  for (const [size, bytes] of Object.entries(hugetlbBytes)) {
+    if (!/^\d+[KMG]B$/u.test(size)) throw new InvalidSpec('limits.hugetlbBytes', size, 'a page size such as 2MB')
+    requireInteger(`limits.hugetlbBytes.${size}`, bytes, 0)
+  }
 }
 
 function requireText(field: string, value: string, maxBytes = Number.POSITIVE_INFINITY): void {

@@ -1,10 +1,11 @@
 import type { BuildRequest, Entitlement } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
+import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { createRenderer } from '../render/create-renderer.ts'
 
@@ -28,6 +29,8 @@ export const buildCommand: CommandSpec = {
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
+    { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
+    { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
@@ -43,7 +46,7 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: app.signal, onEvent: (event) => renderer.handle(event) })
+    const { id } = await build(request, { engine, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent: (event) => renderer.handle(event) })
     await renderer.finish()
     const iidfile = options.text('iidfile')
     if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)
@@ -53,6 +56,17 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     await renderer.finish()
     throw error
   }
+}
+
+function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {
+  if (timeoutMs === undefined) return signal
+  const deadline = new AbortController()
+  setTimeout(() => { deadline.abort(new Canceled('timeout')) }, timeoutMs).unref()
+  return AbortSignal.any([signal, deadline.signal])
+}
+
+function withStepTimeout(confinement: Confinement, timeoutMs: number | undefined): Confinement {
+  return timeoutMs === undefined ? confinement : { ...confinement, limits: { ...confinement.limits, timeoutMs } }
 }
 
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
@@ -70,7 +84,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
-    ...parseConfinement(options, env),
+    ...withStepTimeout(parseConfinement(options, env), parseDuration(options, 'step-timeout')),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(jobs === undefined ? {} : { jobs }),

@@ -39,7 +39,7 @@ const classes: Readonly<Record<ErrorCode, ExitClass>> = {
 
 type ExitClass = 1 | 2 | 3 | 4 | 5 | 6
 const bugExitCode = 70
-const signalExitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+const signalExitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, timeout: 124 }
 
 export function renderProblem(error: unknown): Problem {
   if (error instanceof Canceled) return { lines: [`canceled by ${error.reason}`], exitCode: signalExitCodes[error.reason] ?? 1 }

@@ -44,6 +44,12 @@ static void put_u32(uint8_t *at, uint32_t value)
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
 }
 
+static void put_u64(uint8_t *at, uint64_t value)
+{
+    put_u32(at, (uint32_t)value);
+    put_u32(at + 4, (uint32_t)(value >> 32));
+}
+
 static uint64_t microseconds(struct timeval time)
 {
     return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
@@ -54,12 +60,13 @@ static bool reap_init(pid_t init)
 {
     int status;
     struct rusage usage;
-    uint8_t payload[12];
+    uint8_t payload[28];
     if (wait4(init, &status, WNOHANG, &usage) != init) return false;
     uint64_t time = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
     put_u32(payload, (uint32_t)status);
-    put_u32(payload + 4, (uint32_t)time);
-    put_u32(payload + 8, (uint32_t)(time >> 32));
+    put_u64(payload + 4, time);
+    put_u64(payload + 12, (uint64_t)usage.ru_inblock);
+    put_u64(payload + 20, (uint64_t)usage.ru_oublock);
     report_record(REPORT_ENDED, payload, sizeof payload);
     return true;
 }
