@@ -5,6 +5,7 @@ import type { TransferEvent } from '../../registry-client/index.ts'
 import { parseReference, pushImage as uploadImage } from '../../registry-client/index.ts'
 import type { Engine } from '../engine.ts'
 import { findImage } from '../find-image.ts'
+import { noteOrigin, readOrigins } from './blob-origins.ts'
 import { makePortable, openImage } from './portable-image.ts'
 
 export interface PushOptions {
@@ -20,11 +21,14 @@ export async function pushImage(engine: Engine, { name, maxConcurrentUploads }: 
   const { store } = engine
   const image = await openImage(store, findImage(store, name))
   const { client } = await engine.registries()
-  const { bytes, mediaType } = await makePortable(store, image, { compression: 'gzip', task: silent(task) })
-  return uploadImage(client, {
-    reference: parseReference(name),
+  const { bytes, manifest, mediaType } = await makePortable(store, image, { compression: 'gzip', task: silent(task) })
+  const reference = parseReference(name)
+  const descriptor = await uploadImage(client, {
+    reference,
     manifest: { bytes, mediaType },
-    source: { read: (blob, readTask) => store.content.read(blob, readTask) },
+    source: { read: (blob, readTask) => store.content.read(blob, readTask), origins: await readOrigins(store) },
     maxConcurrentUploads: maxConcurrentUploads ?? defaultConcurrentUploads,
   }, task)
+  await noteOrigin(store, reference, [...manifest.layers, manifest.config])
+  return descriptor
 }

@@ -11,6 +11,7 @@ import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
  *   content/                    an OCI image layout: oci-layout, index.json, blobs/sha256/<hex>
  *   layers/4f/                  the tree of one layer, as an overlay lowerdir
  *   snapshots/4g/{fs,work}      a layer in the making
+ *   incoming/<digest>           what has arrived of a blob, held by the process that fetches it
  *   sessions/<uuid>/            temporary files of one process, which holds a lock on the directory
  *   trash/                      what is to be deleted and nobody refers to
  *   locks/<hash>                named locks
@@ -24,6 +25,7 @@ export interface Layout {
   readonly content: string
   readonly layers: string
   readonly snapshots: string
+  readonly incoming: string
   readonly sessions: string
   readonly trash: string
   readonly locks: string
@@ -51,6 +53,7 @@ export function createLayout(root: string): Layout {
     content,
     layers,
     snapshots,
+    incoming: join(root, 'incoming'),
     sessions,
     trash: join(root, 'trash'),
     locks: join(root, 'locks'),

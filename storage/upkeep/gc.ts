@@ -5,6 +5,7 @@ import { parseDigest } from '../../oci/digest.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
+import { forEachAbandoned } from '../root/incoming-file.ts'
 import { buryDeadSessions, discard, findDeadSessions } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
@@ -52,6 +53,7 @@ async function predict({ layout, database, session }: StoreParts, task: Task): P
     const layers = findUnneededLayers(database, dead, all)
     const sessions = dead.map((id) => layout.session(id)).filter((path) => existsSync(path))
     const leftovers = readdirSync(layout.trash).map((name) => join(layout.trash, name))
+    forEachAbandoned(layout, (path) => leftovers.push(path))
     return {
       layers,
       blobs: findUnneededBlobs(database, { dead, gone: layers }, all).map((digest) => layout.blob(parseDigest(digest))),
@@ -67,6 +69,7 @@ async function collect(parts: StoreParts, task: Task): Promise<GcReport> {
   buryDeadSessions(layout, database, session.id)
   database.transaction('quick', () => {
     for (const path of findStrays(layout, database, [])) discard(layout, path)
+    forEachAbandoned(layout, (path) => discard(layout, path))
   })
   const others = await measureOthers(layout.root, readdirSync(layout.trash).map((name) => join(layout.trash, name)), task)
   const layers = sweepLayers(parts, task)
