@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const tools = ['tsbuild', 'docker', 'buildah', 'skopeo+umoci'] as const
+/** `floor` is what the work costs at least: an empty Node script, say. */
+export const tools = ['tsbuild', 'floor', 'docker', 'buildah', 'skopeo+umoci'] as const
 export type Tool = (typeof tools)[number]
 export type Commands = Partial<Record<Tool, readonly string[]>>
 
@@ -108,8 +109,15 @@ export class Peers {
     return tool === 'tsbuild' ? [...this.#options.tsbuild, ...args] : [...this.#options.prefix, tool, ...args]
   }
 
+  /** An empty script in the same Node. */
+  emptyScript(): Commands {
+    const script = join(this.#options.folder, 'empty.mjs')
+    writeFileSync(script, '')
+    return this.present.has('floor') ? { floor: [process.execPath, script] } : {}
+  }
+
   #isPresent(tool: Tool): boolean {
-    if (tool === 'tsbuild') return true
+    if (tool === 'tsbuild' || tool === 'floor') return true
     const probes = tool === 'skopeo+umoci' ? ['skopeo', 'umoci'] : [tool]
     return probes.every((probe) => spawnSync('sh', ['-c', `${[...this.#options.prefix, probe].join(' ')} --version`], { stdio: 'ignore' }).status === 0)
   }

@@ -55,7 +55,7 @@ export function listScenarios(peers: Peers): Scenario[] {
   const cold = (context: string) => (): void => peers.forgetImage(`bench-${context}`)
   const bases = (image: string) => (): void => peers.pullBase(image)
   return [
-    { name: 'startup', commands: peers.commands({ docker: ['--version'], buildah: ['--version'], tsbuild: ['--version'] }) },
+    { name: 'startup', commands: { ...peers.commands({ docker: ['--version'], buildah: ['--version'], tsbuild: ['--version'] }), ...peers.emptyScript() } },
     { name: 'run20', setup: bases('busybox'), before: cold('run20'), commands: build('run20') },
     { name: 'run20-cached', setup: () => { bases('busybox')(); peers.runAll(build('run20', [])) }, commands: build('run20', []) },
     { name: 'copy10k', before: cold('copy10k'), commands: build('copy10k') },

@@ -1,17 +1,25 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
-import type { Limits, Network } from '../runtime/index.ts'
+import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
+import { MissExplainer } from './cache/miss-explainer.ts'
+import { StepClaims } from './cache/step-claims.ts'
+import type { Confinement } from './container/confinement.ts'
+import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
+import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
+import type { Entitlement } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -21,11 +29,15 @@ import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
-import type { BuildPlan } from './plan/plan.ts'
+import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { BuildCommandLine } from './record/build-record.ts'
+import { observed } from './record/observed.ts'
+import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
-export interface BuildRequest {
+export interface BuildRequest extends Partial<Confinement> {
   /** A folder. */
   readonly context: string
   /** Path of the Dockerfile; default `Dockerfile` in the context. */
@@ -36,15 +48,23 @@ export interface BuildRequest {
   readonly buildArgs?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
   readonly platform?: Platform
-  /** Runs every step, whether or not its result is known. */
-  readonly noCache?: boolean
+  /** Runs every step, or those of the stages named, whether or not their results are known. */
+  readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
-  /** Of RUN steps that say nothing else; default `host`. */
-  readonly network?: Network['mode']
-  /** Of each RUN step. */
-  readonly limits?: Limits
+  /** What RUN --mount=type=secret gives to steps, by id. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>
+  /** The sockets of agents for RUN --mount=type=ssh, by id. */
+  readonly sshAgents?: Readonly<Record<string, string>>
+  /** What steps may ask for beyond the ordinary. */
+  readonly allow?: readonly Entitlement[]
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
+}
+
+export interface BuildOptions extends TaskOptions<BuildEvent> {
+  readonly engine?: Engine
+  /** Kept in the build's record, so that the same can be asked for again. */
+  readonly command?: BuildCommandLine
 }
 
 /** Steps wait more than they compute: for the network, for the disk. */
@@ -60,21 +80,28 @@ export interface BuildResult {
  * default store is opened and closed.
  * @throws {DockerfileError} @throws {StepFailed} @throws {ContextUnreadable}
  */
-export async function build(request: BuildRequest, options: TaskOptions<BuildEvent> & { readonly engine?: Engine } = {}): Promise<BuildResult> {
-  const task = createTask(options)
-  if (options.engine !== undefined) return buildWith(options.engine, request, task)
+export async function build(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
+  if (options.engine !== undefined) return buildWith(options.engine, request, options)
   await using engine = await openEngine()
-  return await buildWith(engine, request, task)
+  return await buildWith(engine, request, options)
 }
 
-async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const observation = { title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, request, task))
+}
+
+async function buildImage(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const names = (request.names ?? []).map(canonicalName)
   const context = openContext(request)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
-  const executors = createExecutors(engine, { request, context, bases })
-  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
+  warnOfUnknownStages(request.noCache, plan, task)
+  const executors = createExecutors(engine, { request, context, bases, plan })
+  await using claims = new StepClaims(engine.store)
+  const cache = createStepCache(engine, { request, plan, claims }, task)
+  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
   const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
@@ -97,16 +124,57 @@ interface ExecutorParts {
   readonly request: BuildRequest
   readonly context: BuildContext
   readonly bases: BuildBases
+  readonly plan: BuildPlan
 }
 
-function createExecutors({ store }: Engine, { request, context, bases }: ExecutorParts): Executors {
-  const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
+function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
+  const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: () => Promise.resolve(context.view) }),
-    run: createRunExecutor({ store, layers, settings: { network: request.network ?? 'host', limits: request.limits ?? {} } }),
+    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    run: createRunExecutor({
+      store,
+      layers,
+      settings: {
+        network: 'host',
+        ...unsetConfinement,
+        ...request,
+        allowed: new Set(request.allow),
+        env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
+      },
+      mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
+      policy: (node) => plan.policies.get(node) ?? noPolicy,
+    }),
   }
+}
+
+function createStepCache({ store }: Engine, { request, plan, claims }: { request: BuildRequest; plan: BuildPlan; claims: StepClaims }, task: Task<BuildEvent>): StepCache {
+  const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
+  const explainer = new MissExplainer({ store, place, labels: plan.labels })
+  const off = stepsWithoutCache(plan, request.noCache)
+  return {
+    claims,
+    isOff: (id) => off.has(id),
+    missed: (node, key) => { task.emit({ type: 'cache-missed', node, cause: off.has(node) ? { kind: 'cache-off' } : explainer.explain(node, key) }) },
+    made: (node, key, { chainId }) => { explainer.remember(node, key, chainId) },
+  }
+}
+
+function warnOfUnknownStages(noCache: BuildRequest['noCache'], { labels }: BuildPlan, task: Task<BuildEvent>): void {
+  if (typeof noCache !== 'object') return
+  const stages = new Set([...labels.values()].map(({ stage }) => stage.toLowerCase()))
+  for (const name of noCache.filter((stage) => !stages.has(stage.toLowerCase()))) {
+    task.emit({ type: 'warning-raised', rule: 'no-cache-filter', message: `this build has no steps of a stage "${name}"`, range: undefined })
+  }
+}
+
+function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
+  if (noCache === true) return new Set(nodes.keys())
+  const stages = new Set(typeof noCache === 'object' ? noCache.map((name) => name.toLowerCase()) : [])
+  const isOff = (id: NodeId, stage: string): boolean => policies.get(id)?.cache === false || stages.has(stage.toLowerCase())
+  return new Set([...labels].filter(([id, { stage }]) => isOff(id, stage)).map(([id]) => id))
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -92,6 +92,34 @@ export class UserUnknown extends TsbuildError {
   }
 }
 
+/** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
+export class SecretUnavailable extends TsbuildError {
+  readonly code = 'BUILDER_SECRET_UNAVAILABLE'
+  readonly id: string
+  /** What to add to the command line. */
+  readonly remedy: string | undefined
+
+  // eslint-disable-next-line max-params -- the cause is every error's last
+  constructor(id: string, problem: string, remedy: string | undefined, options?: ErrorOptions) {
+    super(`cannot give "${id}" to the step: ${problem}${remedy === undefined ? '' : `; add ${remedy}`}`, options)
+    this.id = id
+    this.remedy = remedy
+  }
+}
+
+/** A RUN step asks for more than an ordinary step may, and the build does not allow it. */
+export class NotEntitled extends TsbuildError {
+  readonly code = 'BUILDER_NOT_ENTITLED'
+  readonly entitlement: Entitlement
+
+  constructor(entitlement: Entitlement) {
+    super(`cannot run step: it needs "${entitlement}", which this build does not allow; add --allow ${entitlement}`)
+    this.entitlement = entitlement
+  }
+}
+
+export type Entitlement = 'network.host' | 'security.insecure'
+
 /** FROM or --from names an image that neither the store nor a registry gave. */
 export class ImageUnavailable extends TsbuildError {
   readonly code = 'BUILDER_IMAGE_UNAVAILABLE'
@@ -144,5 +172,27 @@ export class NoCommand extends TsbuildError {
 
   constructor(image: string) {
     super(`cannot run image "${image}": it has neither ENTRYPOINT nor CMD, and no command was given`)
+  }
+}
+
+/** No build record has this id; the oldest are removed as new ones come. */
+export class BuildNotFound extends TsbuildError {
+  readonly code = 'BUILDER_BUILD_NOT_FOUND'
+  readonly build: string
+
+  constructor(build: string) {
+    super(`cannot find build "${build}" among the records of this store; "tsbuild history builds" lists them`)
+    this.build = build
+  }
+}
+
+/** Several build records begin with what was given as an id. */
+export class BuildAmbiguous extends TsbuildError {
+  readonly code = 'BUILDER_BUILD_AMBIGUOUS'
+  readonly build: string
+
+  constructor(build: string, count: number) {
+    super(`cannot tell which build "${build}" means: ${count} ids begin with it`)
+    this.build = build
   }
 }

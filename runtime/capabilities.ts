@@ -37,6 +37,11 @@ export function selectCapabilities(change: CapabilityChange, held: bigint): bigi
   return (defaults & held & ~toMask(dropped)) | toMask(added)
 }
 
+/** The names of a mask, by number. */
+export function listCapabilities(mask: bigint): string[] {
+  return names.filter((_, bit) => (mask >> BigInt(bit) & 1n) === 1n)
+}
+
 function parseName(text: string, field: string): string {
   const name = text.toUpperCase().replace(/^CAP_/u, '')
   if (name !== 'ALL' && !names.some((known) => known === name)) throw new InvalidSpec(field, text, 'the name of a Linux capability, or ALL')

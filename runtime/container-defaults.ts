@@ -1,8 +1,9 @@
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { viewOf } from './cgroup/container-cgroup.ts'
-import type { ContainerSpec } from './container-spec.ts'
+import type { ContainerSpec, OverlayRootfs } from './container-spec.ts'
+import type { DeviceNode } from './devices.ts'
+import { findDevices } from './devices.ts'
 import type { HostSupport } from './host-support.ts'
-import { unlimited } from './host-support.ts'
 
 /** A mount in the helper's terms. @see native/helper/container/request.h */
 export type HelperMount = {
@@ -20,25 +21,11 @@ export type HelperMount = {
     readonly nodes?: readonly DeviceNode[]
   }
   | { readonly kind: 'bind'; readonly source: string }
+  | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string }
   | { readonly kind: 'file'; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 )
 
 export type Pair = readonly [key: string, value: string]
-
-export interface DeviceNode {
-  readonly name: string
-  /** Kind and permissions, as in mknod(2). */
-  readonly mode: number
-  readonly major: number
-  readonly minor: number
-}
-
-export interface ResourceLimit {
-  /** @see setrlimit(2) */
-  readonly resource: number
-  readonly soft: bigint
-  readonly hard: bigint
-}
 
 /** MOUNT_ATTR_* of mount_setattr(2). */
 export const mountAttributes = { readonly: 1, nosuid: 2, nodev: 4, noexec: 8, strictatime: 0x20 } as const
@@ -54,7 +41,7 @@ const devices: readonly DeviceNode[] = [
   { name: 'random', major: 1, minor: 8 },
   { name: 'urandom', major: 1, minor: 9 },
   { name: 'tty', major: 5, minor: 0 },
-].map((node) => ({ ...node, mode: characterDevice | 0o666 }))
+].map((node) => ({ ...node, mode: characterDevice | 0o666, uid: 0, gid: 0 }))
 
 const deviceLinks: readonly Pair[] = [
   ['ptmx', 'pts/ptmx'], ['fd', '/proc/self/fd'], ['stdin', '/proc/self/fd/0'], ['stdout', '/proc/self/fd/1'],
@@ -63,24 +50,27 @@ const deviceLinks: readonly Pair[] = [
 
 /** What Docker mounts into every container, in its order. */
 export function defaultMounts(spec: ContainerSpec, cgroup: ContainerCgroup): HelperMount[] {
+  const isPrivileged = spec.privilege.isPrivileged === true
+  const added = findDevices(spec)
   const pinned = { kind: 'filesystem', isPinned: true } as const
   return [
     { ...pinned, target: '/proc', type: 'proc', attributes: nosuid | noexec | nodev, options: [] },
     {
       ...pinned, target: '/dev', type: 'tmpfs', attributes: nosuid | strictatime, options: [['mode', '755'], ['size', '65536k']],
-      folders: ['pts', 'shm', 'mqueue'], links: deviceLinks, nodes: devices,
+      folders: ['pts', 'shm', 'mqueue', ...added.folders], links: deviceLinks,
+      nodes: [...devices, ...added.nodes.filter(({ name }) => !devices.some((device) => device.name === name))],
     },
     { ...pinned, target: '/dev/pts', type: 'devpts', attributes: nosuid | noexec, options: [['newinstance', ''], ['ptmxmode', '0666'], ['mode', '0620'], ['gid', '5']] },
-    { ...pinned, target: '/sys', type: 'sysfs', attributes: nosuid | noexec | nodev | ro, options: [] },
-    ...cgroupMounts(cgroup),
+    { ...pinned, target: '/sys', type: 'sysfs', attributes: nosuid | noexec | nodev | (isPrivileged ? 0 : ro), options: [] },
+    ...cgroupMounts(cgroup, isPrivileged),
     { ...pinned, target: '/dev/mqueue', type: 'mqueue', attributes: nosuid | noexec | nodev, options: [] },
     { ...pinned, target: '/dev/shm', type: 'tmpfs', attributes: nosuid | noexec | nodev, options: [['mode', '1777'], ['size', String(spec.isolation.shmSizeBytes ?? defaultShmSizeBytes)]] },
   ]
 }
 
 /** The container's own groups only. A pure v2 host shows one at the top, others a folder for each hierarchy. */
-function cgroupMounts(cgroup: ContainerCgroup): HelperMount[] {
-  const attributes = nosuid | noexec | nodev | ro
+function cgroupMounts(cgroup: ContainerCgroup, isWritable: boolean): HelperMount[] {
+  const attributes = nosuid | noexec | nodev | (isWritable ? 0 : ro)
   const bind = { kind: 'bind', isPinned: true, attributes } as const
   const [first] = cgroup.groups
   if (first?.hierarchy.kind === 'v2' && cgroup.groups.length === 1) return [{ ...bind, target: '/sys/fs/cgroup', source: first.folder }]
@@ -105,21 +95,9 @@ export function maskedPaths(host: HostSupport): readonly string[] {
 /** What Docker makes read-only, because it controls the host. */
 export const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
-/** What Docker sets in a network namespace of the container's own; below /proc/sys. */
-export function networkSettings(spec: ContainerSpec): readonly Pair[] {
-  if (spec.isolation.network.mode === 'host') return []
-  return [['net/ipv4/ip_unprivileged_port_start', '0'], ['net/ipv4/ping_group_range', '0 2147483647']]
-}
-
-/** The same for every container, whatever we were started with; only a lower hard limit of ours cannot be exceeded. */
-export function defaultLimits(host: HostSupport): ResourceLimit[] {
-  const wanted: readonly (readonly [resource: number, soft: bigint, hard: bigint])[] = [
-    [0, unlimited, unlimited], [1, unlimited, unlimited], [2, unlimited, unlimited], [3, 8n * 1024n * 1024n, unlimited], [4, 0n, unlimited],
-    [5, unlimited, unlimited], [6, unlimited, unlimited], [7, 1024n, 524_288n], [8, 8n * 1024n * 1024n, 8n * 1024n * 1024n],
-    [9, unlimited, unlimited], [10, unlimited, unlimited], [12, 819_200n, 819_200n], [13, 0n, 0n], [14, 0n, 0n], [15, unlimited, unlimited],
-  ]
-  return wanted.map(([resource, soft, hard]) => {
-    const most = host.hardLimits[resource] ?? hard
-    return { resource, soft: soft < most ? soft : most, hard: hard < most ? hard : most }
-  })
+/** What Docker sets in a network namespace of the container's own, and what was asked for; below /proc/sys. */
+export function kernelSettings({ isolation }: ContainerSpec): readonly Pair[] {
+  const asked = Object.entries(isolation.sysctls ?? {}).map(([name, value]): Pair => [name.replaceAll('.', '/'), value])
+  const defaults: readonly Pair[] = isolation.network.mode === 'host' ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ['net/ipv4/ping_group_range', '0 2147483647']]
+  return [...defaults.filter(([key]) => !asked.some(([other]) => other === key)), ...asked]
 }

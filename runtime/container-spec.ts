@@ -12,21 +12,25 @@ export interface ContainerSpec {
   readonly mounts: readonly Mount[]
   readonly limits: Limits
   readonly privilege: Privilege
+  /** Beside the usual ones (null, zero, full, random, urandom, tty, a terminal's). */
+  readonly devices?: readonly Device[]
 }
 
 /** What becomes `/`. Nothing of it is mounted outside the container's own mount namespace. */
 export type Rootfs =
-  | {
-    readonly kind: 'overlay'
-    /** Top layer first; may be empty (FROM scratch). */
-    readonly lowers: readonly LowerLayer[]
-    /** undefined: a read-only view of the lowers. */
-    readonly upper: UpperDirs | undefined
-    /** Which extended attributes carry whiteouts: `user` in a user namespace. */
-    readonly xattrs: 'trusted' | 'user'
-  }
+  | OverlayRootfs
   /** A complete tree, for storage without overlay and for OCI bundles. Mount points that it lacks are made in it. */
   | { readonly kind: 'directory'; readonly path: string }
+
+export interface OverlayRootfs {
+  readonly kind: 'overlay'
+  /** Top layer first; may be empty (FROM scratch). */
+  readonly lowers: readonly LowerLayer[]
+  /** undefined: a read-only view of the lowers. */
+  readonly upper: UpperDirs | undefined
+  /** Which extended attributes carry whiteouts: `user` in a user namespace. */
+  readonly xattrs: 'trusted' | 'user'
+}
 
 export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
 
@@ -46,6 +50,27 @@ export interface ProcessSpec {
   readonly user: ProcessUser
   /** Default 0o022. */
   readonly umask?: number
+  /** In place of the defaults of the same name. */
+  readonly ulimits?: readonly Ulimit[]
+  /** -1000 to 1000; default that of whoever starts the container, but at least 0. */
+  readonly oomScoreAdj?: number
+}
+
+/** A resource limit, by the names of setrlimit(2) in small letters without RLIMIT_; -1 is unlimited. */
+export interface Ulimit {
+  readonly name: string
+  readonly soft: number
+  readonly hard: number
+}
+
+/** A device of the host. */
+export interface Device {
+  /** A device node, or a folder of them, on the host. */
+  readonly source: string
+  /** Below /dev. */
+  readonly target: string
+  /** Some of `r`, `w` and `m` (mknod). */
+  readonly permissions: string
 }
 
 export interface ProcessUser {
@@ -62,6 +87,8 @@ export interface Isolation {
   readonly network: Network
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number
+  /** Kernel settings below /proc/sys that belong to a namespace of the container's own: `net.ipv4.ip_forward`. */
+  readonly sysctls?: Readonly<Record<string, string>>
 }
 
 export type Network = { readonly mode: 'none' } | { readonly mode: 'host' }
@@ -73,7 +100,12 @@ export type Network = { readonly mode: 'none' } | { readonly mode: 'host' }
 export type Mount =
   /** `source` is a host path (file or directory), opened without following links in the last step. */
   | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number }
+  | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly isExecutable?: boolean; readonly readonly?: boolean }
+  /**
+   * What lies at `path` of another root filesystem, its links followed inside it; what is written goes to its own upper
+   * directory. `path` is relative to its root, empty for all of it.
+   */
+  | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string; readonly target: string; readonly readonly: boolean }
   /** A read-only file that exists only in the container's memory: resolv.conf, hosts, secrets. */
   | { readonly kind: 'file'; readonly target: string; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 
@@ -95,9 +127,22 @@ export interface Privilege {
   readonly capDrop?: readonly string[]
   readonly noNewPrivileges?: boolean
   readonly readonlyRootfs?: boolean
-  /** A classic BPF program (struct sock_filter, in this machine's byte order); absent means no filter. */
-  readonly seccompProgram?: Uint8Array
+  /** Default: the profile in runtime/seccomp/default-profile.json. */
+  readonly seccomp?: Seccomp
+  /** `unconfined` neither hides nor freezes any of /proc and /sys. */
+  readonly systemPaths?: 'default' | 'unconfined'
+  /** A profile the kernel has loaded. */
+  readonly apparmorProfile?: string
+  /** A context, `user:role:type:level`. */
+  readonly selinuxLabel?: string
+  /** All capabilities held, all devices, no filter, nothing hidden, /sys and the cgroups writable. */
+  readonly isPrivileged?: boolean
 }
+
+export type Seccomp =
+  | { readonly kind: 'unconfined' }
+  /** A parsed profile file of Docker's format. */
+  | { readonly kind: 'profile'; readonly profile: unknown }
 
 /** What a step used, read from its cgroups before they are removed; undefined where the kernel does not tell. */
 export interface UsageReport {
@@ -172,3 +217,16 @@ export interface OutputEvent {
   readonly stream: 'stdout' | 'stderr'
   readonly bytes: Uint8Array
 }
+
+/** What a container uses at one moment; sent while it runs, four times a second at most. */
+export interface UsageSampled {
+  readonly type: 'usage-sampled'
+  readonly atMs: number
+  /** undefined where the kernel does not count it. */
+  readonly memoryBytes: number | undefined
+  readonly processes: number
+  /** Since it started. */
+  readonly cpuMs: number
+}
+
+export type ContainerEvent = OutputEvent | UsageSampled

@@ -18,7 +18,7 @@ export class InvalidSpec extends TsbuildError {
 export type SetupStage =
   | 'request' | 'namespaces' | 'layers' | 'mount points' | 'root filesystem' | 'mount' | 'masked path' | 'kernel setting'
   | 'network' | 'host name' | 'terminal' | 'cgroup' | 'standard streams' | 'process limits' | 'working directory'
-  | 'capabilities' | 'user' | 'seccomp filter' | 'init process'
+  | 'capabilities' | 'user' | 'seccomp filter' | 'init process' | 'security label'
 
 /** The container could not be made; the command did not run and nothing is left. `cause` is what the helper reported. */
 export class ContainerSetupFailed extends TsbuildError {

@@ -1,14 +1,19 @@
 import { constants } from 'node:os'
 import type { HelperReport } from '../native/index.ts'
 import { WireReader, WireWriter } from '../native/index.ts'
-import { selectCapabilities } from './capabilities.ts'
+import { listCapabilities, selectCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
-import { defaultLimits, defaultMounts, maskedPaths, mountAttributes, networkSettings, readonlyPaths } from './container-defaults.ts'
+import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
 import type { ContainerSpec, ContainerStdio, Mount, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
+import { resourceLimits } from './resource-limits.ts'
+import type { SeccompFilter } from './seccomp/compile.ts'
+import { compileDefaultProfile, compileProfile } from './seccomp/compile.ts'
+import { parseProfile } from './seccomp/profile.ts'
+import { securityLabel } from './security-label.ts'
 
 /** What the helper tells about a container. @see native/helper/container/stages.h */
 export type ContainerReport =
@@ -27,29 +32,31 @@ interface RequestParts {
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
 export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint8Array {
   const wire = new WireWriter()
-  writeRootfs(wire, spec.rootfs, isKernelAtLeast(host, 6, 8))
-  wire.flag(spec.privilege.readonlyRootfs ?? false)
+  const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
+  writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   wire.flag(spec.isolation.network.mode !== 'host')
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount))
-  wire.list(maskedPaths(host), (path) => wire.bytes(path))
-  wire.list(readonlyPaths, (path) => wire.bytes(path))
-  writePairs(wire, networkSettings(spec))
+  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
+  const { isPrivileged = false, systemPaths } = spec.privilege
+  const isOpen = isPrivileged || systemPaths === 'unconfined'
+  wire.list(isOpen ? [] : maskedPaths(host), (path) => wire.bytes(path))
+  wire.list(isOpen ? [] : readonlyPaths, (path) => wire.bytes(path))
+  writePairs(wire, kernelSettings(spec))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   return wire.finish()
 }
 
 const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
-const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2 }
+const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
 
-function writeRootfs(wire: WireWriter, rootfs: Rootfs, hasLowerdirAppend: boolean): void {
+function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
   wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
-  wire.flag(overlay?.xattrs === 'user').flag(hasLowerdirAppend)
+  wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }
 
 function toHelperMount(mount: Mount): HelperMount {
@@ -58,9 +65,10 @@ function toHelperMount(mount: Mount): HelperMount {
   switch (mount.kind) {
     case 'bind': return { ...place, kind: 'bind', source: mount.source, attributes: mount.readonly ? ro : 0 }
     case 'tmpfs': return {
-      ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev,
+      ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev | (mount.isExecutable === false ? noexec : 0) | (mount.readonly === true ? ro : 0),
       options: [['mode', (mount.mode ?? 0o1777).toString(8)], ...(mount.sizeBytes === undefined ? [] : [['size', String(mount.sizeBytes)] as const])],
     }
+    case 'layers': return { ...place, kind: 'layers', rootfs: mount.rootfs, path: mount.path, attributes: mount.readonly ? ro : 0 }
     case 'file': {
       const isProgram = (mount.mode & 0o111) !== 0
       return { ...place, kind: 'file', content: mount.content, mode: mount.mode, uid: mount.uid, gid: mount.gid, attributes: ro | nosuid | nodev | (isProgram ? 0 : noexec) }
@@ -68,7 +76,7 @@ function toHelperMount(mount: Mount): HelperMount {
   }
 }
 
-function writeMount(wire: WireWriter, mount: HelperMount): void {
+function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boolean): void {
   wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes)
   switch (mount.kind) {
     case 'filesystem':
@@ -76,10 +84,14 @@ function writeMount(wire: WireWriter, mount: HelperMount): void {
       writePairs(wire, mount.options)
       wire.list(mount.folders ?? [], (folder) => wire.bytes(folder))
       writePairs(wire, mount.links ?? [])
-      wire.list(mount.nodes ?? [], (node) => wire.bytes(node.name).u32(node.mode).u32(node.major).u32(node.minor))
+      wire.list(mount.nodes ?? [], (node) => wire.bytes(node.name).u32(node.mode).u32(node.uid).u32(node.gid).u32(node.major).u32(node.minor))
       break
     case 'bind':
       wire.bytes(mount.source)
+      break
+    case 'layers':
+      writeRootfs(wire, mount.rootfs, { hasLowerdirAppend, isReadonly: false })
+      wire.bytes(mount.path)
       break
     case 'file':
       wire.bytes(mount.content).u32(mount.mode).u32(mount.uid).u32(mount.gid)
@@ -96,15 +108,24 @@ function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<RequestParts
   wire.list(process.args, (arg) => wire.bytes(arg)).list(process.env, (variable) => wire.bytes(variable)).bytes(process.cwd)
   wire.u32(process.user.uid).u32(process.user.gid).list(process.user.groups, (gid) => wire.u32(gid))
   wire.u32(process.umask ?? 0o022).u8(stdioKinds[stdio])
-  wire.list(defaultLimits(host), (limit) => wire.u32(limit.resource).u64(limit.soft).u64(limit.hard))
-  wire.u64(selectCapabilities(privilege, host.capabilities)).flag(privilege.noNewPrivileges ?? false)
-  wire.bytes(privilege.seccompProgram ?? new Uint8Array())
+  wire.list(resourceLimits(host, process.ulimits ?? []), (limit) => wire.u32(limit.resource).u64(limit.soft).u64(limit.hard))
+  wire.flag(process.oomScoreAdj !== undefined).u32((process.oomScoreAdj ?? 0) >>> 0)
+  const capabilities = privilege.isPrivileged === true ? host.capabilities : selectCapabilities(privilege, host.capabilities)
+  const filter = seccompFilter(spec, { host, capabilities })
+  wire.u64(capabilities).flag(privilege.noNewPrivileges ?? false)
+  wire.bytes(filter?.program ?? new Uint8Array()).u32(filter?.flags ?? 0).bytes(securityLabel(privilege, host))
+}
+
+function seccompFilter({ privilege }: ContainerSpec, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
+  if (privilege.isPrivileged === true || privilege.seccomp?.kind === 'unconfined') return undefined
+  const subject = { arch: process.arch, kernel: host.kernel, caps: listCapabilities(capabilities) }
+  return privilege.seccomp === undefined ? compileDefaultProfile(subject) : compileProfile(parseProfile(privilege.seccomp.profile), subject)
 }
 
 /** In the order of their numbers, which begin at 1. */
 const stages: readonly SetupStage[] = [
   'request', 'namespaces', 'layers', 'mount points', 'root filesystem', 'mount', 'masked path', 'kernel setting', 'network', 'host name',
-  'terminal', 'cgroup', 'standard streams', 'process limits', 'working directory', 'capabilities', 'user', 'seccomp filter', 'init process',
+  'terminal', 'cgroup', 'standard streams', 'process limits', 'working directory', 'capabilities', 'user', 'seccomp filter', 'init process', 'security label',
 ]
 
 export function nameStage(stage: number): SetupStage {

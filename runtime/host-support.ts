@@ -16,6 +16,8 @@ export interface HostSupport {
   readonly capabilities: bigint
   /** By resource number, what this process may at most allow a container. @see setrlimit(2) */
   readonly hardLimits: readonly bigint[]
+  /** The security modules that are active, `apparmor` and `selinux` among them. */
+  readonly securityModules: readonly string[]
   /** Paths below /sys that show heat, which tells about neighbours; they differ by machine. */
   readonly thermalPaths: readonly string[]
 }
@@ -33,6 +35,7 @@ export function probeHost(): HostSupport {
     hierarchies,
     capabilities: parseCapabilities(readFileSync('/proc/self/status', 'utf8')),
     hardLimits: parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
+    securityModules: findSecurityModules(),
     thermalPaths: findThermalPaths(),
   }
 }
@@ -88,6 +91,17 @@ function parseHardLimits(text: string): bigint[] {
     const [, hard = ''] = line.slice(26).trim().split(/\s+/u)
     return hard === 'unlimited' ? unlimited : BigInt(hard)
   })
+}
+
+/** securityfs need not be mounted; then each module is asked for where it shows itself. */
+function findSecurityModules(): string[] {
+  const list = '/sys/kernel/security/lsm'
+  if (existsSync(list)) return readFileSync(list, 'utf8').trim().split(',')
+  const apparmor = '/sys/module/apparmor/parameters/enabled'
+  return [
+    ...(existsSync(apparmor) && readFileSync(apparmor, 'utf8').startsWith('Y') ? ['apparmor'] : []),
+    ...(existsSync('/sys/fs/selinux/enforce') ? ['selinux'] : []),
+  ]
 }
 
 function findThermalPaths(): string[] {

@@ -1,8 +1,8 @@
 export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 export type {
-  ContainerExit, ContainerSpec, ContainerStdio, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
-  Privilege, ProcessSpec, ProcessUser, Rootfs, SignalSource, UpperDirs, UsageReport,
+  ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
+  Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
 export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable } from './errors.ts'

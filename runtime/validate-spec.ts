@@ -1,10 +1,11 @@
-import type { ContainerSpec, Limits, Mount, ProcessSpec } from './container-spec.ts'
+import type { ContainerSpec, Device, Limits, Mount, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
+import { resourceNames, resourceNumber } from './resource-limits.ts'
 
 /** @throws {InvalidSpec} */
 export function validateSpec(spec: ContainerSpec): void {
   if (!/^[a-z0-9-]{1,64}$/u.test(spec.id)) throw new InvalidSpec('id', spec.id, '1 to 64 of a-z, 0-9 and -')
-  validateRootfs(spec)
+  validateRootfs(spec.rootfs, 'rootfs')
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
   requireText('isolation.hostname', hostname, 64)
@@ -12,19 +13,18 @@ export function validateSpec(spec: ContainerSpec): void {
   if (shmSizeBytes !== undefined) requireInteger('isolation.shmSizeBytes', shmSizeBytes, 1)
   spec.mounts.forEach((mount, index) => validateMount(mount, `mounts[${index}]`))
   validateLimits(spec.limits)
-  const program = spec.privilege.seccompProgram
-  if (program !== undefined && (program.byteLength % 8 !== 0 || program.byteLength > 4096 * 8)) throw new InvalidSpec('privilege.seccompProgram', `${program.byteLength} bytes`, 'at most 4096 instructions of 8 bytes')
+  validatePrivilege(spec)
 }
 
-function validateRootfs({ rootfs }: ContainerSpec): void {
+function validateRootfs(rootfs: Rootfs, field: string): void {
   if (rootfs.kind === 'directory') {
-    requirePath('rootfs.path', rootfs.path)
+    requirePath(`${field}.path`, rootfs.path)
     return
   }
-  rootfs.lowers.forEach((lower, index) => requirePath(`rootfs.lowers[${index}].path`, lower.path))
+  rootfs.lowers.forEach((lower, index) => requirePath(`${field}.lowers[${index}].path`, lower.path))
   if (rootfs.upper === undefined) return
-  requirePath('rootfs.upper.upperdir', rootfs.upper.upperdir)
-  requirePath('rootfs.upper.workdir', rootfs.upper.workdir)
+  requirePath(`${field}.upper.upperdir`, rootfs.upper.upperdir)
+  requirePath(`${field}.upper.workdir`, rootfs.upper.workdir)
 }
 
 function validateProcess(process: ProcessSpec): void {
@@ -40,6 +40,42 @@ function validateProcess(process: ProcessSpec): void {
   process.user.groups.forEach((gid, index) => requireId(`process.user.groups[${index}]`, gid))
   if (process.user.groups.length > 65_536) throw new InvalidSpec('process.user.groups', `${process.user.groups.length} groups`, 'at most 65536')
   if (process.umask !== undefined) requireInteger('process.umask', process.umask, 0, 0o777)
+  if (process.oomScoreAdj !== undefined) requireInteger('process.oomScoreAdj', process.oomScoreAdj, -1000, 1000)
+  process.ulimits?.forEach((ulimit, index) => validateUlimit(ulimit, `process.ulimits[${index}]`))
+}
+
+function validateUlimit({ name, soft, hard }: Ulimit, field: string): void {
+  if (resourceNumber(name) === undefined) throw new InvalidSpec(`${field}.name`, name, resourceNames.join(', '))
+  requireInteger(`${field}.soft`, soft, -1)
+  requireInteger(`${field}.hard`, hard, -1)
+  if (hard !== -1 && (soft === -1 || soft > hard)) throw new InvalidSpec(`${field}.soft`, soft, `at most the hard limit, ${hard}`)
+}
+
+function validatePrivilege({ privilege, devices = [], isolation }: ContainerSpec): void {
+  const { isPrivileged = false, seccomp, capDrop = [], apparmorProfile, selinuxLabel } = privilege
+  if (isPrivileged && capDrop.length > 0) throw new InvalidSpec('privilege.capDrop', capDrop, 'nothing, since a privileged container has all capabilities')
+  if (isPrivileged && seccomp?.kind === 'profile') throw new InvalidSpec('privilege.seccomp', 'a profile', 'nothing, since a privileged container has no filter')
+  if (apparmorProfile !== undefined && selinuxLabel !== undefined) throw new InvalidSpec('privilege.selinuxLabel', selinuxLabel, 'no AppArmor profile beside it')
+  devices.forEach((device, index) => validateDevice(device, `devices[${index}]`))
+  for (const [name, value] of Object.entries(isolation.sysctls ?? {})) validateSysctl(name, value, isolation.network.mode !== 'host')
+}
+
+function validateDevice({ source, target, permissions }: Device, field: string): void {
+  requirePath(`${field}.source`, source)
+  requirePath(`${field}.target`, target)
+  if (!/^\/dev(?:\/(?!\.\.?(?:\/|$))[^/]+)+$/u.test(target)) throw new InvalidSpec(`${field}.target`, target, 'a path below /dev')
+  if (!/^(?!.*(.).*\1)[rwm]{1,3}$/u.test(permissions)) throw new InvalidSpec(`${field}.permissions`, permissions, 'some of r, w and m')
+}
+
+const ipcSysctls = /^kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$|^fs\.mqueue\./u
+
+/** Only what a namespace of the container's own holds: anything else would change the host. */
+function validateSysctl(name: string, value: string, hasOwnNetwork: boolean): void {
+  const field = `isolation.sysctls[${name}]`
+  if (!/^[\w-]+(?:[./][\w-]+)+$/u.test(name)) throw new InvalidSpec(field, name, 'the name of a kernel setting')
+  if (/[\0\n]/u.test(value)) throw new InvalidSpec(field, value, 'one line')
+  const isOwn = ipcSysctls.test(name) || (hasOwnNetwork && name.startsWith('net.'))
+  if (!isOwn) throw new InvalidSpec(field, name, name.startsWith('net.') ? 'a network of the container\'s own for settings of net.*' : 'a setting that belongs to a namespace: net.*, fs.mqueue.*, kernel.shm*, kernel.msg*, kernel.sem')
 }
 
 function validateMount(mount: Mount, field: string): void {
@@ -53,6 +89,10 @@ function validateMount(mount: Mount, field: string): void {
     case 'tmpfs':
       if (mount.sizeBytes !== undefined) requireInteger(`${field}.sizeBytes`, mount.sizeBytes, 1)
       if (mount.mode !== undefined) requireInteger(`${field}.mode`, mount.mode, 0, 0o7777)
+      break
+    case 'layers':
+      validateRootfs(mount.rootfs, `${field}.rootfs`)
+      requireText(`${field}.path`, mount.path, 4095)
       break
     case 'file':
       requireInteger(`${field}.mode`, mount.mode, 0, 0o7777)

@@ -68,6 +68,7 @@ function createApp(): App {
   process.stderr.on('error', () => undefined)
   return {
     env: process.env,
+    args: process.argv.slice(2),
     signal: stopOnSignals(),
     isTerminal: process.stderr.isTTY,
     print: (line) => process.stdout.write(`${line}\n`),
@@ -80,7 +81,7 @@ function createApp(): App {
 process.exitCode = 70
 const app = createApp()
 try {
-  process.exitCode = await main(process.argv.slice(2), app)
+  process.exitCode = await main(app.args, app)
 } catch (error) {
   const { renderProblem } = await import('./render/problem.ts')
   const problem = renderProblem(error)

@@ -9,7 +9,10 @@ import { LayerIntake } from './layer/ingest-layer.ts'
 import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
 import { LayerSync } from './layer/layer-sync.ts'
-import { OverlayLayers } from './layer/overlay-layers.ts'
+import { OverlayDriver } from './layer/overlay-driver.ts'
+import { OverlayFormat } from './layer/overlay-format.ts'
+import { StackedLayers } from './layer/stacked-layers.ts'
+import { CacheMountDirectories } from './mounts/cache-mounts.ts'
 import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
@@ -58,8 +61,9 @@ function assemble(layout: Layout, database: Database): Store {
   const records = new LayerRecords(layout, database, session)
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
-  const context = { layout, session, records, blobs, layerBlobs, xattrs: readOverlayXattrs(layout, database) }
-  const layers = new OverlayLayers(context, sync)
+  const xattrs = readOverlayXattrs(layout, database)
+  const context = { layout, records, blobs, layerBlobs, format: new OverlayFormat({ layout, session, records, layerBlobs, xattrs }) }
+  const layers = new StackedLayers(context, new OverlayDriver(context, { session, xattrs }), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
@@ -78,6 +82,7 @@ function assemble(layout: Layout, database: Database): Store {
     layers,
     images: new Images({ layout, database, session, blobs, layers: records }),
     cache,
+    mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, compression, task) => {
       const { diffId } = records.get(chainId)

@@ -2,6 +2,7 @@ import type { Task } from '../core/task.ts'
 import type { Compression, Descriptor } from '../oci/descriptor.ts'
 import type { ChainId, Digest, DiffId } from '../oci/digest.ts'
 import type { Layer, LayerStore } from './layer-store.ts'
+import type { CacheMounts } from './mounts/cache-mount.ts'
 
 /**
  * Everything under one root directory, opened by one process for one piece of work. Any number of processes may have
@@ -13,6 +14,7 @@ export interface Store extends AsyncDisposable {
   readonly layers: LayerStore
   readonly images: ImageStore
   readonly cache: CacheRecords
+  readonly mounts: CacheMounts
   /**
    * Takes a layer's blob and its tree in one pass: bytes are stored as they come, and decompressed, checked and applied.
    * The layers of one image can come at the same time, if the call for a parent is made before those for its children.

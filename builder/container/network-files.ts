@@ -1,24 +1,52 @@
 import { readFileSync } from 'node:fs'
 import { isErrno } from '../../core/errors.ts'
 import type { Mount, Network } from '../../runtime/index.ts'
+import type { Confinement, DnsSettings, HostEntry } from './confinement.ts'
 
 const fileMode = 0o644
 
+interface NetworkFileParts {
+  readonly network: Network
+  readonly hostname: string
+  readonly confinement: Pick<Confinement, 'hosts' | 'dns'>
+}
+
 /**
- * /etc/hosts and /etc/resolv.conf as a container sees them. They are mounted, so what the image has under these names
- * stays as it is and no layer holds ours.
+ * /etc/hosts, /etc/hostname and /etc/resolv.conf as a container sees them. They are mounted, so what the image has under
+ * these names stays as it is and no layer holds ours.
  */
-export function networkFiles(network: Network, hostname: string): Mount[] {
-  return [file('/etc/hosts', hostsFile(hostname)), file('/etc/resolv.conf', network.mode === 'none' ? '' : hostResolvConf())]
+export function networkFiles({ network, hostname, confinement: { hosts, dns } }: NetworkFileParts): Mount[] {
+  return [
+    file('/etc/hosts', hostsFile(hostname, hosts)),
+    file('/etc/hostname', `${hostname}\n`),
+    file('/etc/resolv.conf', network.mode === 'none' ? '' : resolvConf(hostResolvConf(), dns)),
+  ]
 }
 
 function file(target: string, text: string): Mount {
   return { kind: 'file', target, content: Buffer.from(text), mode: fileMode, uid: 0, gid: 0 }
 }
 
-function hostsFile(hostname: string): string {
+function hostsFile(hostname: string, hosts: readonly HostEntry[]): string {
   const own = `127.0.0.1\tlocalhost ${hostname}\n`
-  return `${own}::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n`
+  const common = '::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n'
+  return own + common + hosts.map(({ name, address }) => `${address}\t${name}\n`).join('')
+}
+
+/** What is given replaces the host's lines of that kind. */
+export function resolvConf(text: string, { servers, search, options }: DnsSettings): string {
+  const kept = text.split('\n').filter((line) => {
+    const [word = ''] = line.trim().split(/\s+/u)
+    if (word === 'nameserver') return servers.length === 0
+    if (word === 'search' || word === 'domain') return search.length === 0
+    return word === 'options' ? options.length === 0 : false
+  })
+  const own = [
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(search.length === 0 || search.includes('.') ? [] : [`search ${search.join(' ')}`]),
+    ...(options.length === 0 ? [] : [`options ${options.join(' ')}`]),
+  ]
+  return [...kept, ...own].map((line) => `${line}\n`).join('')
 }
 
 function hostResolvConf(): string {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, Limits, Network, OutputEvent, Privilege } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Mount } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
@@ -9,8 +9,9 @@ import { NoCommand } from '../errors.ts'
 import { putEnv } from '../plan/lower-config.ts'
 import { defaultPath } from '../plan/stage-state.ts'
 import { openImage } from '../transfer/portable-image.ts'
+import type { Confinement } from './confinement.ts'
 import { networkFiles } from './network-files.ts'
-import { resolveUser } from './user.ts'
+import { resolveGroups, resolveUser } from './user.ts'
 
 /** What `docker run` says beyond the image. */
 export interface RunRequest {
@@ -23,14 +24,19 @@ export interface RunRequest {
   readonly user?: string | undefined
   readonly workdir?: string | undefined
   readonly hostname?: string | undefined
-  readonly network: Network
-  readonly limits: Limits
-  readonly privilege: Privilege
+  readonly domainname?: string | undefined
+  /** Supplementary groups, by name or id, beside the user's own. */
+  readonly groups: readonly string[]
+  readonly mounts: readonly Mount[]
+  readonly sysctls: Readonly<Record<string, string>>
+  readonly oomScoreAdj?: number | undefined
+  readonly umask?: number | undefined
+  readonly confinement: Confinement
   readonly hasTerminal: boolean
 }
 
 /** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
-export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<OutputEvent>): Promise<ContainerExit> {
+export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<ContainerEvent>): Promise<ContainerExit> {
   const { config, chain } = await openImage(store, request.image)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)
@@ -48,7 +54,11 @@ interface SpecParts {
 async function containerSpec(store: Store, { request, config, rootfs, top }: SpecParts): Promise<ContainerSpec> {
   const containerId = randomBytes(6).toString('hex')
   const hostname = request.hostname ?? containerId
-  const user = await resolveUser(store.layers.view(top), request.user ?? config.User ?? '')
+  const view = store.layers.view(top)
+  const user = await resolveUser(view, request.user ?? config.User ?? '')
+  const groups = await resolveGroups(view, request.groups)
+  const { limits, privilege, devices, ulimits, shmSizeBytes } = request.confinement
+  const network = { mode: request.confinement.network }
   return {
     id: `run-${containerId}`,
     rootfs,
@@ -56,12 +66,18 @@ async function containerSpec(store: Store, { request, config, rootfs, top }: Spe
       args: processArgs(request, config),
       env: environment(request, config, { HOSTNAME: hostname, HOME: user.home }),
       cwd: request.workdir ?? config.WorkingDir ?? '/',
-      user,
+      user: { ...user, groups: [...new Set([...user.groups, ...groups])] },
+      ulimits,
+      ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),
+      ...(request.umask === undefined ? {} : { umask: request.umask }),
     },
-    isolation: { hostname, network: request.network },
-    mounts: networkFiles(request.network, hostname),
-    limits: request.limits,
-    privilege: request.privilege,
+    isolation: {
+      hostname, network, sysctls: request.sysctls,
+      ...(request.domainname === undefined ? {} : { domainname: request.domainname }),
+      ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+    },
+    mounts: [...networkFiles({ network, hostname, confinement: request.confinement }), ...request.mounts],
+    limits, privilege, devices,
   }
 }
 

@@ -42,6 +42,13 @@ export async function resolveOwner(view: RootfsView, chown: Chown): Promise<{ ui
   return { uid, gid: parseId(group) ?? findGroup(parseGroups(await readAccountFile(view, '/etc/group')), group, text) }
 }
 
+/** Resolves `--group-add`. @throws {UserUnknown} */
+export async function resolveGroups(view: RootfsView, texts: readonly string[]): Promise<number[]> {
+  if (texts.length === 0) return []
+  const groups = parseGroups(await readAccountFile(view, '/etc/group'))
+  return texts.map((text) => findGroup(groups, text, text))
+}
+
 interface Account { readonly name: string | undefined; readonly uid: number; readonly gid: number; readonly home: string }
 interface Group { readonly name: string; readonly gid: number; readonly members: readonly string[] }
 

@@ -15,6 +15,8 @@ export type StageSource =
   | { readonly kind: 'image'; readonly name: string }
 
 export interface StageUse {
+  /** As written. */
+  readonly name: string
   readonly source: StageSource
   readonly instruction: CopyInstruction | RunInstruction
   readonly range: SourceRange
@@ -116,12 +118,12 @@ class Resolver {
     const { source } = this.#dockerfile
     return stage.instructions.flatMap((instruction): StageUse[] => {
       if (instruction.kind === 'COPY' && instruction.from !== undefined) {
-        return [{ source: this.#resolveUse(instruction.from, stage, true), instruction, range: instruction.from.range }]
+        return [{ name: instruction.from.text, source: this.#resolveUse(instruction.from, stage, true), instruction, range: instruction.from.range }]
       }
       if (instruction.kind !== 'RUN') return []
       return instruction.mounts.flatMap(({ text, range }) => {
         const name = readMountFrom(text, { source, range })
-        return name === undefined ? [] : [{ source: this.#resolveUse({ text: name, range }, stage, false), instruction, range }]
+        return name === undefined ? [] : [{ name, source: this.#resolveUse({ text: name, range }, stage, false), instruction, range }]
       })
     })
   }

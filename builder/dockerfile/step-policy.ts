@@ -16,7 +16,8 @@ export interface StepPolicy {
   readonly cache: boolean | undefined
 }
 
-const noPolicy: StepPolicy = { memoryBytes: undefined, pids: undefined, timeoutMs: undefined, retries: undefined, cache: undefined }
+/** What a step without such a comment has. */
+export const noPolicy: StepPolicy = { memoryBytes: undefined, pids: undefined, timeoutMs: undefined, retries: undefined, cache: undefined }
 
 type PolicyKey = 'memory' | 'pids' | 'timeout' | 'retry' | 'cache'
 

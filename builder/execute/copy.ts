@@ -6,11 +6,11 @@ import { packChangeset } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import { resolveOwner } from '../container/user.ts'
-import { contentDigest } from '../copy/content-digest.ts'
-import type { CopyEntry, CopyRoot, CopyRules } from '../copy/place.ts'
+import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
-import { baseName, isPattern, selectRoots } from '../copy/select.ts'
-import { walkRoot } from '../copy/walk.ts'
+import { readRoots } from '../copy/read-roots.ts'
+import { entryIdentity, rootDigest } from '../copy/root-digest.ts'
+import { isPattern } from '../copy/select.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
 import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
@@ -69,9 +69,9 @@ async function selectSources(step: Step<CopyNode>, { store, context }: { store: 
       roots.push(inlineRoot(source))
       continue
     }
-    const selected = await selectRoots(view, source.pattern)
+    const selected = await readRoots(view, source.pattern)
     if (selected.length === 0 && !isPattern(source.pattern)) throw new CopySourceMissing(source.pattern, isContext ? 'the build context' : 'the source stage')
-    for (const root of selected) roots.push({ name: baseName(root.path), entries: await withContents(view, await walkRoot(view, root)) })
+    roots.push(...selected)
     task.signal.throwIfAborted()
   }
   return roots
@@ -82,14 +82,6 @@ async function stageView(step: Step<CopyNode>, store: Store, task: Task<BuildEve
   const result = step.input(from.kind === 'node' ? from.node : undefined)
   await result.ensure(task)
   return store.layers.view(result.chainId)
-}
-
-async function withContents(view: RootfsView, walked: Awaited<ReturnType<typeof walkRoot>>): Promise<CopyEntry[]> {
-  const entries: CopyEntry[] = []
-  for (const { relative, path, entry, xattrs } of walked) {
-    entries.push({ relative, entry, xattrs, content: entry.type === 'file' ? await view.content(path) : undefined })
-  }
-  return entries
 }
 
 function inlineRoot({ name, content }: { name: string; content: string }): CopyRoot {
@@ -127,28 +119,9 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 /** Times are left out: a fresh checkout of the same files is the same. */
 function contentKey(step: Step<CopyNode>, roots: readonly CopyRoot[]): CacheKey {
   const files = roots.map((root, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
-  return cacheKey('copy', [...definition(step), ...files])
+  return { ...cacheKey('copy', [...definition(step), ...files]), files: () => roots.flatMap(fileParts) }
 }
 
-/** A directory is known by what it holds, anything else also by its name. */
-function rootDigest({ name, entries }: CopyRoot): string {
-  const isDirectory = entries[0]?.entry.type === 'directory'
-  const firstOfFile = new Map<string, number>()
-  const identities = entries.map((copied, index) => {
-    const { type, nlink, fileId } = copied.entry
-    if (type !== 'file' || nlink < 2) return entryIdentity(copied)
-    const first = firstOfFile.get(fileId)
-    if (first === undefined) firstOfFile.set(fileId, index)
-    return first === undefined ? entryIdentity(copied) : [copied.relative.toString('latin1'), 'link', first]
-  })
-  return sha256(JSON.stringify([isDirectory ? '' : name.toString('latin1'), identities]))
-}
-
-function entryIdentity({ relative, entry, xattrs, content }: CopyEntry): unknown[] {
-  const { type, mode, uid, gid, sizeBytes, major, minor, target } = entry
-  return [
-    relative.toString('latin1'), type, mode, uid, gid, sizeBytes, major, minor, target?.toString('latin1') ?? '',
-    content === undefined ? '' : contentDigest(content),
-    [...xattrs].map(([key, value]) => [key, value.toString('hex')]),
-  ]
+function fileParts({ name, entries }: CopyRoot): KeyPart[] {
+  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }

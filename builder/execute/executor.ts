@@ -28,7 +28,7 @@ export interface Step<N extends PlanNode = PlanNode> {
 }
 
 export type Lookup =
-  | { readonly kind: 'hit'; readonly result: NodeResult }
+  | { readonly kind: 'hit'; readonly key: CacheKey; readonly result: NodeResult }
   | { readonly kind: 'miss'; readonly key: CacheKey }
 
 export interface Executed {

@@ -1,55 +1,126 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Limits, Network, OutputEvent } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
+import type { Confinement } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
-import { CommandFailed } from '../errors.ts'
+import type { StepPolicy } from '../dockerfile/step-policy.ts'
+import type { Entitlement } from '../errors.ts'
+import { CommandFailed, NotEntitled } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
-import type { RunNode } from '../plan/plan.ts'
-import type { Executed, Executor, Step } from './executor.ts'
+import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
+import type { MountParts } from '../mount/mount-parts.ts'
+import type { OpenMounts } from '../mount/open-mounts.ts'
+import { openMounts } from '../mount/open-mounts.ts'
+import type { NodeId, RunNode } from '../plan/plan.ts'
+import type { Executed, Executor, Lookup, Step } from './executor.ts'
 import type { CachedLayers } from './cached-layers.ts'
 
 /** What the user set for every RUN of a build and what does not change its result. */
-export interface RunSettings {
-  readonly network: Network['mode']
-  readonly limits: Limits
+export interface RunSettings extends Confinement {
+  readonly allowed: ReadonlySet<Entitlement>
+  /** Variables every step gets that change no result: proxies. A variable of the step's own comes before them. */
+  readonly env: ReadonlyMap<string, string>
 }
 
 /** The host name BuildKit gives its steps; programs write it into what they make. */
 const hostname = 'buildkitsandbox'
 const scriptMode = 0o755
 
-export function createRunExecutor(parts: { store: Store; layers: CachedLayers; settings: RunSettings }): Executor<RunNode> {
-  const { store, layers, settings } = parts
+export interface RunParts {
+  readonly store: Store
+  readonly layers: CachedLayers
+  readonly settings: RunSettings
+  readonly mounts: MountParts
+  readonly policy: (node: NodeId) => StepPolicy
+}
+
+export function createRunExecutor(parts: RunParts): Executor<RunNode> {
+  const { layers, settings } = parts
   return {
-    find: (step) => layers.find(runKey(step, settings), step.input(step.node.base)),
+    /** With mounts of stages it is looked up by their layers first, which costs nothing, then by what is mounted. */
+    find: async (step, task): Promise<Lookup> => {
+      checkEntitlements(step.node, settings)
+      const byLayers = layersKey(step, settings)
+      if (byLayers !== undefined) {
+        const lookup = await layers.find(byLayers, step.input(step.node.base))
+        if (lookup.kind === 'hit' || !hasSources(step.node)) return lookup
+      }
+      const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
+      const lookup = await layers.find(key, step.input(step.node.base))
+      if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
+      return lookup
+    },
     run: async (step, key, task): Promise<Executed> => {
       const base = step.input(step.node.base)
       await base.ensure(task)
-      const user = await resolveUser(store.layers.view(base.chainId), step.node.user)
-      await using snapshot = await store.layers.prepare(base.chainId)
-      const spec = containerSpec({ node: step.node, snapshot, user, settings })
-      const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
-      if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
-      const layer: Layer = await snapshot.commit(silent(task))
-      return { result: layers.record(key, layer, base), usage: exit.usage }
+      const executed = await runRetried(step, parts, task)
+      const result = layers.record(key, executed.layer, base)
+      const byLayers = layersKey(step, settings)
+      if (byLayers !== undefined && hasSources(step.node)) layers.alias(byLayers, result)
+      return { result, usage: executed.usage }
     },
   }
 }
 
-function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
-  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes }))
+interface Ran { readonly layer: Layer; readonly usage: UsageReport }
+
+/** Each attempt begins with the base again: what a failed one left is gone. */
+async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
+  const retries = parts.policy(step.id).retries ?? 0
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await runOnce(step, parts, task)
+    } catch (error) {
+      if (!(error instanceof CommandFailed) || attempt > retries) throw error
+      task.emit({ type: 'warning-raised', rule: 'StepRetried', message: `attempt ${attempt} of ${retries + 1} failed: ${error.message}`, range: undefined })
+    }
+  }
 }
 
-function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey {
+async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
+  const { store, settings } = parts
+  const { chainId } = step.input(step.node.base)
+  const user = await resolveUser(store.layers.view(chainId), step.node.user)
+  await using opened = await openMounts(step, parts.mounts, task)
+  await using snapshot = await store.layers.prepare(chainId)
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id) })
+  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
+  if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
+  return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
+}
+
+function hasSources({ mounts }: RunNode): boolean {
+  return mounts.some((mount) => (mount.type === 'bind' || mount.type === 'cache') && mount.from !== undefined)
+}
+
+/** A mode that an ordinary step has anyway needs no leave. */
+function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettings): void {
+  if (network === 'host' && settings.network !== 'host' && !settings.allowed.has('network.host')) throw new NotEntitled('network.host')
+  if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
+}
+
+function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
+  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
+    ? { ...event, node: step.id }
+    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
+}
+
+/** undefined when only the content of what is mounted can tell. */
+function layersKey(step: Step<RunNode>, settings: RunSettings): CacheKey | undefined {
+  const mounted = mountLayers(step)
+  return mounted === undefined ? undefined : cacheKey('run', [...definition(step, settings), ...mounted])
+}
+
+function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyPart[] {
   const effective = effectiveNetwork(node, settings)
-  const parts: KeyPart[] = [
+  return [
     { name: 'base', value: input(node.base).chainId ?? '' },
     { name: 'command', value: JSON.stringify(node.args) },
     ...node.env.map((entry) => ({ name: `env ${entry.slice(0, entry.indexOf('='))}`, value: entry })),
@@ -57,28 +128,54 @@ function runKey({ node, input }: Step<RunNode>, settings: RunSettings): CacheKey
     { name: 'user', value: node.user },
     { name: 'network', value: effective === 'none' ? 'none' : 'any' },
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
+    ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),
+    ...mountDefinitions(node),
   ]
-  return cacheKey('run', parts)
 }
 
 function effectiveNetwork(node: RunNode, settings: RunSettings): Network['mode'] {
   return node.network === 'default' ? settings.network : node.network
 }
 
-function containerSpec(parts: { node: RunNode; snapshot: Snapshot; user: ResolvedUser; settings: RunSettings }): ContainerSpec {
-  const { node, snapshot, user, settings } = parts
+interface SpecParts {
+  readonly node: RunNode
+  readonly snapshot: Snapshot
+  readonly user: ResolvedUser
+  readonly settings: RunSettings
+  readonly opened: OpenMounts
+  readonly policy: StepPolicy
+}
+
+function containerSpec({ node, snapshot, user, settings, opened, policy }: SpecParts): ContainerSpec {
   const network: Network = { mode: effectiveNetwork(node, settings) }
-  const hasHome = node.env.some((entry) => entry.startsWith('HOME='))
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
-    process: { args: node.args, env: hasHome ? node.env : [...node.env, `HOME=${user.home}`], cwd: node.cwd, user },
-    isolation: { hostname, network },
+    process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user, ulimits: settings.ulimits },
+    isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
-      ...networkFiles(network, hostname),
+      ...networkFiles({ network, hostname, confinement: settings }),
+      ...opened.mounts,
       ...(node.script === undefined ? [] : [{ kind: 'file' as const, target: node.script.path, content: Buffer.from(node.script.content), mode: scriptMode, uid: 0, gid: 0 }]),
     ],
-    limits: settings.limits,
-    privilege: {},
+    limits: { ...settings.limits, ...policyLimits(policy) },
+    privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
+    devices: settings.devices,
   }
+}
+
+/** What a step's own policy says comes before the build's. */
+function policyLimits({ memoryBytes, pids, timeoutMs }: StepPolicy): Limits {
+  return {
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(pids === undefined ? {} : { pids }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }
+}
+
+function processEnv({ node, user, settings, opened }: Pick<SpecParts, 'node' | 'user' | 'settings' | 'opened'>): string[] {
+  const own = [...node.env, ...opened.env]
+  const names = new Set(own.map((entry) => entry.slice(0, entry.indexOf('='))))
+  const added = [...settings.env, ['HOME', user.home] as const].filter(([name]) => !names.has(name))
+  return [...own, ...added.map(([name, value]) => `${name}=${value}`)]
 }

@@ -1,11 +1,12 @@
 import { posix } from 'node:path'
+import { findNearest } from '../../core/nearest.ts'
 import { DockerfileError } from '../dockerfile/errors.ts'
 import type { Place } from '../dockerfile/errors.ts'
 import type { AddInstruction, CopyInstruction, CopySource, DockerfileSource, Heredoc, RunInstruction, WorkdirInstruction } from '../dockerfile/instruction.ts'
 import { parseChmod } from '../dockerfile/values/chmod.ts'
 import { parseChown } from '../dockerfile/values/chown.ts'
 import { commandArgs, shellOf } from './command-args.ts'
-import type { CopyNode, CopyNodeSource, CopyOrigin, PlanNode, RunNode } from './plan.ts'
+import type { CopyNode, CopyNodeSource, CopyOrigin, PlanNode, PlannedMount, RunNode } from './plan.ts'
 import type { StageState } from './stage-state.ts'
 
 /** A step and how history shows it. */
@@ -17,9 +18,7 @@ export interface LoweredStep {
 /** Where a here-document with an interpreter line is put for the one step that runs it. */
 const scriptFolder = '/dev/pipes'
 
-export function lowerRun(state: StageState, instruction: RunInstruction, source: DockerfileSource): LoweredStep {
-  refuseFlag(source, instruction.mounts[0], 'RUN --mount')
-  refuseFlag(source, instruction.security, 'RUN --security')
+export function lowerRun(state: StageState, { instruction, mounts }: { instruction: RunInstruction; mounts: readonly PlannedMount[] }, source: DockerfileSource): LoweredStep {
   refuseFlag(source, instruction.devices[0], 'RUN --device')
   const { args, script } = runCommand(instruction, state)
   const node: RunNode = {
@@ -31,6 +30,8 @@ export function lowerRun(state: StageState, instruction: RunInstruction, source:
     user: state.config.User ?? '',
     script,
     network: runNetwork(instruction, source),
+    isInsecure: isInsecure(instruction, source),
+    mounts,
   }
   const buildArgs = state.scope.historyArgs().map(([name, value]) => `${name}=${value}`)
   const shownArgs = buildArgs.length === 0 ? '' : `|${buildArgs.length} ${buildArgs.join(' ')} `
@@ -54,6 +55,11 @@ function runNetwork({ network }: RunInstruction, source: DockerfileSource): RunN
   const mode = network?.text ?? 'default'
   if (mode === 'default' || mode === 'none' || mode === 'host') return mode
   throw new DockerfileError({ source, range: network?.range ?? { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 } }, { rule: 'flag', problem: `RUN --network=${mode} is no network`, remedy: 'write default, none or host' })
+}
+
+function isInsecure({ security }: RunInstruction, source: DockerfileSource): boolean {
+  if (security === undefined || security.text === 'sandbox' || security.text === 'insecure') return security?.text === 'insecure'
+  throw new DockerfileError({ source, range: security.range }, { rule: 'flag', problem: `RUN --security=${security.text} is no kind of security`, remedy: 'write sandbox or insecure', suggestion: findNearest(security.text, ['sandbox', 'insecure']) })
 }
 
 /** @returns also the directory, which is the next working directory */

@@ -2,16 +2,19 @@ import type { Platform } from '../../oci/platform.ts'
 import type { GlobalScope } from '../dockerfile/arg-scope.ts'
 import { evaluateGlobalArgs, platformArgs } from '../dockerfile/arg-scope.ts'
 import { expandInstruction } from '../dockerfile/expand/instruction.ts'
-import type { Dockerfile, DockerfileSource, StageInstruction } from '../dockerfile/instruction.ts'
+import type { Dockerfile, DockerfileSource, RunInstruction, StageInstruction } from '../dockerfile/instruction.ts'
 import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
 import type { ResolvedStage, StageSource } from '../dockerfile/stage-graph.ts'
+import type { StepPolicy } from '../dockerfile/step-policy.ts'
+import { noPolicy, parseStepPolicy } from '../dockerfile/step-policy.ts'
 import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-graph.ts'
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
 import type { BaseImage, BaseImages } from './base-images.ts'
 import { lowerConfig } from './lower-config.ts'
+import { lowerMounts } from './lower-mounts.ts'
 import type { LoweredStep } from './lower-steps.ts'
 import { lowerCopy, lowerRun, lowerWorkdir } from './lower-steps.ts'
-import type { BuildPlan, CopyOrigin, NodeId, PlanNode, StepLabel } from './plan.ts'
+import type { BuildPlan, CopyOrigin, NodeId, PlannedMount, PlanNode, StepLabel } from './plan.ts'
 import { nodeId } from './plan.ts'
 import type { StageState } from './stage-state.ts'
 import { derivedState, imageState, plannedImage, scratchState } from './stage-state.ts'
@@ -54,6 +57,7 @@ class Lowering {
   readonly #states = new Map<number, Promise<StageState>>()
   readonly #nodes = new Map<NodeId, PlanNode>()
   readonly #labels = new Map<NodeId, StepLabel>()
+  readonly #policies = new Map<NodeId, StepPolicy>()
 
   constructor(options: LowerOptions, prepared: Prepared) {
     this.#options = options
@@ -69,7 +73,7 @@ class Lowering {
   }
 
   finish(target: StageState): BuildPlan {
-    return { nodes: this.#nodes, labels: this.#labels, target: plannedImage(target) }
+    return { nodes: this.#nodes, labels: this.#labels, policies: this.#policies, target: plannedImage(target) }
   }
 
   async #lowerStage(index: number): Promise<StageState> {
@@ -123,9 +127,9 @@ class Lowering {
       return { ...state, history: [...state.history, { createdBy: `ARG ${shown.join(' ')}`, comment: undefined, node: undefined }] }
     }
     const { instruction } = expandInstruction(written, state.scope.variables, context)
-    const add = (step: LoweredStep): StageState => this.#addStep(state, step, { source: written.source, place: { source, range: written.range } })
+    const add = (step: LoweredStep): StageState => this.#addStep(state, step, { instruction: written, source })
     switch (instruction.kind) {
-      case 'RUN': return add(lowerRun(state, instruction, source))
+      case 'RUN': return add(lowerRun(state, { instruction, mounts: await this.#mounts(state, instruction, { source, index }) }, source))
       case 'WORKDIR': {
         const step = lowerWorkdir(state, instruction)
         const next = step.path === '/' ? { ...state, history: [...state.history, { createdBy: step.createdBy, comment: undefined, node: undefined }] } : add(step)
@@ -137,14 +141,25 @@ class Lowering {
     }
   }
 
-  #addStep(state: StageState, { node, createdBy }: LoweredStep, label: Pick<StepLabel, 'source' | 'place'>): StageState {
+  #addStep(state: StageState, { node, createdBy }: LoweredStep, { instruction, source }: { instruction: StageInstruction; source: DockerfileSource }): StageState {
     const id = this.#addNode(node)
+    const policy = parseStepPolicy(instruction, source)
+    if (policy !== noPolicy) this.#policies.set(id, policy)
+    const label = { source: instruction.source, place: { source, range: instruction.range } }
     return {
       ...state,
       rootfs: id,
       history: [...state.history, { createdBy, comment: 'tsbuild.dockerfile.v0', node: id }],
       steps: [...state.steps, { node: id, ...label }],
     }
+  }
+
+  #mounts(state: StageState, instruction: RunInstruction, { source, index }: { source: DockerfileSource; index: number }): Promise<PlannedMount[]> {
+    return lowerMounts(state, instruction, {
+      expand: { source, directives: this.#options.dockerfile.directives },
+      cacheNamespace: this.#options.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '',
+      origin: (from) => this.#copyOrigin(from, index),
+    })
   }
 
   async #copyOrigin(from: string | undefined, index: number): Promise<CopyOrigin> {
@@ -154,7 +169,7 @@ class Lowering {
 
   /** What `--from` means was said when the stages were resolved; a trigger's `--from` is looked up the same way. */
   #findUse(from: string, index: number): StageSource {
-    const use = this.#prepared.stages[index]?.uses.find(({ instruction }) => instruction.kind === 'COPY' && instruction.from?.text === from)
+    const use = this.#prepared.stages[index]?.uses.find((known) => known.name === from)
     return use?.source ?? { kind: 'image', name: from }
   }
 

@@ -1,4 +1,5 @@
 import type { Place } from '../dockerfile/errors.ts'
+import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Chmod } from '../dockerfile/values/chmod.ts'
 import type { Chown } from '../dockerfile/values/chown.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -67,6 +68,62 @@ export interface RunNode {
   /** A heredoc with an interpreter line, put where args point. */
   readonly script: { readonly path: string; readonly content: string } | undefined
   readonly network: 'default' | 'none' | 'host'
+  readonly isInsecure: boolean
+  readonly mounts: readonly PlannedMount[]
+}
+
+/** A RUN --mount; targets are absolute and clean. */
+export type PlannedMount =
+  | PlannedBindMount
+  | PlannedCacheMount
+  | { readonly type: 'tmpfs'; readonly target: string; readonly sizeBytes: number | undefined; readonly isReadOnly: boolean }
+  | PlannedSecretMount
+  | PlannedSshMount
+
+export interface PlannedBindMount {
+  readonly type: 'bind'
+  readonly target: string
+  readonly from: CopyOrigin
+  /** A path inside the origin. */
+  readonly source: string
+  readonly isReadOnly: boolean
+}
+
+export interface PlannedCacheMount {
+  readonly type: 'cache'
+  readonly target: string
+  /** After the namespace of the build. */
+  readonly id: string
+  /** What it begins with: the directory `source` of it. */
+  readonly from: CopyOrigin | undefined
+  readonly source: string
+  readonly sharing: 'shared' | 'private' | 'locked'
+  readonly isReadOnly: boolean
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** A file, an environment variable, or both. */
+export interface PlannedSecretMount {
+  readonly type: 'secret'
+  readonly id: string
+  readonly target: string | undefined
+  readonly env: string | undefined
+  readonly isRequired: boolean
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface PlannedSshMount {
+  readonly type: 'ssh'
+  readonly id: string
+  readonly target: string
+  readonly isRequired: boolean
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
 }
 
 /** What a step is called on the screen and in errors. */
@@ -112,6 +169,8 @@ export interface BuildPlan {
   /** Inputs before what uses them. */
   readonly nodes: ReadonlyMap<NodeId, PlanNode>
   readonly labels: ReadonlyMap<NodeId, StepLabel>
+  /** What comments ask for beside a step; nothing for most. */
+  readonly policies: ReadonlyMap<NodeId, StepPolicy>
   readonly target: PlannedImage
 }
 
@@ -120,6 +179,7 @@ export function nodeInputs(node: PlanNode): NodeId[] {
   const inputs: (NodeId | undefined)[] = []
   if (node.kind !== 'source') inputs.push(node.base)
   if (node.kind === 'copy' && node.from.kind === 'node') inputs.push(node.from.node)
+  if (node.kind === 'run') inputs.push(...node.mounts.flatMap((mount) => 'from' in mount && mount.from?.kind === 'node' ? mount.from.node : []))
   return inputs.filter((input) => input !== undefined)
 }
 

@@ -54,7 +54,7 @@ static const struct mode modes[] = {
     {"remove", run_remove},
 };
 
-/* The helper must not outlive the Node process that started it, whichever way that one ends. */
+/* The helper must not outlive the Node process that started it, whichever way that one ends; a mode may ask for another signal. */
 static int die_with_parent(const char *expected)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return -1;

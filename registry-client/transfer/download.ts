@@ -129,8 +129,8 @@ async function* readOnce(connections: Connections, piece: Piece, task: Task): As
     pace.waiting()
   }
   if (!isWorthSplitting()) return
-  const fetch = async (range: ByteRange, rangeTask: Task): Promise<Uint8Array[]> => readRange(connections, { ...piece, range }, rangeTask)
-  yield* readRanges({ blob, fromByte: position.doneBytes, fetch }, task)
+  const read = async (range: ByteRange, rangeTask: Task): Promise<Uint8Array[]> => readRange(connections, { ...piece, range }, rangeTask)
+  yield* readRanges({ blob, fromByte: position.doneBytes, read }, task)
 }
 
 /** With less left, opening connections costs more than it spares. */

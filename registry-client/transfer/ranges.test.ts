@@ -75,25 +75,25 @@ describe('readRanges', () => {
 
   it('gives what is left in order, whatever order it comes in', async () => {
     const asked: ByteRange[] = []
-    const fetch = async (range: ByteRange): Promise<Uint8Array[]> => {
+    const read = async (range: ByteRange): Promise<Uint8Array[]> => {
       asked.push(range)
       await sleep(20 - asked.length * 5)
       return [bytes.subarray(range.first, range.last + 1)]
     }
-    expect((await collect(readRanges({ blob: small, fromByte: 5, fetch }, nothing))).equals(bytes.subarray(5, small.size))).toBe(true)
+    expect((await collect(readRanges({ blob: small, fromByte: 5, read }, nothing))).equals(bytes.subarray(5, small.size))).toBe(true)
     expect(asked.map(({ first, last }) => last - first + 1)).toEqual([rangeBytes, rangeBytes, rangeBytes, 4])
   })
 
   it('stops the others when one fails, and gives nothing behind it', async () => {
     const stopped: unknown[] = []
-    const fetch = async ({ first }: ByteRange, { signal }: Pick<Task, 'signal'>): Promise<Uint8Array[]> => {
+    const read = async ({ first }: ByteRange, { signal }: Pick<Task, 'signal'>): Promise<Uint8Array[]> => {
       if (first === 0) return [bytes.subarray(0, rangeBytes)]
       if (first === rangeBytes) throw new Error('broken')
       await sleep(10_000, undefined, { signal }).catch((error: unknown) => { stopped.push(error) })
       return []
     }
     let receivedBytes = 0
-    const failure = await failureOf((async () => { for await (const chunk of readRanges({ blob: small, fromByte: 0, fetch }, nothing)) receivedBytes += chunk.byteLength })())
+    const failure = await failureOf((async () => { for await (const chunk of readRanges({ blob: small, fromByte: 0, read }, nothing)) receivedBytes += chunk.byteLength })())
     expect([String(failure), receivedBytes, stopped.length]).toEqual(['Error: broken', rangeBytes, 2])
   })
 })

@@ -5,7 +5,7 @@ export interface RangeReading {
   readonly blob: Descriptor
   readonly fromByte: number
   /** The bytes from `first` up to and including `last`, complete or failed. */
-  readonly fetch: (range: ByteRange, task: Task) => Promise<Uint8Array[]>
+  readonly read: (range: ByteRange, task: Task) => Promise<Uint8Array[]>
 }
 
 export interface ByteRange { readonly first: number; readonly last: number }
@@ -18,14 +18,14 @@ const rangesAtOnce = 4
  * What is left of a blob, several ranges at a time and given in order. The first failure ends it, once what was asked for
  * before has been given; the others are stopped.
  */
-export async function* readRanges({ blob, fromByte, fetch }: RangeReading, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* readRanges({ blob, fromByte, read }: RangeReading, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
   const stop = new AbortController()
   const signal = AbortSignal.any([task.signal, stop.signal])
   const underway: Promise<Uint8Array[]>[] = []
   let next = fromByte
   const start = (): void => {
     const last = Math.min(next + rangeBytes, blob.size) - 1
-    const fetching = fetch({ first: next, last }, { signal, emit: task.emit })
+    const fetching = read({ first: next, last }, { signal, emit: task.emit })
     // It is awaited in its turn; until then a failure is not unhandled.
     fetching.catch(() => undefined)
     underway.push(fetching)

@@ -1,11 +1,13 @@
-import type { BuildRequest } from '../../builder/index.ts'
+import type { BuildEvent, BuildRequest, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
-import { createRenderer } from '../render/create-renderer.ts'
+import { createRenderer, progressModes } from '../render/create-renderer.ts'
+import { parseSecrets, parseSshAgents } from '../secret-options.ts'
+import { MissCauses } from '../render/miss-causes.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -21,12 +23,17 @@ export const buildCommand: CommandSpec = {
     { name: 'label', value: 'NAME=VALUE', isRepeatable: true, help: 'Label of the image' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image' },
     { name: 'no-cache', help: 'Run every step' },
-    { name: 'pull', help: 'Ask the registry for newer base images' },
+    { name: 'no-cache-filter', value: 'STAGE[,STAGE]', isRepeatable: true, help: 'Run every step of these stages' },
+    { name: 'explain-cache', help: 'Say of every step that was run why its result was not in the cache' },
+    { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
     { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
-    ...limitOptions,
+    { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
+    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
+    ...confinementOptions,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
-    { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
+    { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
   examples: ['tsbuild -t app:1 .', 'tsbuild build -t app:1 --memory 1g --network none --progress plain .'],
@@ -35,13 +42,19 @@ export const buildCommand: CommandSpec = {
 
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
   const request = buildRequest(context, options, app.env)
-  const progress = parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
-  const isQuiet = options.has('quiet') || progress === 'quiet'
-  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
+  const progress = parseProgress(options, app)
+  const isQuiet = progress === 'quiet'
+  const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
+  const causes = options.has('explain-cache') ? new MissCauses() : undefined
+  const onEvent = (event: BuildEvent): void => {
+    renderer.handle(event)
+    causes?.handle(event)
+  }
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: app.signal, onEvent: (event) => renderer.handle(event) })
+    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: app.signal, onEvent })
     await renderer.finish()
+    for (const line of causes?.lines() ?? []) app.note(line)
     const iidfile = options.text('iidfile')
     if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)
     if (isQuiet) app.print(id)
@@ -50,6 +63,12 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     await renderer.finish()
     throw error
   }
+}
+
+function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
+  const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
+  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
+  return progress
 }
 
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
@@ -63,14 +82,29 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     buildArgs: parseBuildArgs(options.texts('build-arg'), env),
     labels: parsePairs(options.texts('label'), 'label'),
     platform: platformOption(options),
-    noCache: options.has('no-cache'),
-    pull: options.has('pull') ? 'always' : 'missing',
-    limits: parseLimits(options),
+    noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
+    pull: parsePull(options),
+    secrets: parseSecrets(options.texts('secret'), env),
+    sshAgents: parseSshAgents(options.texts('ssh'), env),
+    allow: options.texts('allow').map(parseEntitlement),
+    ...parseConfinement(options),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
     ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
     ...(jobs === undefined ? {} : { jobs }),
   }
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
+}
+
+/** Docker's `--pull` is a switch, Buildah's and podman's a mode. */
+function parsePull(options: OptionValues): PullMode {
+  const mode = parseChoice(options, 'pull', ['missing', 'always', 'newer', 'never', 'true', 'false']) ?? 'missing'
+  if (mode === 'true') return 'always'
+  return mode === 'false' ? 'missing' : mode
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */

@@ -6,9 +6,10 @@ import type { ContainerExit, ContainerStdio } from '../../runtime/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
+import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { limitOptions, parseLimits } from '../limit-options.ts'
 import { parseChoice, platformOption } from '../option-values.ts'
+import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderTransfers } from '../render/transfers.ts'
 import { withRawTerminal } from '../terminal.ts'
@@ -29,13 +30,10 @@ export const runCommand: CommandSpec = {
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
     { name: 'entrypoint', value: 'COMMAND', help: 'Replaces the ENTRYPOINT of the image' },
-    { name: 'hostname', short: 'h', value: 'NAME', help: 'Host name of the container' },
     { name: 'network', value: 'MODE', help: 'host (default) or none' },
-    { name: 'cap-add', value: 'NAME', isRepeatable: true, help: 'Add a capability, or ALL' },
-    { name: 'cap-drop', value: 'NAME', isRepeatable: true, help: 'Drop a capability, or ALL' },
-    { name: 'read-only', help: 'Make the root filesystem read-only' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image, if it has to be pulled' },
-    ...limitOptions,
+    ...confinementOptions,
+    ...runOptions,
   ],
   examples: ['tsbuild run -it debian:bookworm bash', 'tsbuild run --memory 256m --network none app:1'],
   run,
@@ -72,18 +70,14 @@ async function findOrPull(engine: Engine, { name, options }: { name: string; opt
 }
 
 function runSettings({ command, options }: { command: readonly string[]; options: OptionValues }, env: NodeJS.ProcessEnv): Omit<RunRequest, 'image'> {
-  const capAdd = options.texts('cap-add')
-  const capDrop = options.texts('cap-drop')
   return {
     command,
     entrypoint: options.text('entrypoint'),
     env: [...options.texts('env-file').flatMap((path) => readEnvFile(path, env)), ...options.texts('env').flatMap((text) => envEntry(text, env))],
     user: options.text('user'),
     workdir: options.text('workdir'),
-    hostname: options.text('hostname'),
-    network: { mode: parseChoice(options, 'network', ['none', 'host']) ?? 'host' },
-    limits: parseLimits(options),
-    privilege: { ...(capAdd.length === 0 ? {} : { capAdd }), ...(capDrop.length === 0 ? {} : { capDrop }), ...(options.has('read-only') ? { readonlyRootfs: true } : {}) },
+    ...parseRunOptions(options),
+    confinement: { ...withRunPrivilege(parseConfinement(options), options), network: parseChoice(options, 'network', ['none', 'host']) ?? 'host' },
     hasTerminal: options.has('tty'),
   }
 }

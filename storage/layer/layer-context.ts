@@ -1,16 +1,14 @@
 import type { BlobStore } from '../content-store.ts'
 import type { Layout } from '../root/layout.ts'
-import type { Session } from '../root/session.ts'
-import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
+import type { LayerFormat } from './layer-format.ts'
 import type { LayerRecords } from './layer-records.ts'
 
 /** What the layers of one open store work with. */
 export interface LayerContext {
   readonly layout: Layout
-  readonly session: Session
   readonly records: LayerRecords
   readonly blobs: BlobStore
   readonly layerBlobs: LayerBlobs
-  readonly xattrs: OverlayXattrs
+  readonly format: LayerFormat
 }

@@ -47,12 +47,12 @@ export class LayerRecords {
     return found
   }
 
-  /** Directories of a layer and all below it that can be seen, top first. @throws {LayerMissing} */
-  lowerDirectories(chainId: ChainId | undefined): string[] {
+  /** A layer and all below it that can be seen and have content, top first. @throws {LayerMissing} */
+  visibleStack(chainId: ChainId | undefined): StoredLayer[] {
     const stack = walkDown(chainId, (id) => this.get(id))
     const hiding = stack.findIndex((layer) => layer.hidesBelow)
     const visible = hiding === -1 ? stack : stack.slice(0, hiding + 1)
-    return visible.flatMap((layer) => layer.dir === undefined ? [] : [this.#layout.layer(layer.dir)])
+    return visible.filter((layer) => layer.dir !== undefined)
   }
 
   /** A layer just made, whose parents are known. */

@@ -14,6 +14,7 @@ import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
  *   incoming/<digest>           what has arrived of a blob, held by the process that fetches it
  *   sessions/<uuid>/            temporary files of one process, which holds a lock on the directory
  *   trash/                      what is to be deleted and nobody refers to
+ *   mounts/<name>/              what RUN --mount=type=cache keeps between builds
  *   locks/<hash>                named locks
  *   reserve/                    room that is given back when the disk is full
  * ```
@@ -29,6 +30,7 @@ export interface Layout {
   readonly sessions: string
   readonly trash: string
   readonly locks: string
+  readonly mounts: string
   readonly reserve: string
   blob(digest: Digest): string
   blobFolder(digest: Digest): string
@@ -57,6 +59,7 @@ export function createLayout(root: string): Layout {
     sessions,
     trash: join(root, 'trash'),
     locks: join(root, 'locks'),
+    mounts: join(root, 'mounts'),
     reserve: join(root, 'reserve'),
     blob: (digest) => join(blobFolder(digest), digestHex(digest)),
     blobFolder,

@@ -8,12 +8,14 @@ import type { Layout } from './layout.ts'
 
 const longestWaitMs = 50
 
+interface LockRequest { readonly name: string; readonly exclusive: boolean }
+
 /**
  * Takes a lock that all processes with the store open see; the kernel gives it back when its holder dies. The file of a
  * lock is never deleted: somebody could be waiting for it.
  */
-export async function takeLock(layout: Layout, request: { readonly name: string; readonly exclusive: boolean }, task: Task): Promise<AsyncDisposable> {
-  const fd = openSync(join(layout.locks, digestHex(sha256(request.name)).slice(0, 32)), 'a', 0o600)
+export async function takeLock(layout: Layout, request: LockRequest, task: Task): Promise<AsyncDisposable> {
+  const fd = openLock(layout, request)
   try {
     for (let waitMs = 1; !getAddon().tryLock(fd, request.exclusive); waitMs = Math.min(waitMs * 2, longestWaitMs)) {
       await sleep(waitMs, undefined, { signal: task.signal })
@@ -23,6 +25,22 @@ export async function takeLock(layout: Layout, request: { readonly name: string;
     task.signal.throwIfAborted()
     throw error
   }
+  return holdLock(fd)
+}
+
+/** As `takeLock`, but never waits. @returns undefined when somebody holds it */
+export function tryLock(layout: Layout, request: LockRequest): AsyncDisposable | undefined {
+  const fd = openLock(layout, request)
+  if (getAddon().tryLock(fd, request.exclusive)) return holdLock(fd)
+  closeSync(fd)
+  return undefined
+}
+
+function openLock(layout: Layout, { name }: LockRequest): number {
+  return openSync(join(layout.locks, digestHex(sha256(name)).slice(0, 32)), 'a', 0o600)
+}
+
+function holdLock(fd: number): AsyncDisposable {
   let isHeld = true
   return {
     [Symbol.asyncDispose]: () => {

@@ -8,8 +8,8 @@ export interface PackRequest {
   /** An upperdir that nobody writes to, or a layer. */
   readonly directory: string
   readonly xattrs: OverlayXattrs
-  /** Whether the root gets an entry: when it differs from the root below, or as it was decided before. */
-  readonly rootEntry: 'when-changed' | 'always' | 'never'
+  /** Whether the root gets an entry. */
+  readonly hasRoot: boolean
   /** Opaque marks mean something where a directory lies below; overlayfs sets them on every new directory. */
   readonly opaqueMarks: 'where-they-hide' | 'all'
   /** Directories of the layers below, top first. */
@@ -21,10 +21,7 @@ export interface PackedTree {
   readonly inodes: number
   readonly diskBytes: number
   readonly tarBytes: number
-  readonly hasRoot: boolean
 }
-
-const rootEntries = { 'when-changed': 0, always: 1, never: 2 } as const
 
 /**
  * The changeset of a tree, the same bytes for the same tree on every machine.
@@ -35,7 +32,7 @@ export async function* packTree(request: PackRequest, task: Task): AsyncGenerato
   const writer = new WireWriter()
     .bytes(request.directory)
     .flag(request.xattrs === 'user')
-    .u8(rootEntries[request.rootEntry])
+    .flag(request.hasRoot)
     .flag(request.opaqueMarks === 'all')
   writer.list(request.lowers, (lower) => writer.bytes(lower))
   const answer = yield* readTreeMode({ mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }, task)
@@ -45,6 +42,5 @@ export async function* packTree(request: PackRequest, task: Task): AsyncGenerato
     inodes: Number(reader.u64()),
     diskBytes: Number(reader.u64()),
     tarBytes: Number(reader.u64()),
-    hasRoot: reader.u32() === 1,
   }
 }

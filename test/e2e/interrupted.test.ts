@@ -25,11 +25,12 @@ async function startSlowBuild(): Promise<ChildProcess> {
   return child
 }
 
-async function untilGone(): Promise<string[]> {
-  let found = leftovers(command.root)
+async function untilGone(before: readonly string[]): Promise<string[]> {
+  const find = (): string[] => [...leftovers(command.root), ...containerGroups().filter((name) => !before.includes(name))]
+  let found = find()
   for (let tries = 0; tries < 40 && found.length > 0; tries += 1) {
     await setTimeout(50)
-    found = leftovers(command.root)
+    found = find()
   }
   return found
 }
@@ -39,13 +40,13 @@ function containerGroups(): string[] {
 }
 
 describe('a build that is interrupted', () => {
-  it('by kill -9 leaves no mount and no process, and the next build and fsck succeed', async () => {
+  it('by kill -9 leaves no mount, process or cgroup, and the next build and fsck succeed', async () => {
     const before = containerGroups()
     const child = await startSlowBuild()
     expect(leftovers(command.root)).not.toEqual([])
     child.kill('SIGKILL')
     await once(child, 'close')
-    expect(await untilGone()).toEqual([])
+    expect(await untilGone(before)).toEqual([])
     must('build', context('next', { Dockerfile: 'FROM busybox\nRUN echo after >/after\n' }))
     expect(containerGroups().filter((name) => !before.includes(name))).toEqual([])
     await expectClean(command.root)

@@ -113,48 +113,79 @@ describe('the process', () => {
 
   it('has a session keyring of its own', async () => {
     const keyrings = [spawnSync(join(busybox, 'bin/probe'), ['keyring'], { encoding: 'utf8' }).stdout]
-    for (let turn = 0; turn < 2; turn++) keyrings.push((await run({ args: ['/bin/probe', 'keyring'], rootfs: rootfs() })).stdout)
+    for (let turn = 0; turn < 2; turn++) keyrings.push((await run({ args: ['/bin/probe', 'keyring'], rootfs: rootfs(), privilege: { seccomp: { kind: 'unconfined' } } })).stdout)
     expect(new Set(keyrings).size).toBe(3)
   })
 })
 
-describe('a seccomp program', () => {
-  /** Allows everything but mkdir(2) and mkdirat(2), which fail with EPERM. */
-  const program = encodeFilter([
-    [0x20, 0, 0, 0],
-    [0x15, 1, 0, process.arch === 'arm64' ? 34 : 83],
-    [0x15, 0, 1, process.arch === 'arm64' ? 34 : 258],
-    [0x06, 0, 0, 0x0005_0001],
-    [0x06, 0, 0, 0x7fff_0000],
-  ])
-
-  it.each([false, true])('holds for the process, with no_new_privs %s', async (noNewPrivileges) => {
-    const lines = await runScript('sed -n "s/^Seccomp:.//p" /proc/self/status; mkdir /made 2>&1; true', { rootfs: rootfs(), privilege: { seccompProgram: program, noNewPrivileges } })
-    expect(lines).toEqual(['2', expect.stringContaining('not permitted')])
+describe('resource limits by name', () => {
+  it('take the place of the defaults', async () => {
+    const { stdout } = await run({ args: ['/bin/probe', 'limits'], rootfs: rootfs(), process: { ulimits: [{ name: 'nofile', soft: 100, hard: 200 }, { name: 'core', soft: 0, hard: 0 }] } })
+    expect(stdout.trim().split('\n')).toEqual(expect.arrayContaining(['7 100 200', '4 0 0']))
   })
 
-  it('holds for a user, without no_new_privs too', async () => {
-    expect(await runScript('sed -n "s/^Seccomp:.//p" /proc/self/status', { rootfs: rootfs(), privilege: { seccompProgram: program }, process: { user } })).toEqual(['2'])
-  })
-
-  it('that is none is refused by the kernel', async () => {
-    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), privilege: { seccompProgram: encodeFilter([[0xffff, 0, 0, 0]]) } })).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'seccomp filter', errnoName: 'EINVAL' })
-    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), privilege: { seccompProgram: new Uint8Array(7) } })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field: 'privilege.seccompProgram' })
-  })
-
-  it('is not there unless given', async () => {
-    expect(await runScript('sed -n "s/^Seccomp:.//p" /proc/self/status', { rootfs: rootfs() })).toEqual(['0'])
+  it.each([{ name: 'files', soft: 1, hard: 1 }, { name: 'nofile', soft: 2, hard: 1 }, { name: 'nofile', soft: -2, hard: 1 }])('that cannot be are refused: %j', async (ulimit) => {
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), process: { ulimits: [ulimit] } })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC' })
   })
 })
 
-/** struct sock_filter: code, jump if true, jump if false, operand. */
-function encodeFilter(instructions: readonly (readonly [number, number, number, number])[]): Uint8Array {
-  const bytes = Buffer.alloc(instructions.length * 8)
-  instructions.forEach(([code, whenTrue, whenFalse, operand], index) => {
-    bytes.writeUInt16LE(code, index * 8)
-    bytes.writeUInt8(whenTrue, index * 8 + 2)
-    bytes.writeUInt8(whenFalse, index * 8 + 3)
-    bytes.writeUInt32LE(operand, index * 8 + 4)
+describe('the OOM score', () => {
+  it('is the one asked for', async () => {
+    expect(await runScript('cat /proc/self/oom_score_adj', { rootfs: rootfs(), process: { oomScoreAdj: 500 } })).toEqual(['500'])
   })
-  return bytes
-}
+})
+
+describe('kernel settings', () => {
+  it('of a namespace of its own are set', async () => {
+    const isolation = { network: { mode: 'none' }, sysctls: { 'net.ipv4.ip_default_ttl': '77', 'kernel.msgmax': '1234', 'net.ipv4.ip_unprivileged_port_start': '512' } } as const
+    expect(await runScript('cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_unprivileged_port_start', { rootfs: rootfs(), isolation })).toEqual(['77', '1234', '512'])
+  })
+
+  it.each([['kernel.core_pattern', '|/bin/sh'], ['net.ipv4.ip_forward', '1'], ['kernel.msgmax', '1\n2'], ['kernel.shm+core_pattern', '1'], ['../../etc/passwd', 'x'], ['kernel.msgmax=1', '1']])('of the host are refused: %s', async (name, value) => {
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), isolation: { network: { mode: 'host' }, sysctls: { [name]: value } } })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC' })
+  })
+})
+
+describe('devices', () => {
+  it('of the host appear with its numbers and owner, folders with all of them', async () => {
+    const devices = [{ source: '/dev/zero', target: '/dev/deep/er/nought', permissions: 'rw' }, { source: '/dev/net', target: '/dev/net', permissions: 'rwm' }]
+    expect(await runScript('stat -c "%t:%T %U" /dev/deep/er/nought /dev/net/tun; head -c1 /dev/deep/er/nought | wc -c', { rootfs: rootfs(), devices })).toEqual(['1:5 UNKNOWN', 'a:c8 UNKNOWN', '1'])
+  })
+
+  it.each([['/etc/passwd', '/dev/x'], ['/dev/no-such', '/dev/x'], ['/dev/zero', '/etc/x'], ['/dev/zero', '/dev/../x']])('that are none are refused: %s at %s', async (source, target) => {
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), devices: [{ source, target, permissions: 'rw' }] })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC' })
+  })
+})
+
+describe('a privileged container', () => {
+  it('has all that tsbuild has', async () => {
+    expect(await capabilities({ privilege: { isPrivileged: true } })).toEqual([none, ...Array.from({ length: 3 }, () => probeHost().capabilities.toString(16).padStart(16, '0')), none])
+    expect(await runScript('mount -t tmpfs x /opt && echo mounted; grep -c " /proc/sys " /proc/self/mountinfo; [ -c /dev/kmsg ] && echo kmsg; grep " /sys " /proc/self/mountinfo | cut -d" " -f6', { rootfs: rootfs(), privilege: { isPrivileged: true } }))
+      .toEqual(['mounted', '0', 'kmsg', 'rw,nosuid,nodev,noexec,relatime'])
+  })
+
+  it('contradicts what takes something away', async () => {
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), privilege: { isPrivileged: true, capDrop: ['CHOWN'] } })).rejects.toMatchObject({ field: 'privilege.capDrop' })
+  })
+})
+
+describe('unconfined system paths', () => {
+  it('are neither hidden nor read-only', async () => {
+    expect(await runScript('grep -c " /proc/" /proc/self/mountinfo; true', { rootfs: rootfs(), privilege: { systemPaths: 'unconfined' } })).toEqual(['0'])
+  })
+})
+
+describe('labels of security modules', () => {
+  it.each([[{ apparmorProfile: 'docker-default' }, 'apparmor'], [{ selinuxLabel: 'system_u:system_r:container_t:s0' }, 'selinux']])('are refused where the kernel lacks the module: %j', async (privilege, name) => {
+    if (probeHost().securityModules.includes(name)) return
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), privilege })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC' })
+  })
+})
+
+describe('a folder in memory', () => {
+  it('has the size, mode and flags asked for', async () => {
+    const mounts = [{ kind: 'tmpfs', target: '/mem', sizeBytes: 65536, mode: 0o700, isExecutable: false }, { kind: 'tmpfs', target: '/frozen', readonly: true }] as const
+    expect(await runScript('stat -c %a /mem; df -k /mem | tail -1 | tr -s " " | cut -d" " -f2; cp /bin/busybox /mem/ 2>/dev/null || echo full; touch /frozen/x 2>/dev/null || echo read-only; grep " /mem " /proc/self/mountinfo | cut -d" " -f6', { rootfs: rootfs(), mounts }))
+      .toEqual(['700', '64', 'full', 'read-only', 'rw,nosuid,nodev,noexec,relatime'])
+  })
+})

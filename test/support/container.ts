@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { ContainerExit, ContainerSpec, ContainerStdio, Isolation, Limits, Mount, Privilege, ProcessSpec, Rootfs } from '../../runtime/index.ts'
+import type { ContainerExit, ContainerSpec, ContainerStdio, Device, Isolation, Limits, Mount, Privilege, ProcessSpec, Rootfs } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 
 export interface ContainerParts {
@@ -10,10 +10,11 @@ export interface ContainerParts {
   readonly mounts?: readonly Mount[]
   readonly limits?: Limits
   readonly privilege?: Privilege
+  readonly devices?: readonly Device[]
 }
 
 /** A spec as a RUN step has it, with the parts that the test is about. */
-export function makeSpec({ args, rootfs, process, isolation, mounts, limits, privilege }: ContainerParts): ContainerSpec {
+export function makeSpec({ args, rootfs, process, isolation, mounts, limits, privilege, devices }: ContainerParts): ContainerSpec {
   return {
     id: `test-${randomBytes(8).toString('hex')}`,
     rootfs,
@@ -22,6 +23,7 @@ export function makeSpec({ args, rootfs, process, isolation, mounts, limits, pri
     mounts: mounts ?? [],
     limits: limits ?? {},
     privilege: privilege ?? {},
+    devices: devices ?? [],
   }
 }
 
@@ -38,7 +40,7 @@ export async function run(parts: ContainerParts, signal: AbortSignal = new Abort
 export async function runSpec(spec: ContainerSpec, signal: AbortSignal = new AbortController().signal): Promise<Finished> {
   const output = { stdout: '', stderr: '' }
   const stdio: ContainerStdio = { kind: 'events' }
-  const exit = await runContainer(spec, stdio, { signal, emit: (event) => { output[event.stream] += Buffer.from(event.bytes).toString('utf8') } })
+  const exit = await runContainer(spec, stdio, { signal, emit: (event) => { if (event.type === 'container-output') output[event.stream] += Buffer.from(event.bytes).toString('utf8') } })
   return { exit, ...output }
 }
 

@@ -3,6 +3,7 @@
 #include "kernel.h"
 #include "mounted-tree.h"
 #include "report.h"
+#include "root.h"
 #include "stages.h"
 
 #include <linux/magic.h>
@@ -23,6 +24,7 @@ static int populate(int fd, const struct container_mount *mount)
     for (uint32_t i = 0; i < mount->node_count; i++) {
         const struct device_node *node = &mount->nodes[i];
         if (mknodat(fd, node->name, node->mode, makedev(node->major, node->minor)) < 0) return -1;
+        if ((node->uid || node->gid) && fchownat(fd, node->name, node->uid, node->gid, AT_SYMLINK_NOFOLLOW) < 0) return -1;
     }
     return 0;
 }
@@ -68,6 +70,15 @@ static int prepare_file(const struct container_mount *mount, int scratch, uint32
     return kernel_open_tree(scratch, name, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
 }
 
+static int prepare_layers(struct container_mount *mount, int scratch, uint32_t number)
+{
+    struct stat stat;
+    int fd = open_in_layers(&mount->layers, mount->source, scratch, number);
+    if (fd < 0 || fstat(fd, &stat) < 0) return -1;
+    mount->is_folder = S_ISDIR(stat.st_mode);
+    return fd;
+}
+
 static int prepare_mount(struct container_mount *mount, int scratch, uint32_t number)
 {
     switch (mount->kind) {
@@ -78,6 +89,8 @@ static int prepare_mount(struct container_mount *mount, int scratch, uint32_t nu
         return prepare_bind(mount);
     case MOUNT_FILE:
         return prepare_file(mount, scratch, number);
+    case MOUNT_LAYERS:
+        return prepare_layers(mount, scratch, number);
     }
     return -1;
 }

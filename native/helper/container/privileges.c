@@ -31,10 +31,10 @@ static int set_capabilities(uint64_t wanted)
     return (int)syscall(SYS_capset, &header, data);
 }
 
-static int install_seccomp(const struct sock_fprog *program)
+static int install_seccomp(const struct container_process *process)
 {
-    if (program->len == 0) return 0;
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0) return 0;
+    if (process->seccomp.len == 0) return 0;
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process->seccomp_flags, &process->seccomp) == 0) return 0;
     return report_failure(STAGE_SECCOMP, "program");
 }
 
@@ -42,12 +42,12 @@ int drop_privileges(const struct container_process *process)
 {
     if (limit_bounding_set(process->capabilities) < 0) return report_failure(STAGE_CAPABILITIES, "bounding set");
     /* Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it comes before that is gone. */
-    if (!process->has_no_new_privileges && install_seccomp(&process->seccomp) < 0) return -1;
+    if (!process->has_no_new_privileges && install_seccomp(process) < 0) return -1;
     if (setgroups(process->group_count, process->groups) < 0) return report_failure(STAGE_USER, "groups");
     if (setresgid(process->gid, process->gid, process->gid) < 0) return report_failure(STAGE_USER, "gid");
     if (setresuid(process->uid, process->uid, process->uid) < 0) return report_failure(STAGE_USER, "uid");
     if (set_capabilities(process->uid == 0 ? process->capabilities : 0) < 0) return report_failure(STAGE_CAPABILITIES, "effective set");
     if (!process->has_no_new_privileges) return 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return report_failure(STAGE_CAPABILITIES, "no_new_privs");
-    return install_seccomp(&process->seccomp);
+    return install_seccomp(process);
 }

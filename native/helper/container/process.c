@@ -8,6 +8,7 @@
 
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define MAX_REPORTED_FILE 1024
@@ -30,16 +32,32 @@ static int join_cgroups(const struct process_start *start)
 
 /*
  * A host process can be protected from the OOM killer, the container's must not inherit that. Becoming a likelier victim
- * needs no privilege; the opposite does, and a value above 0 stays.
+ * needs no privilege; the opposite does, and a value above 0 stays unless another is asked for.
  */
-static int reset_oom_score(int root)
+static int set_oom_score(const struct container_process *process, int root)
 {
     char value[16] = {0};
     int file = openat(root, "proc/self/oom_score_adj", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (file < 0 || read(file, value, sizeof value - 1) < 0) return report_failure(STAGE_LIMITS, "oom_score_adj");
-    int result = *value == '-' && pwrite(file, "0", 1, 0) < 0 ? report_failure(STAGE_LIMITS, "oom_score_adj") : 0;
+    bool is_written = process->has_oom_score || *value == '-';
+    int length = snprintf(value, sizeof value, "%d", process->has_oom_score ? process->oom_score : 0);
+    int result = is_written && pwrite(file, value, (size_t)length, 0) < 0 ? report_failure(STAGE_LIMITS, "oom_score_adj") : 0;
     close(file);
     return result;
+}
+
+/* Takes effect at the execve. The file has to be the kernel's own: one of the image's would take the label and drop it. */
+static int set_label(const struct container_process *process, int root)
+{
+    char path[64];
+    struct statfs filesystem;
+    if (!*process->label) return 0;
+    snprintf(path, sizeof path, "proc/%d/attr/exec", (int)getpid());
+    int file = kernel_open_in_root(root, path, O_WRONLY, RESOLVE_NO_SYMLINKS);
+    if (file < 0 || fstatfs(file, &filesystem) < 0 || filesystem.f_type != PROC_SUPER_MAGIC) return report_failure(STAGE_LABEL, process->label);
+    if (write(file, process->label, strlen(process->label)) < 0) return report_failure(STAGE_LABEL, process->label);
+    close(file);
+    return 0;
 }
 
 static int set_limits(const struct container_process *process)
@@ -145,7 +163,7 @@ int run_process(const struct container_process *process, const struct process_st
     char file[PATH_MAX];
     sigemptyset(&none);
     if (join_cgroups(start) < 0 || setsid() < 0) return 1;
-    if (reset_oom_score(start->root) < 0 || connect_stdio(process, start) < 0 || set_limits(process) < 0) return 1;
+    if (set_oom_score(process, start->root) < 0 || connect_stdio(process, start) < 0 || set_limits(process) < 0) return 1;
     /* A session keyring of its own, so that keys of the caller's session cannot be reached; without keyrings there is none. */
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS) {
         report_failure(STAGE_LIMITS, "session keyring");
@@ -153,7 +171,7 @@ int run_process(const struct container_process *process, const struct process_st
     }
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
-    if (drop_privileges(process) < 0) return 1;
+    if (set_label(process, start->root) < 0 || drop_privileges(process) < 0) return 1;
     if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
         report_failure(STAGE_STDIO, "close_range");
         return 1;

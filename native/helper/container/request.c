@@ -62,11 +62,13 @@ static void read_filesystem(struct wire *wire, struct container_mount *mount)
     mount->options = read_pairs(wire);
     mount->folders = read_texts(wire);
     mount->links = read_pairs(wire);
-    mount->node_count = wire_count(wire, 17);
+    mount->node_count = wire_count(wire, 25);
     mount->nodes = make_array(wire, mount->node_count, sizeof *mount->nodes);
     for (uint32_t i = 0; i < mount->node_count && !wire->broken; i++) {
         mount->nodes[i].name = wire_text(wire);
         mount->nodes[i].mode = wire_u32(wire);
+        mount->nodes[i].uid = wire_u32(wire);
+        mount->nodes[i].gid = wire_u32(wire);
         mount->nodes[i].major = wire_u32(wire);
         mount->nodes[i].minor = wire_u32(wire);
     }
@@ -74,7 +76,7 @@ static void read_filesystem(struct wire *wire, struct container_mount *mount)
 
 static void read_mount(struct wire *wire, struct container_mount *mount)
 {
-    mount->kind = read_enum(wire, MOUNT_FILE);
+    mount->kind = read_enum(wire, MOUNT_LAYERS);
     mount->target = wire_text(wire);
     mount->is_pinned = read_flag(wire);
     mount->attributes = wire_u32(wire);
@@ -90,6 +92,11 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
         mount->mode = wire_u32(wire);
         mount->uid = wire_u32(wire);
         mount->gid = wire_u32(wire);
+        break;
+    case MOUNT_LAYERS:
+        read_root(wire, &mount->layers);
+        mount->source = wire_text(wire);
+        if (mount->layers.kind != ROOT_OVERLAY) wire->broken = true;
         break;
     }
 }
@@ -126,9 +133,13 @@ static void read_process(struct wire *wire, struct container_process *process)
         process->limits[i].soft = wire_u64(wire);
         process->limits[i].hard = wire_u64(wire);
     }
+    process->has_oom_score = read_flag(wire);
+    process->oom_score = (int)wire_u32(wire);
     process->capabilities = wire_u64(wire);
     process->has_no_new_privileges = read_flag(wire);
     read_seccomp(wire, &process->seccomp);
+    process->seccomp_flags = wire_u32(wire);
+    process->label = wire_text(wire);
 }
 
 int read_request(struct wire *wire, struct container *container)

@@ -25,11 +25,25 @@ struct pairs {
 struct device_node {
     const char *name;
     uint32_t mode;
+    uid_t uid;
+    gid_t gid;
     uint32_t major;
     uint32_t minor;
 };
 
-enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE };
+enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
+
+struct container_root {
+    enum root_kind kind;
+    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
+    const char *upperdir; /* "" for a read-only view */
+    const char *workdir;
+    bool has_user_xattrs;
+    bool has_lowerdir_append; /* the kernel takes lower layers one by one */
+    bool is_readonly;
+};
+
+enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE, MOUNT_LAYERS };
 
 struct container_mount {
     enum mount_kind kind;
@@ -52,18 +66,8 @@ struct container_mount {
     uint32_t mode;
     uint32_t uid;
     uint32_t gid;
-};
-
-enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
-
-struct container_root {
-    enum root_kind kind;
-    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
-    const char *upperdir; /* "" for a read-only view */
-    const char *workdir;
-    bool has_user_xattrs;
-    bool has_lowerdir_append; /* the kernel takes lower layers one by one */
-    bool is_readonly;
+    /* MOUNT_LAYERS: what lies at `source` of an overlay of its own */
+    struct container_root layers;
 };
 
 struct cgroup {
@@ -94,6 +98,10 @@ struct container_process {
     uint64_t capabilities;
     bool has_no_new_privileges;
     struct sock_fprog seccomp; /* len 0: none */
+    uint32_t seccomp_flags;
+    const char *label; /* for /proc/self/attr/exec, "" for none */
+    bool has_oom_score;
+    int oom_score;
 };
 
 struct container {

@@ -79,11 +79,18 @@ static int mount_by_context(const struct layers *layers, bool has_user_xattrs, i
     if ((has_user_xattrs && kernel_fsconfig(context, "userxattr", "") < 0) || kernel_fscreate(context) < 0) return -1;
     int root = kernel_fsmount(context, 0);
     close(context);
-    return root < 0 || attach_at(root, "/") < 0 ? -1 : root;
+    return root;
+}
+
+/* A folder of this name in scratch, made for something to be mounted on. */
+static int make_place(int scratch, const char *name)
+{
+    if (mkdirat(scratch, name, 0700) < 0) return -1;
+    return openat(scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* For kernels before 6.8, which take the lower layers in one option only, and in a context no longer than 255 bytes. */
-static int mount_by_page(const struct layers *layers, bool has_user_xattrs, int scratch, const int special[2])
+static int mount_by_page(const struct layers *layers, bool has_user_xattrs, const int special[2], int folder)
 {
     char data[MAX_MOUNT_DATA], target[16];
     size_t at = 0;
@@ -98,23 +105,59 @@ static int mount_by_page(const struct layers *layers, bool has_user_xattrs, int 
         }
         at += (size_t)snprintf(data + at, sizeof data - at, "%s%d", n ? ":" : "lowerdir=", fd);
     }
-    if (mkdirat(scratch, "root", 0700) < 0) return -1;
-    int folder = openat(scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(target, sizeof target, "%d", folder);
-    if (folder < 0 || kernel_mount("overlay", target, "overlay", 0, data) < 0) return -1;
+    return kernel_mount("overlay", target, "overlay", 0, data);
+}
+
+/* Overlay wants a lower layer, and two of them without an upperdir. -1 in *filling when it has them; the result is 0 or -1. */
+static int find_filling(const struct layers *layers, int scratch, int stub, int *filling)
+{
+    *filling = -1;
+    if (layers->count + (stub >= 0 ? 1 : 0) >= 2) return 0;
+    *filling = openat(scratch, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return *filling < 0 ? -1 : 0;
+}
+
+/* Mounts an overlay on the folder `name` of scratch, for kernels before 6.8. The mount's descriptor or -1. */
+static int mount_in_scratch(const struct layers *layers, bool has_user_xattrs, const int special[2], int scratch, const char *name)
+{
+    int folder = make_place(scratch, name);
+    if (folder < 0 || mount_by_page(layers, has_user_xattrs, special, folder) < 0) return -1;
     close(folder);
-    return openat(scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return openat(scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub)
 {
-    int filling = -1;
-    uint32_t count = layers->count + (stub >= 0 ? 1 : 0);
-    /* Overlay wants a lower layer, and two of them without an upperdir. */
-    if (count < 2 && (filling = openat(scratch, "empty", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return report_failure(STAGE_ROOT, "empty folder");
-    int mounted = root->has_lowerdir_append ? mount_by_context(layers, root->has_user_xattrs, stub, filling)
-                                            : mount_by_page(layers, root->has_user_xattrs, scratch, (const int[2]){stub, filling});
-    return mounted < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
+    int filling;
+    if (find_filling(layers, scratch, stub, &filling) < 0) return report_failure(STAGE_ROOT, "empty folder");
+    if (!root->has_lowerdir_append) {
+        int mounted = mount_in_scratch(layers, root->has_user_xattrs, (const int[2]){stub, filling}, scratch, "root");
+        return mounted < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
+    }
+    int mounted = mount_by_context(layers, root->has_user_xattrs, stub, filling);
+    return mounted < 0 || attach_at(mounted, "/") < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
+}
+
+int open_in_layers(const struct container_root *root, const char *path, int scratch, uint32_t number)
+{
+    struct layers layers;
+    char name[32];
+    int filling, place = -1, mounted;
+    if (open_layers(root, &layers) < 0) return -1;
+    if (find_filling(&layers, scratch, -1, &filling) < 0) return report_failure(STAGE_MOUNT, "empty folder");
+    snprintf(name, sizeof name, "layers-%u", number);
+    if (root->has_lowerdir_append) {
+        mounted = mount_by_context(&layers, root->has_user_xattrs, -1, filling);
+        if (mounted >= 0 && ((place = make_place(scratch, name)) < 0 || kernel_attach(mounted, place) < 0)) mounted = -1;
+        if (place >= 0) close(place);
+    } else {
+        mounted = mount_in_scratch(&layers, root->has_user_xattrs, (const int[2]){-1, filling}, scratch, name);
+    }
+    if (mounted < 0) return report_failure(STAGE_MOUNT, "overlay");
+    int found = kernel_open_in_root(mounted, path, O_PATH, 0);
+    int clone = found < 0 ? -1 : kernel_open_tree(found, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    return clone < 0 ? report_failure(STAGE_MOUNT, path) : clone;
 }
 
 int mount_directory(const struct container_root *root)

@@ -14,6 +14,11 @@ int mount_scratch(void);
 
 /* Mounts the root; `stub` is the stub layer's descriptor or -1. The mount's descriptor, or -1 with the failure reported. */
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub);
+/*
+ * A detached mount of what lies at `path` of an overlay that is mounted nowhere else; links on the way stay inside it.
+ * `number` tells several in one container apart. A descriptor, or -1 with the failure reported.
+ */
+int open_in_layers(const struct container_root *root, const char *path, int scratch, uint32_t number);
 int mount_directory(const struct container_root *root);
 
 /* Makes the mount `root` the root of this mount namespace and lets go of the old one. 0, or -1 with the failure reported. */

@@ -12,11 +12,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 static pid_t clone_init(struct container *container, const struct wire *request, int life[2])
 {
@@ -57,6 +60,11 @@ static bool reap_init(pid_t init)
     return true;
 }
 
+/* What the kernel sends when the process that started us dies. Nobody sends it on purpose. */
+#define PARENT_DIED SIGPWR
+
+static bool is_orphan;
+
 /* Reads one signal and acts on it; true when the container has ended. */
 static bool handle_signal(int signals, pid_t init, const struct bridge *bridge)
 {
@@ -64,8 +72,9 @@ static bool handle_signal(int signals, pid_t init, const struct bridge *bridge)
     if (read(signals, &info, sizeof info) != sizeof info) return false;
     int received = (int)info.ssi_signo;
     if (received == SIGCHLD) return reap_init(init);
+    if (received == PARENT_DIED) is_orphan = true;
     if (received == SIGWINCH && bridge) resize_terminal(bridge);
-    else kill(init, received == SIGALRM ? SIGKILL : received);
+    else kill(init, received == SIGALRM || received == PARENT_DIED ? SIGKILL : received);
     return false;
 }
 
@@ -86,6 +95,25 @@ static void serve_terminal(struct bridge *bridge, int signals, pid_t init)
     drain_output(bridge, signals);
 }
 
+/* Nobody is left who would: the process that made them is gone. They are busy until the kernel has buried the last process. */
+static void remove_cgroups(const struct container *container)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    for (uint32_t i = 0; i < container->cgroup_count; i++) {
+        for (int tries = 0; tries < 500 && rmdir(container->cgroups[i].folder) < 0 && errno == EBUSY; tries++) nanosleep(&pause, NULL);
+    }
+}
+
+/* The request goes once init has its copy; the names of the groups are needed until the end. */
+static int keep_cgroup_names(struct container *container)
+{
+    for (uint32_t i = 0; i < container->cgroup_count; i++) {
+        container->cgroups[i].folder = strdup(container->cgroups[i].folder);
+        if (!container->cgroups[i].folder) return report_failure(STAGE_INIT, "memory");
+    }
+    return 0;
+}
+
 int run_container(struct wire *request)
 {
     static struct container container;
@@ -96,6 +124,7 @@ int run_container(struct wire *request)
         return 1;
     }
     fill_awaited_signals(&awaited);
+    sigaddset(&awaited, PARENT_DIED);
     sigprocmask(SIG_BLOCK, &awaited, NULL);
     int signals = signalfd(-1, &awaited, SFD_CLOEXEC);
     if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) {
@@ -104,18 +133,22 @@ int run_container(struct wire *request)
     }
     /* Nothing inside may look into us or into init, which inherits this. */
     prctl(PR_SET_DUMPABLE, 0);
+    if (keep_cgroup_names(&container) < 0) return 1;
+    /* Until here the parent's death was ours too. */
+    if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
     pid_t init = clone_init(&container, request, life);
     if (init < 0) return 1;
+    signal(SIGPIPE, SIG_IGN);
     bool has_terminal = container.process.stdio == STDIO_TERMINAL;
     int master = has_terminal ? receive_terminal(life[0]) : -1;
     if (!has_terminal) syscall(SYS_close_range, 0, 2, 0);
     if (master >= 0) {
         struct bridge bridge;
-        signal(SIGPIPE, SIG_IGN);
         open_bridge(&bridge, master);
         serve_terminal(&bridge, signals, init);
-        return 0;
+    } else {
+        while (!handle_signal(signals, init, NULL)) {}
     }
-    while (!handle_signal(signals, init, NULL)) {}
+    if (is_orphan) remove_cgroups(&container);
     return 0;
 }

@@ -6,6 +6,7 @@
 /*
  * The mode `run`: one container from its start to its end. Forwards SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2
  * and, without a terminal of its own, SIGWINCH to the container's process; SIGALRM kills the container.
+ * The death of the process that started it does too, and then its cgroups are removed here.
  */
 int run_container(struct wire *request);
 

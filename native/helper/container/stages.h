@@ -25,6 +25,7 @@ enum container_stage {
     STAGE_USER,
     STAGE_SECCOMP,
     STAGE_INIT,
+    STAGE_LABEL,
 };
 
 enum container_report {

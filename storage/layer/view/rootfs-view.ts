@@ -5,7 +5,7 @@ import { LinkLoop, StreamTooLarge, UnexpectedEntry } from '../../errors.ts'
 import type { RootfsView, TreeEntry } from '../../layer-store.ts'
 import type { OverlayXattrs } from '../../tree/tree-helper.ts'
 import type { FileContent } from '../changeset/changeset-entry.ts'
-import { readXattrs } from '../root-metadata.ts'
+import { readXattrs } from '../read-xattrs.ts'
 import { hostPath, MergedDirectories } from './merged-directories.ts'
 
 const maxLinks = 40

@@ -1,8 +1,8 @@
 /*
  * The mode pack-tree: the changeset of an upperdir, or of a layer directory that was one, as tar on stdout.
- *   request   text directory, u8 overlay namespace, u8 root entry (0 when it differs, 1 always, 2 never),
+ *   request   text directory, u8 overlay namespace, u8 whether the root has an entry,
  *             u8 opaque marks (0 where they hide something, 1 all), list of lower directories
- *   done      {u64 entries, u64 inodes, u64 bytes on disk, u64 tar bytes, u32 whether the root has an entry}
+ *   done      {u64 entries, u64 inodes, u64 bytes on disk, u64 tar bytes}
  */
 #include "tree/modes.h"
 
@@ -21,16 +21,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum root_entry {
-    ROOT_WHEN_CHANGED = 0,
-    ROOT_ALWAYS = 1,
-    ROOT_NEVER = 2,
-};
-
 struct pack {
     int root;
     enum overlay_namespace space;
-    enum root_entry root_entry;
+    bool has_root_entry;
     bool all_opaque;
     struct lowers lowers;
     struct output output;
@@ -38,7 +32,6 @@ struct pack {
     struct totals totals;
     struct entry entry;
     uint64_t entries;
-    bool has_root;
 };
 
 static void describe(struct entry *entry, const struct stat *stat)
@@ -172,45 +165,17 @@ static int pack_entry(void *context, const struct walk_entry *walked)
     return S_ISREG(walked->stat.st_mode) ? write_file(pack, walked, &marks) : write_special(pack, walked, &marks);
 }
 
-static bool is_same_xattrs(const struct xattrs *one, const struct xattrs *other)
-{
-    if (one->count != other->count) return false;
-    for (size_t i = 0; i < one->count; i++) {
-        size_t length = one->items[i].value_length;
-        if (strcmp(xattr_name(one, i), xattr_name(other, i)) != 0 || length != other->items[i].value_length) return false;
-        if (memcmp(xattr_value(one, i), xattr_value(other, i), length) != 0) return false;
-    }
-    return true;
-}
-
-/* Whether owner, mode or attributes differ from the root below, or from the one every image begins with. 1, 0, -1. */
-static int root_differs(struct pack *pack, const struct stat *stat)
-{
-    struct stat below = {.st_mode = S_IFDIR | 0755};
-    struct xattrs xattrs = {0};
-    if (pack->lowers.count > 0) {
-        int fd = openat(pack->lowers.roots[0], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &below) < 0) return report_failure(STAGE_READ_TREE, "");
-        int result = xattrs_read(&xattrs, fd, "", pack->space, NULL);
-        close(fd);
-        if (result < 0) return -1;
-    }
-    return stat->st_mode != below.st_mode || stat->st_uid != below.st_uid || stat->st_gid != below.st_gid || !is_same_xattrs(&pack->entry.xattrs, &xattrs);
-}
-
 static int pack_root(struct pack *pack)
 {
     struct stat stat;
     struct overlay_marks marks;
     if (fstat(pack->root, &stat) < 0) return report_failure(STAGE_READ_TREE, "");
     totals_add(&pack->totals, &stat);
+    if (!pack->has_root_entry) return 0;
     buffer_set(&pack->entry.path, "", 0);
     describe(&pack->entry, &stat);
     pack->entry.type = ENTRY_DIRECTORY;
     if (xattrs_read(&pack->entry.xattrs, pack->root, "", pack->space, &marks) < 0) return -1;
-    int differs = pack->root_entry == ROOT_WHEN_CHANGED ? root_differs(pack, &stat) : pack->root_entry == ROOT_ALWAYS;
-    if (differs <= 0) return differs;
-    pack->has_root = true;
     pack->entries++;
     return tar_write_entry(&pack->output, &pack->entry);
 }
@@ -222,7 +187,6 @@ static void report_done(const struct pack *pack)
     record_u64(&record, pack->totals.inodes);
     record_u64(&record, pack->totals.bytes);
     record_u64(&record, pack->output.total);
-    record_u32(&record, pack->has_root);
     record_send(&record, RECORD_DONE);
 }
 
@@ -231,7 +195,7 @@ int run_pack_tree(struct wire *request)
     static struct pack pack;
     const char *directory = wire_text(request);
     pack.space = wire_u8(request) ? OVERLAY_USER : OVERLAY_TRUSTED;
-    pack.root_entry = (enum root_entry)wire_u8(request);
+    pack.has_root_entry = wire_u8(request) != 0;
     pack.all_opaque = wire_u8(request) != 0;
     if (lowers_open(&pack.lowers, request, pack.space) < 0) return 1;
     if (!wire_is_done(request)) {

@@ -3,25 +3,25 @@ import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { LayerDamaged } from '../errors.ts'
 import type { Layer, LayerStore, RootfsView, Snapshot } from '../layer-store.ts'
-import { packTree } from '../tree/pack-tree.ts'
+import { addLayer } from './add-layer.ts'
 import { emptyChangeset } from './changeset/empty-changeset.ts'
 import { PackedChangeset } from './changeset/pack-changeset.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
+import type { UnpackWork } from './layer-format.ts'
 import type { LayerSync } from './layer-sync.ts'
-import { createSnapshot } from './overlay-snapshot.ts'
-import type { LoneLayer, StoredLayer } from './stored-layer.ts'
-import type { UnpackWork } from './unpack-layer.ts'
-import { addLayer, unpackLayer } from './unpack-layer.ts'
-import { createRootfsView } from './view/rootfs-view.ts'
+import type { SnapshotDriver } from './snapshot-driver.ts'
+import type { LoneLayer } from './stored-layer.ts'
 
-/** Layers as directories, mounted as lower directories of overlayfs. */
-export class OverlayLayers implements LayerStore {
+/** The layers of a store, kept in its format, with snapshots by its driver. */
+export class StackedLayers implements LayerStore {
   readonly #context: LayerContext
+  readonly #driver: SnapshotDriver
   readonly #sync: LayerSync
 
-  constructor(context: LayerContext, sync: LayerSync) {
+  constructor(context: LayerContext, driver: SnapshotDriver, sync: LayerSync) {
     this.#context = context
+    this.#driver = driver
     this.#sync = sync
   }
 
@@ -32,7 +32,7 @@ export class OverlayLayers implements LayerStore {
   // eslint-disable-next-line max-params -- the interface's
   async apply(parent: ChainId | undefined, changeset: AsyncIterable<Uint8Array>, expected: DiffId | undefined, task: Task): Promise<Layer> {
     const { records } = this.#context
-    const lowers = records.lowerDirectories(parent)
+    const lowers = records.visibleStack(parent)
     const found = expected === undefined ? undefined : records.find(computeChainId(parent, expected))
     if (found !== undefined) {
       await changeset[Symbol.asyncIterator]().return?.()
@@ -44,13 +44,14 @@ export class OverlayLayers implements LayerStore {
   }
 
   prepare(parent: ChainId | undefined): Promise<Snapshot> {
-    return new Promise((resolve) => { resolve(createSnapshot(this.#context, parent)) })
+    return this.#driver.prepare(parent)
   }
 
   async* changeset(chainId: ChainId, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
-    const layer = this.#context.records.get(chainId)
+    const { records, format } = this.#context
+    const layer = records.get(chainId)
     const digester = createDigester()
-    for await (const chunk of await this.#readChangeset(layer, task)) {
+    for await (const chunk of layer.dir === undefined ? emptyStream() : await format.changeset(layer, task)) {
       digester.update(chunk)
       yield chunk
     }
@@ -59,7 +60,8 @@ export class OverlayLayers implements LayerStore {
   }
 
   view(chainId: ChainId | undefined): RootfsView {
-    return createRootfsView(this.#context.records.lowerDirectories(chainId), this.#context.xattrs)
+    const { records, format } = this.#context
+    return format.view(records.visibleStack(chainId))
   }
 
   async sync(task: Task): Promise<void> {
@@ -67,7 +69,7 @@ export class OverlayLayers implements LayerStore {
   }
 
   async #unpack(work: UnpackWork, task: Task): Promise<LoneLayer> {
-    const layer = await unpackLayer(this.#context, work, task)
+    const layer = await this.#context.format.unpack(work, task)
     if (layer === undefined) throw new TypeError('the helper asked for lower layers that it had')
     return layer
   }
@@ -83,24 +85,6 @@ export class OverlayLayers implements LayerStore {
     } finally {
       await copy.discard()
     }
-  }
-
-  async #readChangeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
-    const { layout, records, layerBlobs, xattrs } = this.#context
-    if (layer.dir === undefined) return emptyStream()
-    if (layer.origin === 'foreign') {
-      const bytes = await layerBlobs.read(layer.diffId, task)
-      if (bytes === undefined) throw new LayerDamaged(layer, undefined)
-      return bytes
-    }
-    return packTree({
-      root: layout.root,
-      directory: layout.layer(layer.dir),
-      xattrs,
-      rootEntry: layer.hasRoot ? 'always' : 'never',
-      opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
-      lowers: records.lowerDirectories(layer.parent),
-    }, task)
   }
 }
 

@@ -1,0 +1,31 @@
+import type { Device, Limits, Network, Privilege, Ulimit } from '../../runtime/index.ts'
+
+/** What a caller says about how containers are confined: the same words for RUN steps and for run. */
+export interface Confinement {
+  readonly network: Network['mode']
+  readonly limits: Limits
+  readonly privilege: Privilege
+  readonly ulimits: readonly Ulimit[]
+  readonly devices: readonly Device[]
+  readonly shmSizeBytes: number | undefined
+  /** Lines of /etc/hosts beside our own. */
+  readonly hosts: readonly HostEntry[]
+  readonly dns: DnsSettings
+}
+
+export interface HostEntry {
+  readonly name: string
+  /** An IP address, or `host-gateway` for the host as the container reaches it. */
+  readonly address: string
+}
+
+/** Each takes the place of what the host's resolv.conf has. */
+export interface DnsSettings {
+  readonly servers: readonly string[]
+  readonly search: readonly string[]
+  readonly options: readonly string[]
+}
+
+export const unsetConfinement: Omit<Confinement, 'network'> = {
+  limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
+}

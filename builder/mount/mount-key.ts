@@ -1,0 +1,33 @@
+import type { Task } from '../../core/task.ts'
+import type { KeyPart } from '../cache/cache-key.ts'
+import type { BuildEvent } from '../events.ts'
+import type { Step } from '../execute/executor.ts'
+import type { CopyOrigin, PlannedMount, RunNode } from '../plan/plan.ts'
+import type { MountParts } from './mount-parts.ts'
+import { mountSourceDigest } from './mount-source.ts'
+
+/** Mounts as they are written: what caches hold, what secrets are, and who the agent is does not count. */
+export function mountDefinitions({ mounts }: RunNode): KeyPart[] {
+  return mounts.map((mount, index) => ({ name: `mount ${index}`, value: JSON.stringify({ ...mount, from: undefined }) }))
+}
+
+/** What bind mounts show, by the layers of their stages; undefined when one of them is of the build context. */
+export function mountLayers({ node, input }: Step<RunNode>): KeyPart[] | undefined {
+  const origins = node.mounts.map(originOf)
+  if (origins.some((origin) => origin?.kind === 'context')) return undefined
+  return origins.flatMap((origin, index) => origin?.kind === 'node' ? { name: `mount ${index} layers`, value: input(origin.node).chainId ?? '' } : [])
+}
+
+/** The same by content. */
+export async function mountContents(access: { readonly step: Step<RunNode>; readonly parts: MountParts }, task: Task<BuildEvent>): Promise<KeyPart[]> {
+  const parts: KeyPart[] = []
+  for (const [index, mount] of access.step.node.mounts.entries()) {
+    if (mount.type !== 'bind' && mount.type !== 'cache') continue
+    parts.push({ name: `mount ${index} content`, value: await mountSourceDigest(mount, access, task) })
+  }
+  return parts
+}
+
+function originOf(mount: PlannedMount): CopyOrigin | undefined {
+  return mount.type === 'bind' || mount.type === 'cache' ? mount.from : undefined
+}

@@ -1,0 +1,17 @@
+import type { RootfsView, Store } from '../../storage/index.ts'
+import type { CachedLayers } from '../execute/cached-layers.ts'
+
+/** What the mounts of RUN steps are made of. */
+export interface MountParts {
+  readonly store: Store
+  readonly layers: CachedLayers
+  readonly context: () => Promise<RootfsView>
+  readonly secrets: Readonly<Record<string, SecretSource>>
+  /** The socket of an agent, by id. */
+  readonly sshAgents: Readonly<Record<string, string>>
+}
+
+/** Where the value of a secret comes from. */
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'value'; readonly value: Uint8Array }

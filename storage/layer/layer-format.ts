@@ -1,0 +1,42 @@
+import type { Task } from '../../core/task.ts'
+import type { ChainId, DiffId } from '../../oci/digest.ts'
+import type { LowerLayer, RootfsView } from '../layer-store.ts'
+import type { LayerOrigin, LoneLayer, StoredLayer } from './stored-layer.ts'
+
+/** A changeset on its way into the store. */
+export interface UnpackWork {
+  readonly changeset: AsyncIterable<Uint8Array>
+  readonly expected: DiffId | undefined
+  readonly origin: LayerOrigin
+  readonly isBottom: boolean
+  /** The layers below that can be seen, top first; undefined while they are still on their way. */
+  readonly lowers: readonly StoredLayer[] | undefined
+}
+
+/** What a snapshot's container left: an upperdir that nobody writes to any more. */
+export interface ChangedTree {
+  /** The snapshot's number, which the layer takes over. */
+  readonly dir: string
+  readonly upperdir: string
+  readonly parent: ChainId | undefined
+}
+
+/**
+ * How committed layers lie in the store, below `layers/DIR`. A store keeps its layers in one format; everything that
+ * depends on it goes through here. Counts, names, durability and collection do not depend on it.
+ */
+export interface LayerFormat {
+  /**
+   * Takes a changeset in and computes its diffID on the way. On failure nothing is left of it.
+   * @returns undefined when that takes the layers below, which were not given
+   * @throws {HostileArchive} @throws {DiffIdMismatch}
+   */
+  unpack(work: UnpackWork, task: Task): Promise<LoneLayer | undefined>
+  /** Makes a layer of a changed tree. @throws {Unrepresentable} */
+  commit(tree: ChangedTree, task: Task): Promise<LoneLayer>
+  /** The exact bytes of a layer's changeset; whoever reads them compares the diffID. @throws {LayerDamaged} when they are gone */
+  changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>>
+  /** What a root filesystem on top of the stack is made of, top first. */
+  mount(stack: readonly StoredLayer[]): readonly LowerLayer[]
+  view(stack: readonly StoredLayer[]): RootfsView
+}

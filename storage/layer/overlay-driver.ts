@@ -1,0 +1,57 @@
+import { chmodSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ChainId } from '../../oci/digest.ts'
+import type { Snapshot } from '../layer-store.ts'
+import { makeDirectories } from '../root/explain-full.ts'
+import type { Session } from '../root/session.ts'
+import { discard } from '../root/session.ts'
+import type { OverlayXattrs } from '../tree/tree-helper.ts'
+import { addLayer } from './add-layer.ts'
+import { emptyLayer } from './changeset/empty-changeset.ts'
+import type { LayerContext } from './layer-context.ts'
+import type { SnapshotDriver } from './snapshot-driver.ts'
+
+/**
+ * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755
+ * in every one, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a process
+ * does to it.
+ */
+export class OverlayDriver implements SnapshotDriver {
+  readonly #context: LayerContext
+  readonly #session: Session
+  readonly #xattrs: OverlayXattrs
+
+  constructor(context: LayerContext, mounting: { readonly session: Session; readonly xattrs: OverlayXattrs }) {
+    this.#context = context
+    this.#session = mounting.session
+    this.#xattrs = mounting.xattrs
+  }
+
+  prepare(parent: ChainId | undefined): Promise<Snapshot> {
+    return new Promise((resolve) => { resolve(this.#create(parent)) })
+  }
+
+  #create(parent: ChainId | undefined): Snapshot {
+    const context = this.#context
+    const { layout, records, format } = context
+    const lowers = format.mount(records.visibleStack(parent))
+    const dir = this.#session.createDirId()
+    const folder = layout.snapshot(dir)
+    const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]
+    makeDirectories(layout.root, [folder, upperdir, workdir])
+    chmodSync(upperdir, 0o755)
+    return {
+      rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs: this.#xattrs },
+      commit: async (task) => {
+        const layer = readdirSync(upperdir, 'buffer').length === 0 ? emptyLayer : await format.commit({ dir, upperdir, parent }, task)
+        discard(layout, folder)
+        return addLayer(context, parent, layer)
+      },
+      // Once committed nothing is left of it.
+      [Symbol.asyncDispose]: () => {
+        discard(layout, folder)
+        return Promise.resolve()
+      },
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import { chmodSync, renameSync } from 'node:fs'
+import type { Task } from '../../core/task.ts'
+import type { Digester } from '../../oci/digest.ts'
+import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
+import { DiffIdMismatch, LayerDamaged } from '../errors.ts'
+import type { LowerLayer, RootfsView } from '../layer-store.ts'
+import { makeDirectories } from '../root/explain-full.ts'
+import type { Layout } from '../root/layout.ts'
+import type { Session } from '../root/session.ts'
+import { discard } from '../root/session.ts'
+import type { PackedTree } from '../tree/pack-tree.ts'
+import { packTree } from '../tree/pack-tree.ts'
+import type { OverlayXattrs } from '../tree/tree-helper.ts'
+import { unpackTree } from '../tree/unpack-tree.ts'
+import { emptyLayer } from './changeset/empty-changeset.ts'
+import type { LayerBlobs } from './layer-blobs.ts'
+import { maxChangesetBytes } from './layer-blobs.ts'
+import type { ChangedTree, LayerFormat, UnpackWork } from './layer-format.ts'
+import type { LayerRecords } from './layer-records.ts'
+import type { LoneLayer, StoredLayer } from './stored-layer.ts'
+import { createRootfsView } from './view/rootfs-view.ts'
+
+interface Parts {
+  readonly layout: Layout
+  readonly session: Session
+  readonly records: LayerRecords
+  readonly layerBlobs: LayerBlobs
+  readonly xattrs: OverlayXattrs
+}
+
+/** Layers as directories, in the form that overlayfs takes for a lower directory. */
+export class OverlayFormat implements LayerFormat {
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  async unpack(work: UnpackWork, task: Task): Promise<LoneLayer | undefined> {
+    const { layout, session, xattrs } = this.#parts
+    const dir = session.createDirId()
+    const directory = layout.layer(dir)
+    makeDirectories(layout.root, [directory])
+    chmodSync(directory, 0o755)
+    const count = { digester: createDigester(), tarBytes: 0 }
+    let isKept = false
+    try {
+      const outcome = await unpackTree({
+        root: layout.root,
+        directory,
+        xattrs,
+        makesWhiteouts: !work.isBottom || work.origin === 'packed',
+        maxBytes: maxChangesetBytes,
+        lowers: work.lowers === undefined ? undefined : this.#directories(work.lowers),
+      }, counting(work.changeset, count), task)
+      if (outcome.kind === 'needs-lowers') return undefined
+      const diffId = digestAsDiffId(count.digester.finish())
+      if (work.expected !== undefined && work.expected !== diffId) throw new DiffIdMismatch(work.expected, diffId)
+      if (diffId === emptyLayer.diffId) return emptyLayer
+      isKept = true
+      const { hasRoot, hidesBelow, diskBytes, inodes } = outcome
+      return { diffId, dir, origin: work.origin, hasRoot, hidesBelow, tarBytes: count.tarBytes, diskBytes, inodes }
+    } finally {
+      if (!isKept) discard(layout, directory)
+    }
+  }
+
+  async commit({ dir, upperdir, parent }: ChangedTree, task: Task): Promise<LoneLayer> {
+    const { layout, records, xattrs } = this.#parts
+    const lowers = this.#directories(records.visibleStack(parent))
+    const digester = createDigester()
+    const packing = packTree({ root: layout.root, directory: upperdir, xattrs, hasRoot: false, opaqueMarks: 'where-they-hide', lowers }, task)
+    const { tarBytes, diskBytes, inodes } = await digestAll(packing, digester)
+    renameSync(upperdir, layout.layer(dir))
+    return { diffId: digestAsDiffId(digester.finish()), dir, origin: 'committed', hasRoot: false, hidesBelow: false, tarBytes, diskBytes, inodes }
+  }
+
+  async changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
+    const { layout, records, layerBlobs, xattrs } = this.#parts
+    if (layer.origin === 'foreign') {
+      const bytes = await layerBlobs.read(layer.diffId, task)
+      if (bytes === undefined) throw new LayerDamaged(layer, undefined)
+      return bytes
+    }
+    return packTree({
+      root: layout.root,
+      directory: layout.layer(layer.dir ?? ''),
+      xattrs,
+      hasRoot: layer.hasRoot,
+      opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
+      lowers: this.#directories(records.visibleStack(layer.parent)),
+    }, task)
+  }
+
+  mount(stack: readonly StoredLayer[]): LowerLayer[] {
+    return this.#directories(stack).map((path) => ({ kind: 'directory', path }))
+  }
+
+  view(stack: readonly StoredLayer[]): RootfsView {
+    return createRootfsView(this.#directories(stack), this.#parts.xattrs)
+  }
+
+  #directories(stack: readonly StoredLayer[]): string[] {
+    return stack.flatMap(({ dir }) => dir === undefined ? [] : [this.#parts.layout.layer(dir)])
+  }
+}
+
+async function* counting(bytes: AsyncIterable<Uint8Array>, count: { readonly digester: Digester; tarBytes: number }): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes) {
+    count.tarBytes += chunk.byteLength
+    count.digester.update(chunk)
+    yield chunk
+  }
+}
+
+async function digestAll(packing: AsyncGenerator<Uint8Array, PackedTree, undefined>, digester: Digester): Promise<PackedTree> {
+  for (;;) {
+    const next = await packing.next()
+    if (next.done === true) return next.value
+    digester.update(next.value)
+  }
+}
