@@ -1,4 +1,4 @@
-export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, Store, StoredImage } from './store.ts'
+export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, OpenBlob, Store, StoredImage } from './store.ts'
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
 export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'

@@ -5,6 +5,7 @@ import type { TransferEvent } from '../../registry-client/index.ts'
 import { parseReference, pushImage as uploadImage } from '../../registry-client/index.ts'
 import type { Engine } from '../engine.ts'
 import { findImage } from '../find-image.ts'
+import { noteOrigin, readOrigins } from './blob-origins.ts'
 import { usualBlobs } from '../output/build-output.ts'
 import type { PortableImage } from './portable-image.ts'
 import { makePortable, openImage } from './portable-image.ts'
@@ -26,11 +27,14 @@ export async function pushImage(engine: Engine, { name, maxConcurrentUploads }: 
 /** Uploads an image whose blobs are in the store. */
 export async function uploadPortable(engine: Engine, upload: PushOptions & { readonly portable: PortableImage }, task: Task<TransferEvent>): Promise<Descriptor> {
   const { client } = await engine.registries()
-  const { bytes, mediaType } = upload.portable
-  return uploadImage(client, {
-    reference: parseReference(upload.name),
+  const { bytes, manifest, mediaType } = upload.portable
+  const reference = parseReference(upload.name)
+  const descriptor = await uploadImage(client, {
+    reference,
     manifest: { bytes, mediaType },
-    source: { read: (blob, readTask) => engine.store.content.read(blob, readTask) },
+    source: { read: (blob, readTask) => engine.store.content.read(blob, readTask), origins: await readOrigins(engine.store) },
     maxConcurrentUploads: upload.maxConcurrentUploads ?? defaultConcurrentUploads,
   }, task)
+  await noteOrigin(engine.store, reference, [...manifest.layers, manifest.config])
+  return descriptor
 }
