@@ -40,6 +40,10 @@ async function runCommand(name: string, args: readonly string[], app: App): Prom
     app.print(commandHelp(command))
     return 0
   }
+  if (entry.runsAsCaller !== true && process.geteuid?.() !== 0) {
+    const { runAsNamespaceRoot } = await import('./namespace-root.ts')
+    return runAsNamespaceRoot(app)
+  }
   return command.run(input, app)
 }
 
@@ -73,7 +77,7 @@ function createApp(): App {
     isTerminal: process.stderr.isTTY,
     print: (line) => process.stdout.write(`${line}\n`),
     note: (line) => process.stderr.write(`${line}\n`),
-    openEngine: async () => (await import('../builder/index.ts')).openEngine({ env: process.env }),
+    openEngine: async (options) => (await import('../builder/index.ts')).openEngine({ ...options, env: process.env }),
   }
 }
 

@@ -143,6 +143,15 @@ export class StorageFull extends TsbuildError {
   }
 }
 
+/** A policy asks for free inodes on a filesystem that makes as many as it needs. */
+export class InodesUncounted extends TsbuildError {
+  readonly code = 'STORAGE_INODES_UNCOUNTED'
+
+  constructor() {
+    super('cannot keep a number of inodes free: the filesystem of the store makes inodes as it needs them and cannot run out of them')
+  }
+}
+
 /** A compressed stream is damaged, truncated, or followed by bytes that do not belong to it. */
 export class MalformedCompression extends TsbuildError {
   readonly code = 'STORAGE_MALFORMED_COMPRESSION'

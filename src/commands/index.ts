@@ -5,6 +5,8 @@ export interface CommandEntry {
   /** The line in the list of commands. */
   readonly summary: string
   readonly load: () => Promise<CommandSpec>
+  /** It touches no layers, so a plain user needs no user namespace for it. */
+  readonly runsAsCaller?: boolean
 }
 
 /** Each command is loaded when it is called, so that none pays for the others' start. */
@@ -26,6 +28,8 @@ export const commands: readonly CommandEntry[] = [
   { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
   { name: 'mount', summary: 'Show an image read-only at a directory', load: async () => (await import('./mount.ts')).mountCommand },
   { name: 'store', summary: 'Say or change how layers are kept', load: async () => (await import('./store.ts')).storeCommand },
-  { name: 'gc', summary: 'Remove what nothing uses', load: async () => (await import('./gc.ts')).gcCommand },
+  { name: 'df', summary: 'Show what the store takes, in bytes and inodes', load: async () => (await import('./df.ts')).dfCommand },
+  { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
+  { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
 ]

@@ -14,7 +14,7 @@ export const mountCommand: CommandSpec = {
     const { findImage, topLayer } = await import('../../builder/index.ts')
     await using engine = await app.openEngine()
     const top = await topLayer(engine.store, findImage(engine.store, name))
-    await mountImage(engine.store, top, resolve(directory), { signal: app.signal, emit: () => undefined })
+    await mountImage(engine.store, { top, directory: resolve(directory) }, { signal: app.signal, emit: () => undefined })
     return 0
   },
 }

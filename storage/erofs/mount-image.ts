@@ -10,9 +10,9 @@ import { mountLayers } from './mount-layers.ts'
  * mount, so that collecting the layers does not harm it; nothing would hold those of unpacked layers, which are refused.
  * @throws {LayerMissing} @throws {FormatUnavailable}
  */
-export async function mountImage(store: Store, chainId: ChainId | undefined, directory: string, task: Task): Promise<void> {
+export async function mountImage(store: Store, { top, directory }: { readonly top: ChainId | undefined; readonly directory: string }, task: Task): Promise<void> {
   const { layers, lowers } = getParts(store)
-  const stack = layers.visibleStack(chainId)
+  const stack = layers.visibleStack(top)
   if (stack.some((layer) => layer.origin !== 'indexed')) {
     throw new FormatUnavailable('overlay', 'nothing would keep its unpacked layers from being collected while they are mounted; "tsbuild store convert --to erofs" makes them mountable')
   }

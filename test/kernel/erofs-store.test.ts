@@ -146,7 +146,7 @@ describe('a layer as tar and index', () => {
     mkdirSync(mountpoint)
     const store = await indexing.open(root)
     const layer = await store.layers.apply(undefined, stream(archive(directory('d/'), file('d/a', 'hello'))), undefined, task)
-    await mountImage(store, layer.chainId, mountpoint, task)
+    await mountImage(store, { top: layer.chainId, directory: mountpoint }, task)
     try {
       await store[Symbol.asyncDispose]()
       await gc(await indexing.open(root), task, { dryRun: false })
@@ -172,8 +172,7 @@ describe('a layer as tar and index', () => {
 describe('where EROFS layers cannot be mounted', () => {
   const probe = (prefix: readonly string[], at: string): unknown => {
     const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'erofs', 'erofs-support.ts')}').then(async ({ probeErofs }) => { console.log(JSON.stringify(await probeErofs('${at}'))) })`
-    const [command = '', ...rest] = [...prefix, process.execPath, '-e', script]
-    return JSON.parse(execFileSync(command, rest, { encoding: 'utf8' }))
+    return JSON.parse(execFileSync(prefix[0] ?? '', [...prefix.slice(1), process.execPath, '-e', script], { encoding: 'utf8' }))
   }
   it('says that it takes root', () => {
     expect(probe(['unshare', '--user'], folder)).toMatchObject({ kind: 'unavailable', reason: expect.stringContaining('root') as string })
