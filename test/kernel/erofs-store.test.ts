@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import type { Layer, LayerFormatName, Store } from '../../storage/index.ts'
 import { convertLayers, describeFormat, fsck, gc, mountImage, openStore } from '../../storage/index.ts'
@@ -43,6 +44,13 @@ async function makeStack(root: string, formats: readonly [LayerFormatName, Layer
 async function expectClean(root: string): Promise<void> {
   await using store = await openStore(root)
   expect((await fsck(store, task)).findings).toEqual([])
+}
+
+/** As if the machine had been booted since. */
+function forgetBoot(root: string): void {
+  const database = new DatabaseSync(join(root, 'state.db'))
+  database.exec("UPDATE settings SET value = 'another ' || value WHERE name = 'verified-layers'")
+  database.close()
 }
 
 const names = (root: string): string[] => readdirSync(join(root, 'layers'))
@@ -138,6 +146,27 @@ describe('a layer as tar and index', () => {
     closeSync(file_)
     await using store = await openStore(root)
     expect((await fsck(store, task)).findings.map((finding) => finding.check)).toEqual([check])
+  })
+
+  it('is compared with its diffID before its first mount since boot, when that is asked for', async () => {
+    const root = join(folder, 'verified')
+    const layer = await withStore(root, 'erofs', (store) => store.layers.apply(undefined, stream(archive(file('a', 'x'.repeat(1000)))), undefined, task))
+    const damage = (): void => {
+      const tar = openSync(join(root, 'layers', names(root).find((name) => name.endsWith('.tar')) ?? ''), 'r+')
+      writeSync(tar, 'damage', 600)
+      closeSync(tar)
+    }
+    const prepare = async (): Promise<void> => {
+      await using store = await openStore(root, { verifiesLayers: true })
+      await (await store.layers.prepare(layer.chainId))[Symbol.asyncDispose]()
+    }
+    await prepare()
+    damage()
+    await prepare()
+    forgetBoot(root)
+    await expect(prepare()).rejects.toMatchObject({ code: 'STORAGE_LAYER_DAMAGED', diffId: layer.diffId })
+    await using careless = await openStore(root)
+    await (await careless.layers.prepare(layer.chainId))[Symbol.asyncDispose]()
   })
 
   it('is shown at a directory, and stays there when it is collected', async () => {
