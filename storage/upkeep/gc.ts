@@ -74,9 +74,9 @@ async function predict(parts: StoreParts, policies: readonly PrunePolicy[], task
   const { inventory, others } = database.transaction('quick', () => {
     const dead = findDeadSessions(layout, database, session.id)
     const sessions = dead.map((id) => layout.session(id)).filter((path) => existsSync(path))
-    const abandoned: string[] = []
-    forEachAbandoned(layout, (path) => { abandoned.push(path) })
-    return { inventory: takeInventory(parts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...abandoned, ...listTrash(parts)] }
+    const leftovers = listTrash(parts)
+    forEachAbandoned(layout, (path) => leftovers.push(path))
+    return { inventory: takeInventory(parts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...leftovers] }
   })
   const leftovers = await measureOthers(layout.root, others, task)
   const { removals, freed, unmet } = planRemovals({ inventory, policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
