@@ -4,6 +4,7 @@ import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
+import { FailureHandler, failureOption, parseFailureMode } from '../failure-options.ts'
 import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
@@ -32,6 +33,7 @@ export const buildCommand: CommandSpec = {
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
+    failureOption,
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
@@ -46,13 +48,26 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   const isQuiet = progress === 'quiet'
   const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
   const causes = options.has('explain-cache') ? new MissCauses() : undefined
+  const held: BuildEvent[] = []
+  let isHeld = false
   const onEvent = (event: BuildEvent): void => {
-    renderer.handle(event)
+    if (isHeld) held.push(event)
+    else renderer.handle(event)
     causes?.handle(event)
   }
+  const failureMode = parseFailureMode(options)
+  const failure = failureMode === undefined ? undefined : new FailureHandler(failureMode, app, async (work) => {
+    isHeld = true
+    try {
+      return await (renderer.pause?.(work) ?? work())
+    } finally {
+      isHeld = false
+      for (const event of held.splice(0)) renderer.handle(event)
+    }
+  })
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: app.signal, onEvent })
+    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: app.signal, onEvent, ...(failure === undefined ? {} : { onFailure: failure.handle }) })
     await renderer.finish()
     for (const line of causes?.lines() ?? []) app.note(line)
     const iidfile = options.text('iidfile')
@@ -61,6 +76,7 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     return 0
   } catch (error) {
     await renderer.finish()
+    await failure?.finish(engine)
     throw error
   }
 }
