@@ -93,6 +93,53 @@ export class UserUnknown extends TsbuildError {
   }
 }
 
+/** What an address names cannot be downloaded. */
+export class DownloadFailed extends TsbuildError {
+  readonly code = 'BUILDER_DOWNLOAD_FAILED'
+  readonly url: string
+
+  constructor(url: string, problem: string, options?: ErrorOptions) {
+    super(`cannot download "${url}": ${problem}`, options)
+    this.url = url
+  }
+}
+
+/** What was downloaded is not what the Dockerfile says. Nothing was made of it. */
+export class WrongDownload extends TsbuildError {
+  readonly code = 'BUILDER_WRONG_DOWNLOAD'
+  readonly url: string
+  readonly actual: string
+
+  constructor(url: string, expected: string, actual: string) {
+    super(`cannot use "${url}": its digest is ${actual}, expected ${expected}`)
+    this.url = url
+    this.actual = actual
+  }
+}
+
+/** A git repository cannot be read, or has not what it should. */
+export class GitFailed extends TsbuildError {
+  readonly code = 'BUILDER_GIT_FAILED'
+  readonly remote: string
+
+  constructor(remote: string, problem: string, options?: ErrorOptions) {
+    const shown = remote.replace(/\/\/[^/@]*@/u, '//')
+    super(`cannot read git repository "${shown}": ${problem}`, options)
+    this.remote = shown
+  }
+}
+
+/** A step that fetches something took longer than its policy allows. */
+export class StepTimedOut extends TsbuildError {
+  readonly code = 'BUILDER_STEP_TIMED_OUT'
+  readonly timeoutMs: number
+
+  constructor(timeoutMs: number, options?: ErrorOptions) {
+    super(`cannot finish step: it took longer than the ${timeoutMs / 1000} s it has`, options)
+    this.timeoutMs = timeoutMs
+  }
+}
+
 /** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
 export class SecretUnavailable extends TsbuildError {
   readonly code = 'BUILDER_SECRET_UNAVAILABLE'
@@ -217,5 +264,25 @@ export class LayersGone extends TsbuildError {
   constructor(build: string) {
     super(`cannot debug build "${build}": the store has removed the layers of its failed step`)
     this.build = build
+  }
+}
+
+/** An output cannot be written where it was asked for. What is there is as it was. */
+export class OutputConflict extends TsbuildError {
+  readonly code = 'BUILDER_OUTPUT_CONFLICT'
+  readonly path: string
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`cannot write "${path}": ${problem}`, options)
+    this.path = path
+  }
+}
+
+/** What is asked for cannot be had together. */
+export class UnsuitableRequest extends TsbuildError {
+  readonly code = 'BUILDER_UNSUITABLE_REQUEST'
+
+  constructor(problem: string) {
+    super(`cannot do what is asked for: ${problem}`)
   }
 }

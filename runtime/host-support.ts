@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 import { findHierarchies } from './cgroup/hierarchies.ts'
 import type { CgroupController } from './errors.ts'
+import type { IdMaps } from './rootless/id-maps.ts'
+import { readOwnIdMaps } from './rootless/id-maps.ts'
 
 /** What this host offers containers, each with the reason where it does not. */
 export interface HostSupport {
   readonly kernel: { readonly release: string; readonly major: number; readonly minor: number }
   readonly overlay: Support
   readonly userNamespaces: Support
+  /** Those of the user namespace this process is in; undefined in the system's own. */
+  readonly idMaps: IdMaps | undefined
   readonly controllers: Readonly<Record<CgroupController, Support>>
   readonly hierarchies: readonly CgroupHierarchy[]
   /** What this process may do, bit n for capability n. */
@@ -31,6 +35,7 @@ export function probeHost(): HostSupport {
     kernel: parseRelease(release()),
     overlay: probeOverlay(),
     userNamespaces: probeUserNamespaces(),
+    idMaps: readOwnIdMaps(),
     controllers: { memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies) },
     hierarchies,
     capabilities: parseCapabilities(readFileSync('/proc/self/status', 'utf8')),

@@ -5,7 +5,9 @@ export type {
   Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
-export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable } from './errors.ts'
+export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, UserNamespaceUnavailable } from './errors.ts'
 export type { HostSupport, Support } from './host-support.ts'
 export { probeHost } from './host-support.ts'
+export type { Entry } from './rootless/enter-user-namespace.ts'
+export { enterUserNamespace } from './rootless/enter-user-namespace.ts'
 export { runContainer } from './run-container.ts'

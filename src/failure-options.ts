@@ -11,25 +11,26 @@ import { withRawTerminal } from './terminal.ts'
 
 export const failureOption: OptionSpec = { name: 'on-failure', value: 'WHAT', help: 'When a RUN fails: shell opens one where it failed, keep keeps that for "tsbuild debug", bundle writes it to a folder' }
 
-export type FailureMode = 'shell' | 'keep' | 'bundle'
+type FailureMode = 'shell' | 'keep' | 'bundle'
+/** Keeps the screen free while a shell has it. */
+type Pause = <T>(work: () => Promise<T>) => Promise<T>
 
 /** @throws {UsageError} */
-export function parseFailureMode(options: OptionValues): FailureMode | undefined {
+export function openFailureHandler(options: OptionValues, app: App, pause: Pause): FailureHandler | undefined {
   const mode = parseChoice(options, 'on-failure', ['shell', 'keep', 'bundle'])
   if (mode === 'shell' && !(process.stdin.isTTY && process.stdout.isTTY)) throw new UsageError('option --on-failure shell needs a terminal; keep keeps the failed step for "tsbuild debug"')
-  return mode
+  return mode === undefined ? undefined : new FailureHandler(mode, app, pause)
 }
 
 /** What a command does about a RUN step that failed. */
 export class FailureHandler {
   readonly #mode: FailureMode
   readonly #app: App
-  readonly #pause: <T>(work: () => Promise<T>) => Promise<T>
+  readonly #pause: Pause
   #kept: KeptStep | undefined
   #problem: SecretLeaked | undefined
 
-  /** `pause` keeps the screen free while a shell has it. */
-  constructor(mode: FailureMode, app: App, pause: <T>(work: () => Promise<T>) => Promise<T>) {
+  constructor(mode: FailureMode, app: App, pause: Pause) {
     this.#mode = mode
     this.#app = app
     this.#pause = pause
