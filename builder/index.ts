@@ -14,7 +14,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
   OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
@@ -32,6 +32,11 @@ export { inspectImage } from './inspect-image.ts'
 export type { Confinement, DnsSettings, HostEntry } from './container/confinement.ts'
 export type { RunRequest } from './container/run-image.ts'
 export { runImage } from './container/run-image.ts'
+export type { FailedStep, OnFailure } from './debug/failed-step.ts'
+export type { KeptStep } from './debug/kept-step.ts'
+export { getKeptStep } from './debug/kept-step.ts'
+export { runKeptStep } from './debug/run-kept-step.ts'
+export { isBundle, readBundle, writeBundle } from './debug/bundle.ts'
 export type { StepProgress, TransferProgress } from './record/build-progress.ts'
 export { BuildProgress } from './record/build-progress.ts'
 export type { BuildCommandLine, BuildRecord } from './record/build-record.ts'
