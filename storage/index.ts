@@ -14,7 +14,7 @@ export type { Amount, Budgets, PruneFilters, PrunePolicy } from './upkeep/policy
 export type { UnmetBudget } from './upkeep/plan-removals.ts'
 export type { Category, DiskUsage, HolderUsage, LayerUsage } from './usage/disk-usage.ts'
 export { measureUsage } from './usage/disk-usage.ts'
-export type { StockedCacheEntry, StockedImage, StockedLayer } from './usage/inventory.ts'
+export type { StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './usage/inventory.ts'
 export type { LowSpace, Size, Space } from './usage/space.ts'
 export { findLowSpace, readSpace } from './usage/space.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
