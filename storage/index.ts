@@ -20,6 +20,8 @@ export { findLowSpace, readSpace } from './usage/space.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
 export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
+export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
+export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
   AmbiguousId, BlobMissing, DiffIdMismatch, HelperDied, HostileArchive, ImageIncomplete, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,

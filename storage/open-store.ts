@@ -91,7 +91,7 @@ function assemble(layout: Layout, database: Database): Store {
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, format: context.format })
   return store
 }
 

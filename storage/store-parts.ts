@@ -1,5 +1,6 @@
 import type { BlobStore } from './content-store.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
+import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
 import type { Database } from './records/database.ts'
 import type { Layout } from './root/layout.ts'
@@ -14,6 +15,7 @@ export interface StoreParts {
   readonly blobs: BlobStore
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
+  readonly format: LayerFormat
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

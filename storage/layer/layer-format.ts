@@ -39,4 +39,9 @@ export interface LayerFormat {
   /** What a root filesystem on top of the stack is made of, top first. */
   mount(stack: readonly StoredLayer[]): readonly LowerLayer[]
   view(stack: readonly StoredLayer[]): RootfsView
+  /**
+   * Whether what containers see of a layer is what its changeset says. Missing in a format in which reading the changeset
+   * checks just that.
+   */
+  isFaithful?(layer: StoredLayer, task: Task): Promise<boolean>
 }

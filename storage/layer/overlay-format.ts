@@ -100,6 +100,28 @@ export class OverlayFormat implements LayerFormat {
     return createRootfsView(this.#directories(stack), this.#parts.xattrs)
   }
 
+  /** Unpacks the changeset again and compares what is made of either tree: other layers are read by packing them anyway. */
+  async isFaithful(layer: StoredLayer, task: Task): Promise<boolean> {
+    const { layout, records } = this.#parts
+    if (layer.origin !== 'foreign' || layer.dir === undefined) return true
+    const again = await this.unpack({
+      changeset: await this.changeset(layer, task), expected: layer.diffId, origin: 'foreign', isBottom: layer.parent === undefined, lowers: records.visibleStack(layer.parent),
+    }, task)
+    if (again?.dir === undefined) return again !== undefined
+    try {
+      return await this.#digestTree(layer.dir, task) === await this.#digestTree(again.dir, task)
+    } finally {
+      discard(layout, layout.layer(again.dir))
+    }
+  }
+
+  async #digestTree(dir: string, task: Task): Promise<string> {
+    const { layout, xattrs } = this.#parts
+    const digester = createDigester()
+    await digestAll(packTree({ root: layout.root, directory: layout.layer(dir), xattrs, hasRoot: false, opaqueMarks: 'all', lowers: [] }, task), digester)
+    return digester.finish()
+  }
+
   #directories(stack: readonly StoredLayer[]): string[] {
     return stack.flatMap(({ dir }) => dir === undefined ? [] : [this.#parts.layout.layer(dir)])
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chainId } from '../../oci/digest.ts'
-import { LayerDamaged } from '../errors.ts'
+import { DigestMismatch } from '../../oci/errors.ts'
+import { LayerDamaged, MalformedCompression, TreeFailure, Unrepresentable } from '../errors.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { parseLayerRow } from '../layer/stored-layer.ts'
 import { getParts } from '../store-parts.ts'
@@ -29,7 +30,16 @@ export async function checkLayers(checking: Checking): Promise<number> {
 async function checkChangeset({ store, found, task }: Checking, layer: StoredLayer): Promise<void> {
   try {
     await drain(store.layers.changeset(layer.chainId, task))
+    if (await getParts(store).format.isFaithful?.(layer, task) === false) found({ check: 'layer-tree', object: layer.chainId })
   } catch (error) {
+    if (error instanceof TreeFailure || error instanceof Unrepresentable) {
+      found({ check: 'layer-tree', object: layer.chainId, actual: error.code })
+      return
+    }
+    if (error instanceof DigestMismatch || error instanceof MalformedCompression) {
+      found({ check: 'layer-source', object: layer.chainId, actual: error.code })
+      return
+    }
     if (!(error instanceof LayerDamaged)) throw error
     if (error.actual === undefined) found({ check: 'layer-source', object: layer.chainId })
     else found({ check: 'layer-diff-id', object: layer.chainId, expected: layer.diffId, actual: error.actual })
