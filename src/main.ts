@@ -40,6 +40,10 @@ async function runCommand(name: string, args: readonly string[], app: App): Prom
     app.print(commandHelp(command))
     return 0
   }
+  if (entry.runsAsCaller !== true && process.geteuid?.() !== 0) {
+    const { runAsNamespaceRoot } = await import('./namespace-root.ts')
+    return runAsNamespaceRoot(app)
+  }
   return command.run(input, app)
 }
 

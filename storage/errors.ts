@@ -174,6 +174,30 @@ export class StreamTooLarge extends TsbuildError {
   }
 }
 
+/** Layers cannot be kept, or mounted, that way here. */
+export class FormatUnavailable extends TsbuildError {
+  readonly code = 'STORAGE_FORMAT_UNAVAILABLE'
+  readonly format: string
+  readonly reason: string
+
+  constructor(format: string, reason: string) {
+    super(`cannot use layers of format "${format}": ${reason}`)
+    this.format = format
+    this.reason = reason
+  }
+}
+
+/** The index of a layer is not what this program wrote. fsck tells more; the layer can be indexed again. */
+export class IndexDamaged extends TsbuildError {
+  readonly code = 'STORAGE_INDEX_DAMAGED'
+  readonly path: string
+
+  constructor(path: string, problem: string) {
+    super(`cannot read index "${path}": ${problem}`)
+    this.path = path
+  }
+}
+
 /** An image cannot be recorded before what it is made of is in the store and survives power loss. */
 export class ImageIncomplete extends TsbuildError {
   readonly code = 'STORAGE_IMAGE_INCOMPLETE'

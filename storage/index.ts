@@ -1,9 +1,12 @@
 export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, Store, StoredImage } from './store.ts'
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
+export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
 export { decompress } from './compression/decompress.ts'
+export { compress } from './compression/compress.ts'
+export { exportTree } from './tree/export-tree.ts'
 export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changeset/changeset-entry.ts'
 export { compareEntryPaths } from './layer/changeset/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/changeset/pack-changeset.ts'
@@ -24,6 +27,6 @@ export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
 export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, HelperDied, HostileArchive, ImageIncomplete, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
+  AmbiguousId, BlobMissing, DiffIdMismatch, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
   NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

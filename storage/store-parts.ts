@@ -2,6 +2,8 @@ import type { BlobStore } from './content-store.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
 import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
+import type { LowerLayers } from './layer/lower-layers.ts'
+import type { OverlayFormat } from './layer/overlay-format.ts'
 import type { Database } from './records/database.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
@@ -15,7 +17,10 @@ export interface StoreParts {
   readonly blobs: BlobStore
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
+  readonly lowers: LowerLayers
   readonly format: LayerFormat
+  /** What makes directories of layers, whichever format is chosen. */
+  readonly overlay: OverlayFormat
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

@@ -5,6 +5,8 @@ export interface CommandEntry {
   /** The line in the list of commands. */
   readonly summary: string
   readonly load: () => Promise<CommandSpec>
+  /** It touches no layers, so a plain user needs no user namespace for it. */
+  readonly runsAsCaller?: boolean
 }
 
 /** Each command is loaded when it is called, so that none pays for the others' start. */

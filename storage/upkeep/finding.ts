@@ -19,6 +19,8 @@ export type Check =
   | 'layer-diff-id' | 'layer-chain-id' | 'layer-inodes'
   /** What containers see of a layer is not what its changeset says. */
   | 'layer-tree'
+  /** The index of a layer is not the one of its tar. */
+  | 'layer-index'
   /** An image lacks its manifest or config, or these do not say what is recorded. */
   | 'image-document' | 'image-layers'
   /** A name or a cache entry points to nothing. */

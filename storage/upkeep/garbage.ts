@@ -8,7 +8,7 @@ import { parseLayerRow } from '../layer/stored-layer.ts'
 import type { Database } from '../records/database.ts'
 import { readInteger } from '../records/database.ts'
 import type { Layout } from '../root/layout.ts'
-import { parseDirId } from '../root/layout.ts'
+import { dirIdOfLayerName, parseDirId } from '../root/layout.ts'
 
 /** Leases count when their session is not among these. */
 type DeadSessions = readonly string[]
@@ -68,7 +68,7 @@ export function findStrays(layout: Layout, database: Database, dead: DeadSession
   const blobs = new Set(database.all('SELECT digest FROM blobs').map((row) => String(row['digest'])))
   const dirs = new Set(database.all('SELECT dir FROM layers WHERE dir IS NOT NULL').map((row) => String(row['dir'])))
   const strayBlobs = listBlobFiles(layout).filter(({ digest }) => digest === undefined || (!blobs.has(digest) && !underway.hasBlob(digest)))
-  const strayLayers = readdirSync(layout.layers).filter((name) => !dirs.has(name) && !underway.hasDir(name))
+  const strayLayers = readdirSync(layout.layers).filter((name) => !dirs.has(dirIdOfLayerName(name)) && !underway.hasDir(dirIdOfLayerName(name)))
   const straySnapshots = readdirSync(layout.snapshots).filter((name) => !underway.hasDir(name))
   return [
     ...strayBlobs.map(({ path }) => path),

@@ -6,7 +6,7 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
-import { buryDeadSessions, discard, findDeadSessions } from '../root/session.ts'
+import { buryDeadSessions, discard, discardLayer, findDeadSessions } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
@@ -159,7 +159,7 @@ function sweepLayers({ layout, database }: StoreParts, task: Task): StoredLayer[
     const batch = database.transaction('durable', () => {
       const unneeded = findUnneededLayers(database, batchSize)
       for (const layer of unneeded) {
-        if (layer.dir !== undefined) discard(layout, layout.layer(layer.dir))
+        if (layer.dir !== undefined) discardLayer(layout, layer.dir)
         database.run('DELETE FROM layers WHERE chain_id = ?', layer.chainId)
       }
       return unneeded

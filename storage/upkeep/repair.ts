@@ -5,10 +5,9 @@ import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { parseChainId, parseDigest } from '../../oci/digest.ts'
 import { DigestMismatch } from '../../oci/errors.ts'
-import { syncFolder } from '../content-store.ts'
 import { DiffIdMismatch, HostileArchive, MalformedCompression } from '../errors.ts'
 import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
-import { parseLayerRow } from '../layer/stored-layer.ts'
+import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { readInteger, readText } from '../records/database.ts'
 import { writeIndex } from '../records/index-json.ts'
 import type { Layout } from '../root/layout.ts'
@@ -17,7 +16,7 @@ import { buryDeadSessions, discard } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
-import { measureTrees, syncTrees } from '../tree/upkeep-trees.ts'
+import { measureTrees, syncFilesystem } from '../tree/upkeep-trees.ts'
 import type { Check, Finding } from './finding.ts'
 import type { FsckReport } from './fsck.ts'
 import { fsck } from './fsck.ts'
@@ -93,6 +92,7 @@ const remedies: Readonly<Record<Check, Remedy>> = {
   'layer-missing': remakeLayer,
   'layer-diff-id': remakeLayer,
   'layer-tree': remakeLayer,
+  'layer-index': remakeLayer,
   'layer-parent': removeOrphan,
   'layer-chain-id': removeLayer,
   // Its blob was looked for when that was found missing.
@@ -130,21 +130,22 @@ async function remakeLayer(repairing: Repairing, chainId: string): Promise<void>
     removeLayer(repairing, chainId)
     return
   }
-  const { dir, hasRoot, hidesBelow, diskBytes, inodes, tarBytes } = made
-  await syncTrees(layout.root, [layout.layer(dir)], task)
-  await syncFolder(layout.layers)
+  const { dir, origin, hasRoot, hidesBelow, diskBytes, inodes, tarBytes } = made
+  await syncFilesystem(layout.root, task)
   database.transaction('durable', () => {
-    if (layer.dir !== undefined) quarantine(layout, layout.layer(layer.dir), quarantined)
+    for (const path of layerPaths(layout, layer)) quarantine(layout, path, quarantined)
     database.run(
-      "UPDATE layers SET dir = ?, origin = 'foreign', has_root = ?, hides_below = ?, disk_bytes = ?, inodes = ?, tar_bytes = ? WHERE chain_id = ?",
-      dir, Number(hasRoot), Number(hidesBelow), diskBytes, inodes, tarBytes, chainId,
+      'UPDATE layers SET dir = ?, origin = ?, has_root = ?, hides_below = ?, disk_bytes = ?, inodes = ?, tar_bytes = ? WHERE chain_id = ?',
+      dir, origin, Number(hasRoot), Number(hidesBelow), diskBytes, inodes, tarBytes, chainId,
     )
   })
   repairing.parts.layers.forget(layer.chainId)
 }
 
-async function unpackAgain({ parts: { layerBlobs, layers, format }, task }: Repairing, { diffId, parent }: StoredLayer): Promise<LoneLayer | undefined> {
-  const changeset = await layerBlobs.read(diffId, task)
+async function unpackAgain({ parts: { layout, layerBlobs, layers, format }, task }: Repairing, layer: StoredLayer): Promise<LoneLayer | undefined> {
+  const { diffId, parent, dir, origin } = layer
+  const ownTar = origin === 'indexed' && dir !== undefined && existsSync(layout.layerTar(dir)) ? await format.changeset(layer, task) : undefined
+  const changeset = await layerBlobs.read(diffId, task) ?? ownTar
   if (changeset === undefined || (parent !== undefined && layers.find(parent) === undefined)) return undefined
   try {
     return await format.unpack({ changeset, expected: diffId, origin: 'foreign', isBottom: parent === undefined, lowers: layers.visibleStack(parent) }, task)
@@ -159,7 +160,7 @@ async function unpackAgain({ parts: { layerBlobs, layers, format }, task }: Repa
 function removeOrphan(repairing: Repairing, chainId: string): void {
   const { parts } = repairing
   const parent = findLayer(parts, findLayer(parts, chainId)?.parent ?? chainId)
-  const isThere = parent !== undefined && parent.chainId !== chainId && (parent.dir === undefined || existsSync(parts.layout.layer(parent.dir)))
+  const isThere = parent !== undefined && parent.chainId !== chainId && layerPaths(parts.layout, parent).every((path) => existsSync(path))
   if (!isThere) removeLayer(repairing, chainId)
 }
 
@@ -168,7 +169,7 @@ function removeLayer({ parts, quarantined }: Repairing, chainId: string): void {
   const layer = findLayer(parts, chainId)
   if (layer === undefined) return
   database.transaction('durable', () => {
-    if (layer.dir !== undefined) quarantine(layout, layout.layer(layer.dir), quarantined)
+    for (const path of layerPaths(layout, layer)) quarantine(layout, path, quarantined)
     database.run('DELETE FROM layers WHERE chain_id = ?', chainId)
   })
   parts.layers.forget(layer.chainId)
