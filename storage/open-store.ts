@@ -108,14 +108,14 @@ function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: ch
     cache,
     mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
-    layerBlob: async (chainId, compression, task) => {
+    layerBlob: async (chainId, form, task) => {
       const { diffId } = records.get(chainId)
-      return layerBlobs.find(diffId, compression) ?? await layerBlobs.create(diffId, compression, layers.changeset(chainId, task))
+      return layerBlobs.find(diffId, form) ?? await layerBlobs.create(diffId, form, layers.changeset(chainId, task))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, formats: { overlay, erofs }, chosenFormat: chosen })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, chosenFormat: chosen })
   return store
 }
 
