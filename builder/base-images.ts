@@ -1,7 +1,9 @@
+import { Canceled, TsbuildError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
 import { silent } from '../core/task.ts'
 import { formatPlatform, platformDistance } from '../oci/platform.ts'
 import type { Platform } from '../oci/platform.ts'
+import type { Digest } from '../oci/digest.ts'
 import { formatReference } from '../registry-client/index.ts'
 import type { Place } from './dockerfile/errors.ts'
 import type { Engine } from './engine.ts'
@@ -12,11 +14,15 @@ import type { FoundImage } from './transfer/pull.ts'
 import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
 import { openImage } from './transfer/portable-image.ts'
 
-/** When a registry is asked although the store has the image. */
-export type PullMode = 'missing' | 'always'
+/**
+ * When a registry is asked: if the store lacks the image; always; never; or always, taking the registry's image only if it
+ * is another than the store's, and the store's when the registry cannot be reached.
+ */
+export type PullMode = 'missing' | 'always' | 'never' | 'newer'
 
 interface Found {
   readonly image: BaseImage
+  readonly manifest: Digest
   /** undefined when the store has it whole. */
   readonly remote: FoundImage | undefined
 }
@@ -56,25 +62,42 @@ export class BuildBases implements BaseImages {
 
   async #find(name: string, platform: Platform): Promise<Found> {
     this.#task.emit({ type: 'image-resolving', name, atMs: Date.now() })
-    const found = await this.#findStored(name, platform) ?? await this.#findRemote(name, platform)
-    return found
+    const stored = this.#pull === 'always' ? undefined : await this.#findStored(name, platform)
+    switch (this.#pull) {
+      case 'missing': return stored ?? await this.#findRemote(name, platform)
+      case 'always': return this.#findRemote(name, platform)
+      case 'never':
+        if (stored === undefined) throw new ImageUnavailable(name, 'the store does not have it, and --pull=never forbids to ask a registry')
+        return stored
+      case 'newer': return stored === undefined ? this.#findRemote(name, platform) : this.#findNewer(stored, { name, platform })
+    }
+  }
+
+  async #findNewer(stored: Found, { name, platform }: { name: string; platform: Platform }): Promise<Found> {
+    try {
+      const found = await this.#findRemote(name, platform)
+      return found.remote?.remote.manifest.descriptor.digest === stored.manifest ? stored : found
+    } catch (error) {
+      if (!(error instanceof TsbuildError) || error instanceof Canceled) throw error
+      this.#task.emit({ type: 'warning-raised', rule: 'pull-newer', message: `using "${name}" of the store: ${error.message}`, range: undefined })
+      return stored
+    }
   }
 
   async #findStored(name: string, platform: Platform): Promise<Found | undefined> {
-    if (this.#pull === 'always') return undefined
     const { store } = this.#engine
     const { references } = await this.#engine.registries()
     const stored = references(name).map((reference) => store.images.find(formatReference(reference))).find((image) => image !== undefined)
     if (stored === undefined) return undefined
     const { config, manifest } = await openImage(store, stored)
     if (platformDistance(platform, config) === undefined) return undefined
-    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, remote: undefined }
+    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, manifest: stored.manifest.digest, remote: undefined }
   }
 
   async #findRemote(name: string, platform: Platform): Promise<Found> {
     const remote = await findRemoteImage(this.#engine, { name, platform }, this.#task)
     this.#task.emit({ type: 'image-resolved', name: remote.name, digest: remote.remote.target.digest, atMs: Date.now() })
-    return { image: { name: remote.name, config: remote.config, layers: remote.manifest.layers }, remote }
+    return { image: { name: remote.name, config: remote.config, layers: remote.manifest.layers }, manifest: remote.remote.manifest.descriptor.digest, remote }
   }
 
   /** What a build pulls is an image of the store afterwards, as with docker build. */

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -7,12 +8,15 @@ import { hostPlatform } from '../oci/platform.ts'
 import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
+import { MissExplainer } from './cache/miss-explainer.ts'
+import { StepClaims } from './cache/step-claims.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
@@ -21,14 +25,23 @@ import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
 import type { Executors } from './execute/executor.ts'
+import { createGitExecutor } from './execute/git.ts'
+import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
+import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage } from './export/image.ts'
+import { exportImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { openGuard } from './guard/open-guard.ts'
+import type { SecretGuard } from './guard/secret-guard.ts'
+import { SpaceWatch } from './low-space.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
-import type { BuildPlan } from './plan/plan.ts'
+import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { BuildCommandLine } from './record/build-record.ts'
+import { observed } from './record/observed.ts'
+import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest extends Partial<Confinement> {
@@ -42,8 +55,8 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly buildArgs?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
   readonly platform?: Platform
-  /** Runs every step, whether or not its result is known. */
-  readonly noCache?: boolean
+  /** Runs every step, or those of the stages named, whether or not their results are known. */
+  readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
   /** What RUN --mount=type=secret gives to steps, by id. */
   readonly secrets?: Readonly<Record<string, SecretSource>>
@@ -58,6 +71,12 @@ export interface BuildRequest extends Partial<Confinement> {
 /** No step of a build needs more processes at a time; a fork bomb ends here. */
 const defaultPids = 4096
 
+export interface BuildOptions extends TaskOptions<BuildEvent> {
+  readonly engine?: Engine
+  /** Kept in the build's record, so that the same can be asked for again. */
+  readonly command?: BuildCommandLine
+}
+
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
 
@@ -71,24 +90,43 @@ export interface BuildResult {
  * default store is opened and closed.
  * @throws {DockerfileError} @throws {StepFailed} @throws {ContextUnreadable}
  */
-export async function build(request: BuildRequest, options: TaskOptions<BuildEvent> & { readonly engine?: Engine } = {}): Promise<BuildResult> {
-  const task = createTask(options)
-  if (options.engine !== undefined) return buildWith(options.engine, request, task)
+export async function build(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
+  if (options.engine !== undefined) return buildWith(options.engine, request, options)
   await using engine = await openEngine()
-  return await buildWith(engine, request, task)
+  return await buildWith(engine, request, options)
 }
 
-async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const guard = openGuard(request.secrets ?? {})
+  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
+}
+
+type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+
+async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
+  const space = new SpaceWatch(engine.store, task)
+  space.check()
   const context = openContext(request)
+  guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
+  guard.checkPlan(plan)
+  for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
+  warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases, plan })
-  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()) }, task)
+  await using claims = new StepClaims(engine.store)
+  const cache = createStepCache(engine, { request, plan, claims }, task)
+  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
-  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
+  space.check()
+  const built = { planned: labeled(plan.target, request.labels), rootfs, results }
+  guard.checkConfig(imageConfig(built))
+  const image = await exportImage(engine.store, built, names)
   task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
   return { id: image.id, names }
 }
@@ -105,22 +143,26 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
 }
 
 function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
-  const layers = createCachedLayers(store, { isReadable: request.noCache !== true, now: () => new Date() })
+  const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
+    http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
+    git: createPatientExecutor(createGitExecutor({ store, layers }), policy),
     run: createRunExecutor({
       store,
       layers,
+      guard: request.guard,
       settings: {
         ...unsetConfinement,
         ...request,
@@ -129,9 +171,36 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
-      policy: (node) => plan.policies.get(node) ?? noPolicy,
+      policy,
     }),
   }
+}
+
+function createStepCache({ store }: Engine, { request, plan, claims }: { request: BuildRequest; plan: BuildPlan; claims: StepClaims }, task: Task<BuildEvent>): StepCache {
+  const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
+  const explainer = new MissExplainer({ store, place, labels: plan.labels })
+  const off = stepsWithoutCache(plan, request.noCache)
+  return {
+    claims,
+    isOff: (id) => off.has(id),
+    missed: (node, key) => { task.emit({ type: 'cache-missed', node, cause: off.has(node) ? { kind: 'cache-off' } : explainer.explain(node, key) }) },
+    made: (node, key, { chainId }) => { explainer.remember(node, key, chainId) },
+  }
+}
+
+function warnOfUnknownStages(noCache: BuildRequest['noCache'], { labels }: BuildPlan, task: Task<BuildEvent>): void {
+  if (typeof noCache !== 'object') return
+  const stages = new Set([...labels.values()].map(({ stage }) => stage.toLowerCase()))
+  for (const name of noCache.filter((stage) => !stages.has(stage.toLowerCase()))) {
+    task.emit({ type: 'warning-raised', rule: 'no-cache-filter', message: `this build has no steps of a stage "${name}"`, range: undefined })
+  }
+}
+
+function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
+  if (noCache === true) return new Set(nodes.keys())
+  const stages = new Set(typeof noCache === 'object' ? noCache.map((name) => name.toLowerCase()) : [])
+  const isOff = (id: NodeId, stage: string): boolean => policies.get(id)?.cache === false || stages.has(stage.toLowerCase())
+  return new Set([...labels].filter(([id, { stage }]) => isOff(id, stage)).map(([id]) => id))
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -2,9 +2,11 @@ import { Canceled } from '../core/errors.ts'
 import type { Limit } from '../core/limit.ts'
 import { allOrNone, createLimit } from '../core/limit.ts'
 import type { Task } from '../core/task.ts'
+import type { CacheKey } from './cache/cache-key.ts'
+import type { StepClaims } from './cache/step-claims.ts'
 import { StepFailed } from './errors.ts'
 import type { BuildEvent, NodeFinished } from './events.ts'
-import type { Executors, NodeResult, Step } from './execute/executor.ts'
+import type { Executors, Lookup, NodeResult, Step } from './execute/executor.ts'
 import { emptyResult, findStep, runStep } from './execute/executor.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import { nodeInputs } from './plan/plan.ts'
@@ -14,6 +16,18 @@ export interface SolveOptions {
   readonly executors: Executors
   /** Steps that run at the same time. */
   readonly jobs: number
+  readonly cache: StepCache
+}
+
+/** How steps use what is known of earlier builds. */
+export interface StepCache {
+  readonly claims: StepClaims
+  /** Whether the step is to be run although its result may be known. */
+  readonly isOff: (id: NodeId) => boolean
+  /** A step is about to be run under this key. */
+  readonly missed: (id: NodeId, key: CacheKey) => void
+  /** It was run. */
+  readonly made: (id: NodeId, key: CacheKey, result: NodeResult) => void
 }
 
 export interface Solved {
@@ -42,15 +56,17 @@ export async function solve(options: SolveOptions, task: Task<BuildEvent>): Prom
 class Solver {
   readonly #plan: BuildPlan
   readonly #executors: Executors
+  readonly #cache: StepCache
   readonly #task: Task<BuildEvent>
   readonly #limit: Limit
   readonly #stop = new AbortController()
   readonly #results = new Map<NodeId, Promise<NodeResult>>()
   readonly settled = new Map<NodeId, NodeResult>()
 
-  constructor({ plan, executors, jobs }: SolveOptions, task: Task<BuildEvent>) {
+  constructor({ plan, executors, jobs, cache }: SolveOptions, task: Task<BuildEvent>) {
     this.#plan = plan
     this.#executors = executors
+    this.#cache = cache
     this.#task = { signal: AbortSignal.any([task.signal, this.#stop.signal]), emit: task.emit }
     this.#limit = createLimit(jobs, this.#task.signal)
   }
@@ -77,18 +93,8 @@ class Solver {
   async #execute(step: Step): Promise<NodeResult> {
     this.#task.signal.throwIfAborted()
     try {
-      const lookup = await findStep(this.#executors, step, this.#task)
-      if (lookup.kind === 'hit') {
-        this.#start(step.id)
-        this.#finish(step.id, 'cached')
-        return lookup.result
-      }
-      return await this.#limit(async () => {
-        this.#start(step.id)
-        const { result, usage } = await runStep(this.#executors, { step, key: lookup.key }, this.#task)
-        this.#finish(step.id, 'executed', usage)
-        return result
-      })
+      const lookup = await this.#find(step)
+      return lookup.kind === 'hit' ? this.#reuse(step, lookup.result) : await this.#limit(() => this.#make(step, lookup.key))
     } catch (error) {
       this.#finish(step.id, this.#task.signal.aborted ? 'canceled' : 'failed')
       const label = this.#plan.labels.get(step.id)
@@ -96,6 +102,46 @@ class Solver {
       this.#cancel(failure)
       throw failure
     }
+  }
+
+  async #find(step: Step): Promise<Lookup> {
+    const lookup = await findStep(this.#executors, step, this.#task)
+    return lookup.kind === 'hit' && this.#isOff(step) ? { kind: 'miss', key: lookup.key } : lookup
+  }
+
+  /** An image that exists is what it is. */
+  #isOff({ id, node }: Step): boolean {
+    return node.kind !== 'source' && this.#cache.isOff(id)
+  }
+
+  /** Runs the step, unless another process does: then its result is waited for. */
+  async #make(step: Step, key: CacheKey): Promise<NodeResult> {
+    if (this.#isOff(step)) return this.#run(step, key)
+    const claim = await this.#cache.claims.take(key, this.#task)
+    try {
+      const again = await findStep(this.#executors, step, this.#task)
+      if (again.kind === 'hit') return this.#reuse(step, again.result)
+      const result = await this.#run(step, key)
+      claim.keep()
+      return result
+    } finally {
+      claim.release()
+    }
+  }
+
+  async #run(step: Step, key: CacheKey): Promise<NodeResult> {
+    this.#start(step.id)
+    this.#cache.missed(step.id, key)
+    const { result, usage } = await runStep(this.#executors, { step, key }, this.#task)
+    this.#cache.made(step.id, key, result)
+    this.#finish(step.id, 'executed', usage)
+    return result
+  }
+
+  #reuse(step: Step, result: NodeResult): NodeResult {
+    this.#start(step.id)
+    this.#finish(step.id, 'cached')
+    return result
   }
 
   readonly #cancel = (reason: unknown): void => {

@@ -107,8 +107,11 @@ export function maskedPaths(host: HostSupport): readonly string[] {
 export const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
 /** What Docker sets in a network namespace of the container's own, and what was asked for; below /proc/sys. */
-export function kernelSettings({ isolation }: ContainerSpec): readonly Pair[] {
+export function kernelSettings({ isolation }: ContainerSpec, host: HostSupport): readonly Pair[] {
   const asked = Object.entries(isolation.sysctls ?? {}).map(([name, value]): Pair => [name.replaceAll('.', '/'), value])
-  const defaults: readonly Pair[] = isolation.network.mode === 'host' || isolation.network.mode === 'joined' ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ['net/ipv4/ping_group_range', '0 2147483647']]
+  // In a user namespace the range of groups would have to be mapped as a whole.
+  const ping: readonly Pair[] = host.idMaps === undefined ? [['net/ipv4/ping_group_range', '0 2147483647']] : []
+  const isShared = isolation.network.mode === 'host' || isolation.network.mode === 'joined'
+  const defaults: readonly Pair[] = isShared ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ...ping]
   return [...defaults.filter(([key]) => !asked.some(([other]) => other === key)), ...asked]
 }

@@ -14,6 +14,8 @@ export interface DeviceNode {
   readonly gid: number
   readonly major: number
   readonly minor: number
+  /** The host's node, for where none can be made; default the one of the same name. */
+  readonly source?: string
 }
 
 /** What a container's /dev has beside the usual nodes. */
@@ -57,7 +59,7 @@ function walk(path: string, device: Device): AllowedDevice[] {
   if (kind !== characterDevice && kind !== blockDevice) return []
   const { source, target, permissions } = device
   const name = join(target, path.slice(source.length)).slice('/dev/'.length)
-  return [{ name, mode: stat.mode, uid: stat.uid, gid: stat.gid, major: deviceMajor(stat.rdev), minor: deviceMinor(stat.rdev), permissions }]
+  return [{ name, mode: stat.mode, uid: stat.uid, gid: stat.gid, major: deviceMajor(stat.rdev), minor: deviceMinor(stat.rdev), permissions, source: path }]
 }
 
 function statIfThere(path: string): Stats | undefined {

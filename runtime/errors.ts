@@ -79,3 +79,16 @@ export class NetworkUnavailable extends TsbuildError {
     this.reason = reason
   }
 }
+
+/** A user namespace is needed, because we are not root, and cannot be had. Nothing was started. */
+export class UserNamespaceUnavailable extends TsbuildError {
+  readonly code = 'RUNTIME_USER_NAMESPACE_UNAVAILABLE'
+  readonly reason: string
+  readonly remedy: string
+
+  constructor(reason: string, remedy: string, options?: ErrorOptions) {
+    super(`cannot make a user namespace: ${reason}; ${remedy}`, options)
+    this.reason = reason
+    this.remedy = remedy
+  }
+}

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { HelperReport } from '../native/index.ts'
-import { WireReader, WireWriter } from '../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../native/index.ts'
 import { listCapabilities, selectCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
@@ -10,6 +10,7 @@ import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
 import { resourceLimits } from './resource-limits.ts'
+import { adaptMounts } from './rootless/adapt-mounts.ts'
 import type { SeccompFilter } from './seccomp/compile.ts'
 import { compileDefaultProfile, compileProfile } from './seccomp/compile.ts'
 import { parseProfile } from './seccomp/profile.ts'
@@ -36,12 +37,13 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   writeNamespaces(wire, spec.isolation)
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
+  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
+  wire.list([...mounts, ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
   const { isPrivileged = false, systemPaths } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
   wire.list(isOpen ? [] : maskedPaths(host), (path) => wire.bytes(path))
   wire.list(isOpen ? [] : readonlyPaths, (path) => wire.bytes(path))
-  writePairs(wire, kernelSettings(spec))
+  writePairs(wire, kernelSettings(spec, host))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   return wire.finish()
@@ -54,7 +56,7 @@ const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descripto
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
-  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
+  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => { writeLower(wire, lower) })
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
   wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }

@@ -6,16 +6,16 @@ import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { CgroupUsage } from './cgroup/driver.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, OutputEvent, UsageReport } from './container-spec.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
 import { ContainerLost, ContainerSetupFailed } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
 import { deviceRules } from './cgroup/device-rules.ts'
 import { findDiskShortage, findVictim } from './post-mortem.ts'
-import type { HostSupport } from './host-support.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
+import { sampleUsage } from './sample-usage.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
@@ -27,22 +27,18 @@ import { validateSpec } from './validate-spec.ts'
  * process is killed. An abort ends the container with SIGTERM, then SIGKILL after 2 s, and rethrows the reason.
  * @throws {InvalidSpec} {LimitNotApplicable} {ContainerSetupFailed} {ContainerLost}
  */
-export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, task: Task<OutputEvent>): Promise<ContainerExit> {
+export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, task: Task<ContainerEvent>): Promise<ContainerExit> {
   task.signal.throwIfAborted()
   validateSpec(spec)
   const host = getHost()
-  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
+  // In a user namespace no node that we or a container make can be opened, so there is nothing to forbid.
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: host.idMaps === undefined ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
   try {
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host })
-    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, signal: task.signal })
+    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, task })
   } finally {
     cgroup.remove()
   }
-}
-
-/** In a user namespace that is not the first one, no node that we or a container make can be opened. */
-function hasOwnDevices(host: HostSupport): boolean {
-  return host.isInitialUserNamespace
 }
 
 interface Started {
@@ -52,7 +48,7 @@ interface Started {
   readonly reports: readonly ContainerReport[]
 }
 
-function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<OutputEvent>['emit']): Started {
+function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
   const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (report) => reports.push(decodeReport(report)))
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
@@ -76,14 +72,16 @@ interface Run {
   readonly spec: ContainerSpec
   readonly stdio: ContainerStdio
   readonly cgroup: ContainerCgroup
-  readonly signal: AbortSignal
+  readonly task: Task<ContainerEvent>
 }
 
-async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgroup, signal }: Run): Promise<ContainerExit> {
+async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgroup, task: { signal, emit } }: Run): Promise<ContainerExit> {
   const startedAt = performance.now()
   const stop = watchForStop(helper, spec.limits.timeoutMs, signal)
   const stopForwarding = forwardSignals(stdio.kind === 'events' ? undefined : stdio.signals, helper)
+  const sampler = stdio.kind === 'events' ? sampleUsage(cgroup, emit) : undefined
   const end = await helper.ended.then((exit) => ({ exit }), (failure: unknown) => ({ failure }))
+  sampler?.stop()
   stop.release()
   stopForwarding()
   for (const output of outputs) await output.finish()

@@ -3,6 +3,8 @@ import type { Engine } from '../builder/index.ts'
 /** What commands get of the world: everything else they are told by arguments. */
 export interface App {
   readonly env: NodeJS.ProcessEnv
+  /** The command line, without the program. */
+  readonly args: readonly string[]
   /** Aborts with a Canceled when the user or the system asks the program to stop. */
   readonly signal: AbortSignal
   readonly isTerminal: boolean

@@ -13,6 +13,7 @@ const command: CommandSpec = {
     { name: 'interactive', short: 'i', help: '' },
     { name: 'tty', short: 't', help: '' },
     { name: 'target', value: 'STAGE', help: '' },
+    { name: 'pull', value: 'MODE', bare: 'always', help: '' },
     { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: '' },
   ],
   examples: [],
@@ -58,5 +59,12 @@ describe('parseArguments', () => {
 
   it('asks for nothing when help is wanted', () => {
     expect(parse('--help').options.has('help')).toBe(true)
+  })
+
+  it('takes a value after an equals sign alone where an option may go without one', () => {
+    const build: CommandSpec = { ...command, stopsAtOperand: false }
+    expect(parseArguments(build, ['--pull', 'context'])).toMatchObject({ operands: ['context'] })
+    expect(parseArguments(build, ['--pull', 'context']).options.text('pull')).toBe('always')
+    expect(parseArguments(build, ['--pull=never', 'context']).options.text('pull')).toBe('never')
   })
 })

@@ -45,8 +45,10 @@ function tokenize(args: readonly string[], options: readonly OptionSpec[]): Toke
 /** Docker takes `--switch=false`; a switch that is off is one not given. */
 function normalizeSwitches(args: readonly string[], options: readonly OptionSpec[]): string[] {
   const switches = new Set(options.filter(({ value }) => value === undefined).map(({ name }) => name))
+  const bare = new Map(options.flatMap(({ name, bare: value }) => value === undefined ? [] : [[`--${name}`, `--${name}=${value}`]]))
   const end = args.includes('--') ? args.indexOf('--') : args.length
   return args.flatMap((arg, index) => {
+    if (index < end && bare.has(arg)) return [bare.get(arg) ?? arg]
     const [, name = '', value = ''] = /^--([^=]+)=(.*)$/su.exec(arg) ?? []
     if (index > end || !switches.has(name)) return [arg]
     const isOn = Object.hasOwn(switchValues, value) ? switchValues[value] : undefined

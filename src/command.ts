@@ -7,6 +7,8 @@ export interface OptionSpec {
   readonly short?: string
   /** What stands for the value in the help; an option without it is a switch. */
   readonly value?: string
+  /** What it means to give the option without a value, which then has to follow an equals sign: `--pull`, `--pull=never`. */
+  readonly bare?: string
   readonly isRepeatable?: boolean
   readonly help: string
 }

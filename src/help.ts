@@ -29,8 +29,9 @@ ${command.examples.length === 1 ? 'Example:' : 'Examples:'}
 ${indent(command.examples.join('\n'))}`
 }
 
-function optionUsage({ name, short, value }: OptionSpec): string {
-  return `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`
+function optionUsage({ name, short, value, bare }: OptionSpec): string {
+  const shown = value === undefined ? '' : bare === undefined ? ` ${value}` : `[=${value}]`
+  return `${short === undefined ? '    ' : `-${short}, `}--${name}${shown}`
 }
 
 function indent(text: string): string {

@@ -11,6 +11,8 @@ export interface CacheKey {
   readonly digest: string
   /** What the digest is over, kept so that a later miss can name what changed. */
   readonly parts: readonly KeyPart[]
+  /** In place of the parts `source N`, the files these are over: kept for the last run only, as they can be many. */
+  readonly files?: () => readonly KeyPart[]
 }
 
 /** Raised when a step's result changes without a change of its parts, so that older entries miss. */

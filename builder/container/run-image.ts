@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, Mount, Network, OutputEvent } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Mount, Network } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
@@ -38,7 +38,7 @@ export interface RunRequest {
 }
 
 /** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
-export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<OutputEvent | RunWarning>): Promise<ContainerExit> {
+export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<ContainerEvent | RunWarning>): Promise<ContainerExit> {
   const { config, chain } = await openImage(store, request.image)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)

@@ -16,7 +16,8 @@ export function rootDigest({ name, entries }: CopyRoot): string {
   return sha256(JSON.stringify([isDirectory ? '' : name.toString('latin1'), identities]))
 }
 
-function entryIdentity({ relative, entry, xattrs, content }: CopyEntry): unknown[] {
+/** What makes two entries equal in a changeset, apart from times. */
+export function entryIdentity({ relative, entry, xattrs, content }: CopyEntry): unknown[] {
   const { type, mode, uid, gid, sizeBytes, major, minor, target } = entry
   return [
     relative.toString('latin1'), type, mode, uid, gid, sizeBytes, major, minor, target?.toString('latin1') ?? '',

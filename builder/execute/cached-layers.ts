@@ -14,18 +14,23 @@ export interface CachedLayers {
   find(key: CacheKey, base: NodeResult): Promise<Lookup>
   /** Remembers a layer made on top of `base`. */
   record(key: CacheKey, layer: Layer, base: NodeResult): NodeResult
+  /** What was kept with the entry of a key, to explain it. */
+  partsOf(key: CacheKey): CacheKey['parts'] | undefined
   /** Lets a second key find what was found or recorded under another. */
   alias(key: CacheKey, result: NodeResult): void
 }
 
-/** With `isReadable` off nothing is found, and everything is still recorded: --no-cache. */
-export function createCachedLayers(store: Store, options: { readonly isReadable: boolean; readonly now: () => Date }): CachedLayers {
+export function createCachedLayers(store: Store, options: { readonly now: () => Date }): CachedLayers {
   return {
-    find: (key, base) => Promise.resolve(options.isReadable ? lookUp(store, key, base) : { kind: 'miss', key }),
+    find: (key, base) => Promise.resolve(lookUp(store, key, base)),
     record: (key, layer, base) => {
       const payload: Payload = { created: options.now().toISOString(), parts: key.parts }
       store.cache.put({ key: key.digest, chainId: layer.chainId, payload: JSON.stringify(payload) })
       return resultOf(layer, base, payload.created)
+    },
+    partsOf: ({ digest }) => {
+      const record = store.cache.find(digest)
+      return record === undefined ? undefined : (JSON.parse(record.payload) as Payload).parts
     },
     alias: (key, { chainId, created }) => {
       if (chainId === undefined || created === undefined) return
@@ -39,7 +44,7 @@ function lookUp(store: Store, key: CacheKey, base: NodeResult): Lookup {
   const record = store.cache.find(key.digest)
   const layer = record === undefined ? undefined : store.layers.find(record.chainId)
   if (record === undefined || layer === undefined) return { kind: 'miss', key }
-  return { kind: 'hit', result: resultOf(layer, base, (JSON.parse(record.payload) as Payload).created) }
+  return { kind: 'hit', key, result: resultOf(layer, base, (JSON.parse(record.payload) as Payload).created) }
 }
 
 function resultOf(layer: Layer, base: NodeResult, created: string): NodeResult {

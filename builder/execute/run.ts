@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Limits, Network, OutputEvent, UsageReport } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -16,6 +16,7 @@ import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
 import type { MountParts } from '../mount/mount-parts.ts'
 import type { OpenMounts } from '../mount/open-mounts.ts'
@@ -37,6 +38,7 @@ const scriptMode = 0o755
 
 export interface RunParts {
   readonly store: Store
+  readonly guard: SecretGuard
   readonly layers: CachedLayers
   readonly settings: RunSettings
   readonly mounts: MountParts
@@ -51,11 +53,11 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
       checkEntitlements(step.node, settings)
       const byLayers = layersKey(step, settings)
       if (byLayers !== undefined) {
-        const lookup = await findCached(parts, step, byLayers)
+        const lookup = await layers.find(byLayers, step.input(step.node.base))
         if (lookup.kind === 'hit' || !hasSources(step.node)) return lookup
       }
       const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
-      const lookup = await findCached(parts, step, key)
+      const lookup = await layers.find(key, step.input(step.node.base))
       if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
       return lookup
     },
@@ -94,13 +96,15 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   await using snapshot = await store.layers.prepare(chainId)
   using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
-  const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
+  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
+  await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }
 
-async function findCached({ layers, policy }: RunParts, step: Step<RunNode>, key: CacheKey): Promise<Lookup> {
-  return policy(step.id).cache === false ? { kind: 'miss', key } : layers.find(key, step.input(step.node.base))
+async function checkWritten(guard: SecretGuard, { rootfs: { upper } }: Snapshot, task: Task): Promise<void> {
+  if (upper === undefined) throw new TypeError('a snapshot has nowhere to write')
+  await guard.checkDirectory(upper.upperdir, task)
 }
 
 /** Of the settings of a build, which are told once why their network is not a bridge. */
@@ -122,8 +126,10 @@ function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettin
   if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
 }
 
-function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
-  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes }))
+function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
+  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
+    ? { ...event, node: step.id }
+    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
 }
 
 /** undefined when only the content of what is mounted can tell. */

@@ -1,5 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import { chainIds } from '../../oci/digest.ts'
+import { cacheKey } from '../cache/cache-key.ts'
 import type { BuildEvent } from '../events.ts'
 import type { SourceNode } from '../plan/plan.ts'
 import type { Executed, Executor, NodeResult } from './executor.ts'
@@ -10,7 +11,7 @@ export type EnsureImage = (name: string, task: Task<BuildEvent>) => Promise<void
 /** A base image's result is known from its config alone; its layers come when the first step needs them. */
 export function createSourceExecutor(ensureImage: EnsureImage): Executor<SourceNode> {
   return {
-    find: ({ node }) => Promise.resolve({ kind: 'hit', result: sourceResult(node, ensureImage) }),
+    find: ({ node }) => Promise.resolve({ kind: 'hit', key: cacheKey('source', []), result: sourceResult(node, ensureImage) }),
     run: ({ node }): Promise<Executed> => Promise.resolve({ result: sourceResult(node, ensureImage), usage: undefined }),
   }
 }

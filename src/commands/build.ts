@@ -1,4 +1,4 @@
-import type { BuildRequest, Entitlement } from '../../builder/index.ts'
+import type { BuildEvent, BuildRequest, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
@@ -6,8 +6,9 @@ import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
+import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
-import { createRenderer } from '../render/create-renderer.ts'
+import { MissCauses } from '../render/miss-causes.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -23,7 +24,9 @@ export const buildCommand: CommandSpec = {
     { name: 'label', value: 'NAME=VALUE', isRepeatable: true, help: 'Label of the image' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image' },
     { name: 'no-cache', help: 'Run every step' },
-    { name: 'pull', help: 'Ask the registry for newer base images' },
+    { name: 'no-cache-filter', value: 'STAGE[,STAGE]', isRepeatable: true, help: 'Run every step of these stages' },
+    { name: 'explain-cache', help: 'Say of every step that was run why its result was not in the cache' },
+    { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
@@ -32,7 +35,7 @@ export const buildCommand: CommandSpec = {
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
-    { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
+    { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
   examples: ['tsbuild -t app:1 .', 'tsbuild build -t app:1 --memory 1g --network none --progress plain .'],
@@ -41,13 +44,19 @@ export const buildCommand: CommandSpec = {
 
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
   const request = buildRequest(context, options, app.env)
-  const progress = parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
-  const isQuiet = options.has('quiet') || progress === 'quiet'
-  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
+  const progress = parseProgress(options, app)
+  const isQuiet = progress === 'quiet'
+  const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
+  const causes = options.has('explain-cache') ? new MissCauses() : undefined
+  const onEvent = (event: BuildEvent): void => {
+    renderer.handle(event)
+    causes?.handle(event)
+  }
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent: (event) => renderer.handle(event) })
+    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent })
     await renderer.finish()
+    for (const line of causes?.lines() ?? []) app.note(line)
     const iidfile = options.text('iidfile')
     if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)
     if (isQuiet) app.print(id)
@@ -69,6 +78,12 @@ function withStepTimeout(confinement: Confinement, timeoutMs: number | undefined
   return timeoutMs === undefined ? confinement : { ...confinement, limits: { ...confinement.limits, timeoutMs } }
 }
 
+function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
+  const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
+  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
+  return progress
+}
+
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
   const dockerfile = options.text('file')
   const target = options.text('target')
@@ -79,8 +94,8 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     buildArgs: parseBuildArgs(options.texts('build-arg'), env),
     labels: parsePairs(options.texts('label'), 'label'),
     platform: platformOption(options),
-    noCache: options.has('no-cache'),
-    pull: options.has('pull') ? 'always' : 'missing',
+    noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
+    pull: parsePull(options),
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
@@ -94,6 +109,13 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
 function parseEntitlement(text: string): Entitlement {
   if (text === 'network.host' || text === 'security.insecure') return text
   throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
+}
+
+/** Docker's `--pull` is a switch, Buildah's and podman's a mode. */
+function parsePull(options: OptionValues): PullMode {
+  const mode = parseChoice(options, 'pull', ['missing', 'always', 'newer', 'never', 'true', 'false']) ?? 'missing'
+  if (mode === 'true') return 'always'
+  return mode === 'false' ? 'missing' : mode
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */

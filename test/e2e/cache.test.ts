@@ -1,0 +1,90 @@
+import type { ChildProcess } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { importBusybox, leftovers, useCommand } from '../support/command.ts'
+
+const command = useCommand('cache')
+const { context, must, run, start } = command
+beforeAll(() => { importBusybox(command) })
+
+async function outcome(child: ChildProcess): Promise<{ readonly exitCode: number | null; readonly stderr: string }> {
+  if (child.stderr === null) throw new TypeError('the process has no stderr')
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
+  const stderr = await text(child.stderr)
+  return { exitCode: await ended, stderr }
+}
+
+/** Why steps were run, without their names. */
+function causes(...args: readonly string[]): string[] {
+  const { stderr, exitCode } = run('build', '-q', '--network', 'none', '--explain-cache', ...args)
+  expect(exitCode, stderr).toBe(0)
+  return stderr.trimEnd().split('\n').map((line) => line.split(': ').at(-1) ?? '')
+}
+
+describe('the cache of steps', () => {
+  it('runs a step once that two processes come to at the same time', async () => {
+    const path = context('twice', { Dockerfile: 'FROM busybox\nRUN sleep 0.7; cat /proc/uptime >/first\nRUN cat /first /proc/uptime >/second\n' })
+    const args = ['build', '--progress', 'plain', '--network', 'none', path]
+    const outcomes = await Promise.all([outcome(start(...args)), outcome(start(...args)), outcome(start(...args))])
+    const all = outcomes.map(({ stderr }) => stderr).join('')
+    expect(outcomes.map(({ exitCode }) => exitCode), all).toEqual([0, 0, 0])
+    expect(all.match(/RUN sleep[^\n]*\n#\d+ DONE/gu), all).toHaveLength(1)
+    expect(new Set(outcomes.map(({ stderr }) => /exported (\S+)/u.exec(stderr)?.[1])).size).toBe(1)
+  })
+
+  it('stops everything at the first failure, keeps what was made, and leaves nothing running', () => {
+    const path = context('failing', {
+      Dockerfile: 'FROM busybox AS slow\nRUN echo slow began; sleep 1000\nFROM busybox AS failing\nRUN echo before >/kept\nRUN sleep 0.3; echo it failed; exit 3\nFROM scratch\nCOPY --from=slow / /\nCOPY --from=failing / /\n',
+    })
+    const { exitCode, stderr } = run('build', '--progress', 'plain', '--network', 'none', path)
+    expect(exitCode).toBe(3)
+    expect(stderr).toMatch(/slow began[^]*it failed/u)
+    expect(stderr).toMatch(/#\d+ CANCELED/u)
+    expect(leftovers(command.root)).toEqual([])
+    expect(run('build', '--progress', 'plain', '--network', 'none', '--target', 'failing', path).stderr).toMatch(/kept\n#\d+ CACHED/u)
+  })
+
+  it('runs the steps of the stages of --no-cache-filter and those with cache=off', () => {
+    const path = context('filter', { Dockerfile: 'FROM busybox AS one\nRUN echo 1 >/1\nFROM one AS two\n# tsbuild: cache=off\nRUN echo 2 >/2\nRUN echo 3 >/3\n' })
+    must('build', '-q', '--network', 'none', path)
+    expect(causes(path)).toEqual(['its cache is off'])
+    expect(causes('--no-cache-filter', 'ONE', path)).toEqual(['its cache is off', 'its cache is off'])
+    expect(run('build', '--no-cache-filter', 'none-such', '--network', 'none', path).stderr).toContain('no steps of a stage "none-such"')
+  })
+})
+
+describe('--explain-cache', () => {
+  it('names the first thing that changed', () => {
+    const dockerfile = 'FROM busybox\nARG WHO=a\nCOPY src /src\nRUN echo $WHO >/who\nWORKDIR /src\n'
+    const path = context('explained', { Dockerfile: dockerfile, 'src/a': '1', 'src/deep/b': '2' })
+    const never = 'never built with this store'
+    const above = expect.stringMatching(/^the result of the step above changed \(\w{12} → \w{12}\)$/u) as string
+    expect(causes(path)).toEqual([never, never, never])
+    expect(causes(path)).toEqual(['every step came from the cache'])
+    expect(causes('--build-arg', 'WHO=b', path)).toEqual(['env WHO changed', above])
+    writeFileSync(join(path, 'src/deep/b'), '3')
+    expect(causes(path)).toEqual([expect.stringMatching(/^file src\/deep\/b changed \(\w{12} → \w{12}\)$/u), above, above])
+    writeFileSync(join(path, 'src/c'), '4')
+    expect(causes(path)[0]).toBe('file src/c is new')
+    writeFileSync(join(path, 'Dockerfile'), dockerfile.replace('COPY src', 'COPY --chown=1:1 src'))
+    expect(causes(path)[0]).toBe('instruction changed (COPY src /src → COPY --chown=1:1 src /src)')
+  })
+})
+
+describe('--pull', () => {
+  it('never asks a registry when told so', () => {
+    const path = context('never', { Dockerfile: 'FROM nobody.invalid/has/this:1\n' })
+    expect(run('build', '--pull=never', path)).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('forbids to ask a registry') as string })
+  })
+
+  it('takes the image of the store when no newer one can be had', () => {
+    const path = context('newer', { Dockerfile: 'FROM nobody.invalid/base:1\n' })
+    must('tag', 'busybox', 'nobody.invalid/base:1')
+    const { exitCode, stderr } = run('build', '--pull=newer', path)
+    expect(exitCode, stderr).toBe(0)
+    expect(stderr).toContain('using "nobody.invalid/base:1" of the store')
+    expect(run('build', '--pull', path).exitCode).not.toBe(0)
+  })
+})
