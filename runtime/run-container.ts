@@ -50,7 +50,11 @@ interface Started {
 
 function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (report) => reports.push(decodeReport(report)))
+  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (bytes) => {
+    const report = decodeReport(bytes)
+    reports.push(report)
+    if (report.kind === 'started' && stdio.kind === 'events') stdio.onStarted?.(report.pid)
+  })
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
   if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
   const stdout = getAddon().pipe(0)
@@ -91,7 +95,7 @@ async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgro
   return describeExit({ spec, stop, reports, usage, helperSignal: end.exit.signal })
 }
 
-function nameFailure(containerId: string, error: unknown): unknown {
+export function nameFailure(containerId: string, error: unknown): unknown {
   if (!(error instanceof HelperFailure)) return error
   return new ContainerSetupFailed(containerId, { stage: nameStage(error.stage), errnoName: error.errnoName, object: error.object }, { cause: error })
 }
@@ -121,7 +125,7 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
 }
 
-function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
+export function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
   if (notExecuted !== undefined) return notExecuted.errnoName === 'ENOENT' ? 127 : 126
   const signalNumber = status & 0x7f
   return signalNumber === 0 ? status >> 8 & 0xff : 128 + signalNumber
