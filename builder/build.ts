@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
@@ -15,12 +16,15 @@ import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
+import type { OnFailure } from './debug/failed-step.ts'
+import { describeFailure } from './debug/failed-step.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
+import { UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -29,17 +33,26 @@ import { createGitExecutor } from './execute/git.ts'
 import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createPatientExecutor } from './execute/patient-executor.ts'
+import type { RunParts } from './execute/run.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage, imageConfig } from './export/image.ts'
+import type { BuiltImage } from './export/image.ts'
+import { assembleImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
 import { openGuard } from './guard/open-guard.ts'
 import type { SecretGuard } from './guard/secret-guard.ts'
 import { SpaceWatch } from './low-space.ts'
+import type { BuildOutput, ImageAnnotations } from './output/build-output.ts'
+import { noAnnotations } from './output/build-output.ts'
+import type { SquashRange } from './output/restack.ts'
+import { restack } from './output/restack.ts'
+import type { WrittenOutput } from './output/write-outputs.ts'
+import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { BuildCommandLine } from './record/build-record.ts'
+import { toWireLabel } from './record/wire-event.ts'
 import { observed } from './record/observed.ts'
 import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
@@ -66,16 +79,25 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly allow?: readonly Entitlement[]
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
+  /** Default: an image of the store. */
+  readonly outputs?: readonly BuildOutput[]
+  readonly annotations?: ImageAnnotations
+  /** Makes one layer of all that the Dockerfile makes, or of some of them. */
+  readonly squash?: SquashRange | 'all'
+  /** Seconds since 1970: the time of the image, and of every file in its new layers that would be younger. */
+  readonly sourceDateEpoch?: number
 }
-
-/** No step of a build needs more processes at a time; a fork bomb ends here. */
-const defaultPids = 4096
 
 export interface BuildOptions extends TaskOptions<BuildEvent> {
   readonly engine?: Engine
   /** Kept in the build's record, so that the same can be asked for again. */
   readonly command?: BuildCommandLine
+  /** Gets a RUN step that failed, before the build does. */
+  readonly onFailure?: OnFailure | undefined
 }
+
+/** No step of a build needs more processes at a time; a fork bomb ends here. */
+const defaultPids = 4096
 
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
@@ -83,6 +105,9 @@ const defaultJobs = 8
 export interface BuildResult {
   readonly id: Digest
   readonly names: readonly string[]
+  /** Of the image as the store has it; what was pushed or saved is among the outputs. */
+  readonly descriptor: Descriptor
+  readonly outputs: readonly WrittenOutput[]
 }
 
 /**
@@ -99,14 +124,21 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
 async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
   const guard = openGuard(request.secrets ?? {})
   const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
+  return observed(engine, { observation, task: createTask(options) }, ({ id, task }) => buildImage(engine, { ...request, guard, build: id, onFailure: options.onFailure }, task))
 }
 
-type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+/** With what belongs to this one build. */
+interface OwnRequest extends BuildRequest {
+  readonly guard: SecretGuard
+  readonly build: string
+  readonly onFailure: OnFailure | undefined
+}
 
-async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
+  checkOutputs(request.outputs ?? [], names)
+  if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
   const space = new SpaceWatch(engine.store, task)
   space.check()
   const context = openContext(request)
@@ -122,13 +154,32 @@ async function buildImage(engine: Engine, request: GuardedRequest, task: Task<Bu
   const cache = createStepCache(engine, { request, plan, claims }, task)
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
+  return await finish(engine, { request, names, space, image: { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) } }, task)
+}
+
+interface FinishParts {
+  readonly request: OwnRequest
+  readonly names: readonly string[]
+  readonly space: SpaceWatch
+  readonly image: BuiltImage
+}
+
+async function finish(engine: Engine, { request, names, space, image }: FinishParts, task: Task<BuildEvent>): Promise<BuildResult> {
+  const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
+  const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
   space.check()
-  const built = { planned: labeled(plan.target, request.labels), rootfs, results }
-  guard.checkConfig(imageConfig(built))
-  const image = await exportImage(engine.store, built, names)
-  task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
-  return { id: image.id, names }
+  request.guard.checkConfig(imageConfig(restacked))
+  const annotations = request.annotations ?? noAnnotations
+  const assembled = await assembleImage(engine.store, restacked, annotations.manifest)
+  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const { id, manifest: descriptor } = assembled.stored
+  task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
+  return { id, names, descriptor, outputs }
+}
+
+function epochTime(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBases): Promise<BuildPlan> {
@@ -143,7 +194,7 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: GuardedRequest
+  readonly request: OwnRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
@@ -172,6 +223,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
       policy,
+      onFailure: failureHandler(store, request, plan),
     }),
   }
 }
@@ -201,6 +253,15 @@ function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: Buil
   const stages = new Set(typeof noCache === 'object' ? noCache.map((name) => name.toLowerCase()) : [])
   const isOff = (id: NodeId, stage: string): boolean => policies.get(id)?.cache === false || stages.has(stage.toLowerCase())
   return new Set([...labels].filter(([id, { stage }]) => isOff(id, stage)).map(([id]) => id))
+}
+
+function failureHandler(store: Engine['store'], { build: id, guard, onFailure }: OwnRequest, { labels }: BuildPlan): RunParts['onFailure'] {
+  if (onFailure === undefined) return undefined
+  return async ({ step, exit, ...rest }, task) => {
+    const label = labels.get(step.id)
+    const failed = { ...rest, build: id, label: label === undefined ? undefined : toWireLabel(label), exitCode: exit.exitCode, node: step.node, base: step.input(step.node.base) }
+    await onFailure(describeFailure({ store, guard }, failed, silent(task)))
+  }
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -67,19 +67,6 @@ export class LimitNotApplicable extends TsbuildError {
   }
 }
 
-/** A network was asked for that this host cannot give. Nothing was started. */
-export class NetworkUnavailable extends TsbuildError {
-  readonly code = 'RUNTIME_NETWORK_UNAVAILABLE'
-  readonly mode: string
-  readonly reason: string
-
-  constructor(mode: string, reason: string, options?: ErrorOptions) {
-    super(`cannot use network "${mode}": ${reason}`, options)
-    this.mode = mode
-    this.reason = reason
-  }
-}
-
 /** A user namespace is needed, because we are not root, and cannot be had. Nothing was started. */
 export class UserNamespaceUnavailable extends TsbuildError {
   readonly code = 'RUNTIME_USER_NAMESPACE_UNAVAILABLE'
@@ -90,5 +77,18 @@ export class UserNamespaceUnavailable extends TsbuildError {
     super(`cannot make a user namespace: ${reason}; ${remedy}`, options)
     this.reason = reason
     this.remedy = remedy
+  }
+}
+
+/** A network was asked for that this host cannot give. Nothing was started. */
+export class NetworkUnavailable extends TsbuildError {
+  readonly code = 'RUNTIME_NETWORK_UNAVAILABLE'
+  readonly mode: string
+  readonly reason: string
+
+  constructor(mode: string, reason: string, options?: ErrorOptions) {
+    super(`cannot use network "${mode}": ${reason}`, options)
+    this.mode = mode
+    this.reason = reason
   }
 }

@@ -1,14 +1,20 @@
-import type { BuildEvent, BuildRequest, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
+import { writeFileSync } from 'node:fs'
+import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
+import { failureOption, openFailureHandler } from '../failure-options.ts'
 import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
+import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
+import { startLoader } from '../load-into.ts'
+import { outputOptions, parseAnnotations, parseOutputs, parseSquash } from '../output-options.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { MissCauses } from '../render/miss-causes.ts'
+import { findSourceDate } from '../source-date.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -32,9 +38,13 @@ export const buildCommand: CommandSpec = {
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
+    failureOption,
+    ...outputOptions,
+    { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
+    { name: 'metadata-file', value: 'FILE', help: 'Write digests and names to a file, as JSON' },
     { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
@@ -43,28 +53,64 @@ export const buildCommand: CommandSpec = {
 }
 
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
-  const request = buildRequest(context, options, app.env)
+  const { outputs, loader, loaded } = openOutputs(options, app)
+  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
   const progress = parseProgress(options, app)
-  const isQuiet = progress === 'quiet'
   const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
-  const causes = options.has('explain-cache') ? new MissCauses() : undefined
+  const causes = new MissCauses()
+  const gate = new EventGate(renderer)
+  const failure = openFailureHandler(options, app, gate.pause)
   const onEvent = (event: BuildEvent): void => {
-    renderer.handle(event)
-    causes?.handle(event)
+    gate.handle(event)
+    causes.handle(event)
   }
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent })
+    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent, onFailure: failure?.handle })
+    await loader?.finish()
     await renderer.finish()
-    for (const line of causes?.lines() ?? []) app.note(line)
-    const iidfile = options.text('iidfile')
-    if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)
-    if (isQuiet) app.print(id)
+    for (const line of options.has('explain-cache') ? causes.lines() : []) app.note(line)
+    writeResultFiles(result, options)
+    if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
     return 0
   } catch (error) {
     await renderer.finish()
-    throw error
+    await failure?.finish(engine)
+    throw await loader?.discard(error) ?? error
   }
+}
+
+interface Outputs {
+  readonly outputs: readonly BuildOutput[]
+  readonly loader: ReturnType<typeof startLoader> | undefined
+  readonly loaded: readonly BuildOutput[]
+}
+
+function openOutputs(options: OptionValues, app: App): Outputs {
+  const { outputs, loads } = parseOutputs(options, process.stdout)
+  if (!loads) return { outputs, loader: undefined, loaded: [] }
+  const loader = startLoader(app.env)
+  return { outputs, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
+}
+
+function isStream(output: BuildOutput): boolean {
+  return 'to' in output && output.to.kind === 'stream'
+}
+
+function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
+  const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
+  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
+  return progress
+}
+
+/** With the names that buildx gives these values. */
+function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, options: OptionValues): void {
+  const iidfile = options.text('iidfile')
+  if (iidfile !== undefined) writeFileSync(iidfile, id)
+  const metadata = options.text('metadata-file')
+  if (metadata === undefined) return
+  const left = outputs.find(({ output }) => output.type !== 'image')?.descriptor ?? descriptor
+  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': names.join(',') }, undefined, 2)}\n`)
 }
 
 function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {
@@ -78,24 +124,24 @@ function withStepTimeout(confinement: Confinement, timeoutMs: number | undefined
   return timeoutMs === undefined ? confinement : { ...confinement, limits: { ...confinement.limits, timeoutMs } }
 }
 
-function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
-  const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
-  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
-  return progress
-}
-
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
   const dockerfile = options.text('file')
   const target = options.text('target')
   const jobs = parsePositive(options, 'jobs')
+  const squash = parseSquash(options)
+  const buildArgs = parseBuildArgs(options.texts('build-arg'), env)
+  const sourceDateEpoch = findSourceDate([options.text('source-date-epoch'), buildArgs['SOURCE_DATE_EPOCH'], env['SOURCE_DATE_EPOCH']], context)
   return {
     context,
     names: options.texts('tag'),
-    buildArgs: parseBuildArgs(options.texts('build-arg'), env),
+    buildArgs: sourceDateEpoch === undefined ? buildArgs : { ...buildArgs, SOURCE_DATE_EPOCH: String(sourceDateEpoch) },
     labels: parsePairs(options.texts('label'), 'label'),
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
+    annotations: parseAnnotations(options.texts('annotation')),
+    ...(squash === undefined ? {} : { squash }),
+    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
@@ -106,16 +152,16 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
   }
 }
 
-function parseEntitlement(text: string): Entitlement {
-  if (text === 'network.host' || text === 'security.insecure') return text
-  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
-}
-
 /** Docker's `--pull` is a switch, Buildah's and podman's a mode. */
 function parsePull(options: OptionValues): PullMode {
   const mode = parseChoice(options, 'pull', ['missing', 'always', 'newer', 'never', 'true', 'false']) ?? 'missing'
   if (mode === 'true') return 'always'
   return mode === 'false' ? 'missing' : mode
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */

@@ -12,10 +12,12 @@ import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
  *   layers/4f/                  the tree of one layer, as an overlay lowerdir
  *   layers/4h, layers/4h.tar    or an EROFS index and the tar that it points into
  *   snapshots/4g/{fs,work}      a layer in the making
+ *   incoming/<digest>           what has arrived of a blob, held by the process that fetches it
  *   sessions/<uuid>/            temporary files of one process, which holds a lock on the directory
  *   trash/                      what is to be deleted and nobody refers to
  *   mounts/<name>/              what RUN --mount=type=cache keeps between builds
  *   locks/<hash>                named locks
+ *   quarantine/                 what fsck --repair found damaged
  *   reserve/                    room that is given back when the disk is full
  * ```
  */
@@ -26,10 +28,12 @@ export interface Layout {
   readonly content: string
   readonly layers: string
   readonly snapshots: string
+  readonly incoming: string
   readonly sessions: string
   readonly trash: string
   readonly locks: string
   readonly mounts: string
+  readonly quarantine: string
   readonly reserve: string
   blob(digest: Digest): string
   blobFolder(digest: Digest): string
@@ -58,10 +62,12 @@ export function createLayout(root: string): Layout {
     content,
     layers,
     snapshots,
+    incoming: join(root, 'incoming'),
     sessions,
     trash: join(root, 'trash'),
     locks: join(root, 'locks'),
     mounts: join(root, 'mounts'),
+    quarantine: join(root, 'quarantine'),
     reserve: join(root, 'reserve'),
     blob: (digest) => join(blobFolder(digest), digestHex(digest)),
     blobFolder,
