@@ -1,3 +1,8 @@
+export { createTask } from '../core/task.ts'
+export type { Task, TaskOptions } from '../core/task.ts'
+export { isDigest, parseDigest } from '../oci/digest.ts'
+export type { Digest } from '../oci/digest.ts'
+export type { Descriptor } from '../oci/descriptor.ts'
 export type { BlobSource, FetchedManifest, PullRequest, RegistryCatalog, RegistryClient, RemoteImage, TransferEvent } from './client.ts'
 export { checkLogin, normalizeRegistry } from './check-login.ts'
 export { certificateDirectories } from './config/certificates.ts'
