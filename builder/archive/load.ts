@@ -32,8 +32,7 @@ interface ListedImage {
  * @throws {MalformedArchive}
  */
 export async function loadImages({ store }: Engine, { archive, platform }: { archive: Readable; platform: Platform }, task: Task): Promise<StoredImage[]> {
-  const files = await readArchive(store, archive, task)
-  const listed = files.has('manifest.json') ? await listDocker(store, files) : await listLayout(store, files, platform)
+  const listed = await list(store, { archive, platform }, task)
   const loaded: StoredImage[] = []
   for (const image of listed) loaded.push(await storeImage(store, image, task))
   return loaded
@@ -48,6 +47,16 @@ export async function listImages(store: Store, files: ArchiveFiles): Promise<{ r
     descriptor: { mediaType, digest, size },
     names: [annotations?.['org.opencontainers.image.ref.name'], annotations?.['io.containerd.image.name']].filter((name) => name !== undefined),
   }))
+}
+
+/** The images of an archive with their documents, their blobs in the content store until the next gc. @throws {MalformedArchive} */
+export function readImages({ store }: Engine, source: { archive: Readable; platform: Platform }, task: Task): Promise<readonly Pick<ListedImage, 'manifest' | 'config'>[]> {
+  return list(store, source, task)
+}
+
+async function list(store: Store, { archive, platform }: { archive: Readable; platform: Platform }, task: Task): Promise<ListedImage[]> {
+  const files = await readArchive(store, archive, task)
+  return files.has('manifest.json') ? listDocker(store, files) : listLayout(store, files, platform)
 }
 
 async function storeImage(store: Store, { descriptor, manifest, config, names }: ListedImage, task: Task): Promise<StoredImage> {
