@@ -6,6 +6,7 @@ export { createFileSink, createFolderSink, createStreamSink } from './archive/ar
 export { loadImages } from './archive/load.ts'
 export { importRootfs } from './archive/import.ts'
 export type { PullMode } from './base-images.ts'
+export type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'
 export type { MissCause } from './cache/miss-explainer.ts'
 export type { Engine, EngineOptions } from './engine.ts'
 export { defaultRoot, openEngine } from './engine.ts'
@@ -14,7 +15,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable,
+  CacheMissing, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, MalformedArchive, NoCommand, NotEntitled, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable,
   OutputConflict, StepFailed, UnsuitableRequest, UserUnknown,
 } from './errors.ts'
 export type { BuildEvent, NodeFinished, PlannedStep } from './events.ts'

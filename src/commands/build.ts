@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import type { App } from '../app.ts'
+import { cacheOptions, parseCacheFrom, parseCacheTo } from '../cache-options.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
@@ -36,6 +37,7 @@ export const buildCommand: CommandSpec = {
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
+    ...cacheOptions,
     ...outputOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
@@ -101,6 +103,8 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
+    cacheFrom: parseCacheFrom(options.texts('cache-from')),
+    cacheTo: parseCacheTo(options.texts('cache-to')),
     annotations: parseAnnotations(options.texts('annotation')),
     ...(squash === undefined ? {} : { squash }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
