@@ -22,6 +22,7 @@ import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
@@ -32,12 +33,18 @@ import type { CachedLayers } from './execute/cached-layers.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
 import type { Executors, NodeResult } from './execute/executor.ts'
+import { createGitExecutor } from './execute/git.ts'
+import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
+import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import type { BuiltImage } from './export/image.ts'
-import { assembleImage } from './export/image.ts'
+import { assembleImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { openGuard } from './guard/open-guard.ts'
+import type { SecretGuard } from './guard/secret-guard.ts'
+import { SpaceWatch } from './low-space.ts'
 import type { BuildOutput, ImageAnnotations } from './output/build-output.ts'
 import { noAnnotations } from './output/build-output.ts'
 import type { SquashRange } from './output/restack.ts'
@@ -46,7 +53,9 @@ import type { WrittenOutput } from './output/write-outputs.ts'
 import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
-import type { BuildPlan } from './plan/plan.ts'
+import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { BuildCommandLine } from './record/build-record.ts'
+import { observed } from './record/observed.ts'
 import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
 
@@ -85,6 +94,15 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly sourceDateEpoch?: number
 }
 
+export interface BuildOptions extends TaskOptions<BuildEvent> {
+  readonly engine?: Engine
+  /** Kept in the build's record, so that the same can be asked for again. */
+  readonly command?: BuildCommandLine
+}
+
+/** No step of a build needs more processes at a time; a fork bomb ends here. */
+const defaultPids = 4096
+
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
 
@@ -101,20 +119,33 @@ export interface BuildResult {
  * default store is opened and closed.
  * @throws {DockerfileError} @throws {StepFailed} @throws {ContextUnreadable}
  */
-export async function build(request: BuildRequest, options: TaskOptions<BuildEvent> & { readonly engine?: Engine } = {}): Promise<BuildResult> {
-  const task = createTask(options)
-  if (options.engine !== undefined) return buildWith(options.engine, request, task)
+export async function build(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
+  if (options.engine !== undefined) return buildWith(options.engine, request, options)
   await using engine = await openEngine()
-  return await buildWith(engine, request, task)
+  return await buildWith(engine, request, options)
 }
 
-async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const guard = openGuard(request.secrets ?? {})
+  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
+}
+
+type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+
+async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
   checkOutputs(request.outputs ?? [], names)
   if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
+  const space = new SpaceWatch(engine.store, task)
+  space.check()
   const context = openContext(request)
+  guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
+  guard.checkPlan(plan)
+  for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   const shared = await openSharedCaches(engine, request.cacheFrom ?? [], task)
   const used = new Map<string, NodeResult>()
@@ -128,7 +159,7 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   }, shared, task)
   const image = { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) }
   const toWrite = { used, shared, diffIds: rootfs.diffIds }
-  const result = await finish(engine, { request, names, image, cache: toWrite }, task)
+  const result = await finish(engine, { request, names, space, image, cache: toWrite }, task)
   await writeCaches(engine, { targets: request.cacheTo ?? [], cache: toWrite }, task)
   return result
 }
@@ -154,16 +185,19 @@ function findCacheFailure(error: unknown): CacheSourceFailed | undefined {
 }
 
 interface Finishing {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly names: readonly string[]
+  readonly space: SpaceWatch
   readonly image: BuiltImage
   readonly cache: CacheToWrite
 }
 
-async function finish(engine: Engine, { request, names, image, cache }: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
+async function finish(engine: Engine, { request, names, space, image, cache }: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
   const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
   const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
+  space.check()
+  request.guard.checkConfig(imageConfig(restacked))
   const annotations = request.annotations ?? noAnnotations
   const isInline = request.cacheTo?.some(({ type }) => type === 'inline') === true
   const assembled = await assembleImage(engine.store, restacked, { annotations: annotations.manifest, inlineCache: isInline ? inlineCache(cache) : undefined })
@@ -189,7 +223,7 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
@@ -197,23 +231,27 @@ interface ExecutorParts {
 }
 
 function createExecutors({ store }: Engine, { request, context, bases, plan, layers }: ExecutorParts): Executors {
+  const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
+    http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
+    git: createPatientExecutor(createGitExecutor({ store, layers }), policy),
     run: createRunExecutor({
       store,
       layers,
+      guard: request.guard,
       settings: {
-        network: 'host',
         ...unsetConfinement,
         ...request,
+        limits: { pids: defaultPids, ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
-      policy: (node) => plan.policies.get(node) ?? noPolicy,
+      policy,
     }),
   }
 }

@@ -1,6 +1,7 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
 import type { CacheSource } from './cache/shared/cache-place.ts'
+import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
@@ -93,6 +94,53 @@ export class UserUnknown extends TsbuildError {
   }
 }
 
+/** What an address names cannot be downloaded. */
+export class DownloadFailed extends TsbuildError {
+  readonly code = 'BUILDER_DOWNLOAD_FAILED'
+  readonly url: string
+
+  constructor(url: string, problem: string, options?: ErrorOptions) {
+    super(`cannot download "${url}": ${problem}`, options)
+    this.url = url
+  }
+}
+
+/** What was downloaded is not what the Dockerfile says. Nothing was made of it. */
+export class WrongDownload extends TsbuildError {
+  readonly code = 'BUILDER_WRONG_DOWNLOAD'
+  readonly url: string
+  readonly actual: string
+
+  constructor(url: string, expected: string, actual: string) {
+    super(`cannot use "${url}": its digest is ${actual}, expected ${expected}`)
+    this.url = url
+    this.actual = actual
+  }
+}
+
+/** A git repository cannot be read, or has not what it should. */
+export class GitFailed extends TsbuildError {
+  readonly code = 'BUILDER_GIT_FAILED'
+  readonly remote: string
+
+  constructor(remote: string, problem: string, options?: ErrorOptions) {
+    const shown = remote.replace(/\/\/[^/@]*@/u, '//')
+    super(`cannot read git repository "${shown}": ${problem}`, options)
+    this.remote = shown
+  }
+}
+
+/** A step that fetches something took longer than its policy allows. */
+export class StepTimedOut extends TsbuildError {
+  readonly code = 'BUILDER_STEP_TIMED_OUT'
+  readonly timeoutMs: number
+
+  constructor(timeoutMs: number, options?: ErrorOptions) {
+    super(`cannot finish step: it took longer than the ${timeoutMs / 1000} s it has`, options)
+    this.timeoutMs = timeoutMs
+  }
+}
+
 /** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
 export class SecretUnavailable extends TsbuildError {
   readonly code = 'BUILDER_SECRET_UNAVAILABLE'
@@ -173,6 +221,39 @@ export class NoCommand extends TsbuildError {
 
   constructor(image: string) {
     super(`cannot run image "${image}": it has neither ENTRYPOINT nor CMD, and no command was given`)
+  }
+}
+
+/** No build record has this id; the oldest are removed as new ones come. */
+export class BuildNotFound extends TsbuildError {
+  readonly code = 'BUILDER_BUILD_NOT_FOUND'
+  readonly build: string
+
+  constructor(build: string) {
+    super(`cannot find build "${build}" among the records of this store; "tsbuild history builds" lists them`)
+    this.build = build
+  }
+}
+
+/** Several build records begin with what was given as an id. */
+export class BuildAmbiguous extends TsbuildError {
+  readonly code = 'BUILDER_BUILD_AMBIGUOUS'
+  readonly build: string
+
+  constructor(build: string, count: number) {
+    super(`cannot tell which build "${build}" means: ${count} ids begin with it`)
+    this.build = build
+  }
+}
+
+/** The value of a secret stands in something the build would keep. Nothing of it was stored. */
+export class SecretLeaked extends TsbuildError {
+  readonly code = 'BUILDER_SECRET_LEAKED'
+  readonly leaks: readonly Leak[]
+
+  constructor(leaks: readonly Leak[]) {
+    super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
+    this.leaks = leaks
   }
 }
 

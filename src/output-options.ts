@@ -3,7 +3,6 @@ import type { BlobOptions, BuildOutput, Destination, ImageAnnotations, SquashRan
 import { Attributes } from './attribute-list.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
-import { parseChoice } from './option-values.ts'
 
 export const outputOptions: readonly OptionSpec[] = [
   { name: 'output', short: 'o', value: 'SPEC', isRepeatable: true, help: 'What becomes of the result: type=image|registry|oci|docker|local|tar[,dest=PATH][,...], or a folder' },
@@ -114,9 +113,4 @@ export function parseSquash(options: OptionValues): SquashRange | 'all' | undefi
   const [, first = '', last = ''] = /^([1-9]\d{0,3})-([1-9]\d{0,3})$/u.exec(text) ?? []
   if (first === '' || Number(first) >= Number(last)) throw new UsageError(`option --squash takes a range of layers such as 2-4, not "${text}"`)
   return { first: Number(first), last: Number(last) }
-}
-
-/** How progress is shown. @throws {UsageError} */
-export function parseProgress(options: OptionValues): 'auto' | 'plain' | 'json' | 'quiet' {
-  return options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
 }

@@ -1,6 +1,10 @@
 import type { BlobStore } from './content-store.ts'
+import type { LayerFormatName } from './erofs/choose-format.ts'
+import type { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
+import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
+import type { LowerLayers } from './layer/lower-layers.ts'
 import type { Database } from './records/database.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
@@ -14,6 +18,10 @@ export interface StoreParts {
   readonly blobs: BlobStore
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
+  readonly lowers: LowerLayers
+  readonly verifier: LayerVerifier | undefined
+  readonly formats: Readonly<Record<LayerFormatName, LayerFormat>>
+  readonly chosenFormat: LayerFormatName
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

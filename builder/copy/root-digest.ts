@@ -22,6 +22,7 @@ export function fileParts({ name, entries }: CopyRoot): KeyPart[] {
   return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }
 
+/** What makes two entries equal in a changeset, apart from times. */
 function entryIdentity({ relative, entry, xattrs, content }: CopyEntry): unknown[] {
   const { type, mode, uid, gid, sizeBytes, major, minor, target } = entry
   return [

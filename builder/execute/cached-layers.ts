@@ -16,6 +16,8 @@ export interface CachedLayers {
   find(key: CacheKey, base: NodeResult): Promise<Lookup>
   /** Remembers a layer made on top of `base`. */
   record(key: CacheKey, layer: Layer, base: NodeResult): NodeResult
+  /** What was kept with the entry of a key, to explain it. */
+  partsOf(key: CacheKey): CacheKey['parts'] | undefined
   /** Lets a second key find what was found or recorded under another. */
   alias(key: CacheKey, result: NodeResult): void
 }
@@ -45,6 +47,10 @@ export function createCachedLayers(store: Store, { now, shared, used }: CachedLa
       const result = resultOf(layer, base, created)
       used.set(key.digest, result)
       return result
+    },
+    partsOf: ({ digest }) => {
+      const record = store.cache.find(digest)
+      return record === undefined ? undefined : (JSON.parse(record.payload) as Payload).parts
     },
     alias: (key, result) => {
       const { chainId, created } = result

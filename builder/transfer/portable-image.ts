@@ -1,6 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { findLayerCompression, layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
+import { findLayerCompression, mediaTypes } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
 import type { ImageConfig } from '../../oci/image-config.ts'
@@ -8,8 +8,7 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
-import { compress } from '../../storage/index.ts'
-import { UnsuitableRequest } from '../errors.ts'
+import { ImageNotFound, UnsuitableRequest } from '../errors.ts'
 import type { BlobOptions } from '../output/build-output.ts'
 
 /** An image of the store with its documents read. */
@@ -23,7 +22,9 @@ export interface OpenedImage {
   readonly chain: readonly ChainId[]
 }
 
+/** What is opened stays until the store is closed. @throws {ImageNotFound} when it was removed since it was found */
 export async function openImage(store: Store, stored: StoredImage): Promise<OpenedImage> {
+  if (!store.images.lease(stored.id)) throw new ImageNotFound(stored.names[0] ?? stored.id, undefined)
   const manifestBytes = await store.content.readDocument(stored.manifest)
   const document = parseManifestDocument(manifestBytes, stored.manifest.mediaType)
   if (document.kind === 'index') throw new TypeError(`image ${stored.id} has an index for a manifest`)
@@ -62,9 +63,7 @@ async function portableLayer(store: Store, { layer, chainId, blobs }: { layer: D
   const mayStay = compression !== 'none' && (!blobs.isForced || compression === blobs.compression && blobs.level === undefined)
   if (mayStay && store.content.find(layer.digest) !== undefined) return layer
   if (chainId === undefined) throw new TypeError(`layer ${layer.digest} has no diffID in the image's config`)
-  if (blobs.level === undefined) return store.layerBlob(chainId, blobs.compression, task)
-  // Not remembered as the layer's blob, which the next one who asks may want at the usual level.
-  return store.content.add(compress(store.layers.changeset(chainId, task), blobs.compression, blobs.level), layerMediaType(blobs.compression), task)
+  return store.layerBlob(chainId, blobs, task)
 }
 
 function dockerLayer(layer: Descriptor): Descriptor {
