@@ -14,7 +14,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
   OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
@@ -51,3 +51,8 @@ export { fromWire, toWire } from './record/wire-event.ts'
 export { pullImage } from './transfer/pull.ts'
 export { pushImage } from './transfer/push.ts'
 export { createBlobFetcher } from './transfer/refetch-blob.ts'
+export type { CopyRequest } from './transport/copy-image.ts'
+export { copyImage } from './transport/copy-image.ts'
+export type { Location } from './transport/location.ts'
+export { formatLocation, parseLocation } from './transport/location.ts'
+export { fetchRawManifest, inspectRemote } from './inspect-remote.ts'
