@@ -96,6 +96,9 @@ export interface BuildOptions extends TaskOptions<BuildEvent> {
   readonly onFailure?: OnFailure | undefined
 }
 
+/** No step of a build needs more processes at a time; a fork bomb ends here. */
+const defaultPids = 4096
+
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
 
@@ -212,9 +215,9 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       layers,
       guard: request.guard,
       settings: {
-        network: 'host',
         ...unsetConfinement,
         ...request,
+        limits: { pids: defaultPids, ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

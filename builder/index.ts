@@ -20,7 +20,7 @@ export {
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
-export { imageSteps, measureImage } from './image-facts.ts'
+export { imageSteps, measureImage, topLayer } from './image-facts.ts'
 export type { BlobOptions, BuildOutput, Destination, ImageAnnotations } from './output/build-output.ts'
 export type { SquashRange } from './output/restack.ts'
 export type { WrittenOutput } from './output/write-outputs.ts'

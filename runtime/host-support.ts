@@ -20,6 +20,7 @@ export interface HostSupport {
   readonly capabilities: bigint
   /** By resource number, what this process may at most allow a container. @see setrlimit(2) */
   readonly hardLimits: readonly bigint[]
+  readonly isInitialUserNamespace: boolean
   /** The security modules that are active, `apparmor` and `selinux` among them. */
   readonly securityModules: readonly string[]
   /** Paths below /sys that show heat, which tells about neighbours; they differ by machine. */
@@ -36,10 +37,15 @@ export function probeHost(): HostSupport {
     overlay: probeOverlay(),
     userNamespaces: probeUserNamespaces(),
     idMaps: readOwnIdMaps(),
-    controllers: { memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies) },
+    controllers: {
+      memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies),
+      cpuset: probeController('cpuset', hierarchies), io: probeController('io', hierarchies), hugetlb: probeController('hugetlb', hierarchies),
+      devices: probeController('devices', hierarchies),
+    },
     hierarchies,
     capabilities: parseCapabilities(readFileSync('/proc/self/status', 'utf8')),
     hardLimits: parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
+    isInitialUserNamespace: /^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8')),
     securityModules: findSecurityModules(),
     thermalPaths: findThermalPaths(),
   }
@@ -81,7 +87,8 @@ function probeUserNamespaces(): Support {
 }
 
 function probeController(controller: CgroupController, hierarchies: readonly CgroupHierarchy[]): Support {
-  if (hierarchies.some((hierarchy) => hierarchy.controllers.includes(controller))) return { isOffered: true }
+  const names = controller === 'io' ? ['io', 'blkio'] : [controller]
+  if (hierarchies.some(({ kind, controllers }) => (controller === 'devices' && kind === 'v2') || names.some((name) => controllers.includes(name)))) return { isOffered: true }
   if (hierarchies.length === 0) return { isOffered: false, reason: 'no cgroup hierarchy is mounted' }
   return { isOffered: false, reason: `no mounted cgroup hierarchy has the ${controller} controller` }
 }

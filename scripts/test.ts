@@ -12,6 +12,7 @@ const missing = ensurePackages([
   { name: 'umoci', provides: ['/usr/bin/umoci'] },
   { name: 'chromium', provides: ['/usr/bin/chromium'] },
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+  { name: 'erofs-utils', provides: ['/usr/bin/fsck.erofs'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

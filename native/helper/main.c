@@ -5,6 +5,7 @@
  */
 #include "container/run.h"
 #include "container/user-namespace.h"
+#include "network/modes.h"
 #include "report.h"
 #include "tree/modes.h"
 #include "wire.h"
@@ -48,6 +49,8 @@ static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
     {"enter", run_enter},
+    {"make-bridge", run_make_bridge},
+    {"remove-bridge", run_remove_bridge},
     {"pack-tree", run_pack_tree},
     {"pack-list", run_pack_list},
     {"unpack", run_unpack},

@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs'
-import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Entitlement, PullMode } from '../../builder/index.ts'
+import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
+import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { failureOption, openFailureHandler } from '../failure-options.ts'
-import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
 import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { startLoader } from '../load-into.ts'
@@ -32,7 +33,6 @@ export const buildCommand: CommandSpec = {
     { name: 'no-cache-filter', value: 'STAGE[,STAGE]', isRepeatable: true, help: 'Run every step of these stages' },
     { name: 'explain-cache', help: 'Say of every step that was run why its result was not in the cache' },
     { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
-    { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
@@ -41,6 +41,8 @@ export const buildCommand: CommandSpec = {
     failureOption,
     ...outputOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
+    { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
+    { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
     { name: 'metadata-file', value: 'FILE', help: 'Write digests and names to a file, as JSON' },
     { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
@@ -64,7 +66,7 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   }
   await using engine = await app.openEngine()
   try {
-    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: app.signal, onEvent, onFailure: failure?.handle })
+    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent, onFailure: failure?.handle })
     await loader?.finish()
     await renderer.finish()
     for (const line of options.has('explain-cache') ? causes.lines() : []) app.note(line)
@@ -111,10 +113,20 @@ function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, optio
   writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': names.join(',') }, undefined, 2)}\n`)
 }
 
+function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {
+  if (timeoutMs === undefined) return signal
+  const deadline = new AbortController()
+  setTimeout(() => { deadline.abort(new Canceled('timeout')) }, timeoutMs).unref()
+  return AbortSignal.any([signal, deadline.signal])
+}
+
+function withStepTimeout(confinement: Confinement, timeoutMs: number | undefined): Confinement {
+  return timeoutMs === undefined ? confinement : { ...confinement, limits: { ...confinement.limits, timeoutMs } }
+}
+
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
   const dockerfile = options.text('file')
   const target = options.text('target')
-  const network = parseChoice(options, 'network', ['none', 'host', 'default'])
   const jobs = parsePositive(options, 'jobs')
   const squash = parseSquash(options)
   const buildArgs = parseBuildArgs(options.texts('build-arg'), env)
@@ -133,10 +145,9 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
-    ...parseConfinement(options),
+    ...withStepTimeout(parseConfinement(options, env), parseDuration(options, 'step-timeout')),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
-    ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
     ...(jobs === undefined ? {} : { jobs }),
   }
 }
