@@ -1,5 +1,6 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
@@ -179,6 +180,17 @@ export class ImageUnavailable extends TsbuildError {
   }
 }
 
+/** What says where an image lies names no place we know. */
+export class MalformedLocation extends TsbuildError {
+  readonly code = 'BUILDER_MALFORMED_LOCATION'
+  readonly text: string
+
+  constructor(text: string, problem: string) {
+    super(`cannot read location ${JSON.stringify(text.slice(0, 200))}: ${problem}`)
+    this.text = text
+  }
+}
+
 /** No image of the store has this name or id. */
 export class ImageNotFound extends TsbuildError {
   readonly code = 'BUILDER_IMAGE_NOT_FOUND'
@@ -284,5 +296,27 @@ export class UnsuitableRequest extends TsbuildError {
 
   constructor(problem: string) {
     super(`cannot do what is asked for: ${problem}`)
+  }
+}
+
+/** There is no cache at this place. */
+export class CacheMissing extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_MISSING'
+  readonly place: string
+
+  constructor(place: string) {
+    super(`cannot read the cache "${place}": there is none`)
+    this.place = place
+  }
+}
+
+/** A cache promised a layer and did not give it: it is gone, or is not what the cache said. */
+export class CacheSourceFailed extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_SOURCE_FAILED'
+  readonly source: CacheSource
+
+  constructor(source: CacheSource, place: string, cause: unknown) {
+    super(`cannot use the cache "${place}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.source = source
   }
 }

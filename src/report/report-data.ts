@@ -67,8 +67,7 @@ export function reportBuild(record: BuildRecord, events: readonly BuildEvent[], 
     progress.handle(event)
     if (event.type === 'usage-sampled') factsOf(event.node).samples.push(event)
     if (event.type === 'node-output') factsOf(event.node).log.push(Buffer.from(event.bytes))
-    const label = event.type === 'cache-missed' ? progress.findStep(event.node)?.label : undefined
-    if (event.type === 'cache-missed' && label !== undefined) factsOf(event.node).cause = describeCause(event.cause, label)
+    if (event.type === 'cache-missed') factsOf(event.node).cause = describeCause(event.cause)
   }
   const lastMs = Math.max(record.startedAtMs, ...progress.steps.map(({ endedAtMs, startedAtMs }) => endedAtMs ?? startedAtMs ?? 0))
   return {
