@@ -1,5 +1,6 @@
 export { build } from './build.ts'
 export type { BuildOptions, BuildRequest, BuildResult } from './build.ts'
+export type { ContextFile, ContextFiles, DockerfileText } from './context/memory-context.ts'
 export type { ArchiveFormat } from './archive/save.ts'
 export { saveImages } from './archive/save.ts'
 export { createFileSink, createFolderSink, createStreamSink } from './archive/archive-sink.ts'
