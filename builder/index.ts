@@ -2,7 +2,7 @@ export { build } from './build.ts'
 export type { BuildOptions, BuildRequest, BuildResult } from './build.ts'
 export type { ArchiveFormat } from './archive/save.ts'
 export { saveImages } from './archive/save.ts'
-export { createFileSink, createFolderSink, createStreamSink } from './archive/archive-sink.ts'
+export { createFileSink, createFolderSink, createStreamSink, writeChunk } from './archive/archive-sink.ts'
 export { loadImages } from './archive/load.ts'
 export { importRootfs } from './archive/import.ts'
 export type { PullMode } from './base-images.ts'
@@ -15,7 +15,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CacheMissing, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
   OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
@@ -41,3 +41,5 @@ export type { WireEvent, WireLabel } from './record/wire-event.ts'
 export { fromWire, toWire } from './record/wire-event.ts'
 export { pullImage } from './transfer/pull.ts'
 export { pushImage } from './transfer/push.ts'
+export type { CacheIdentity, CachePlace, CacheTargetPlace } from './mount/move-cache.ts'
+export { exportCacheMount, findCacheMounts, getCacheMount, importCacheMount, isCalled } from './mount/move-cache.ts'
