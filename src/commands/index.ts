@@ -43,6 +43,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'store', summary: 'Say or change how layers are kept', load: async () => (await import('./store.ts')).storeCommand },
   { name: 'layer', summary: 'Look into the layers of an image: list, compare, explain, find waste', load: async () => (await import('./layer.ts')).layerCommand },
   { name: 'df', summary: 'Show what the store takes, in bytes and inodes', load: async () => (await import('./df.ts')).dfCommand },
+  { name: 'cache', summary: 'Look after cache mounts: list, inspect, remove, export, import', load: async () => (await import('./cache.ts')).cacheCommand },
   { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
   { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
