@@ -15,8 +15,8 @@ export const commands: readonly CommandEntry[] = [
   { name: 'run', summary: 'Run a command in a container of an image', load: async () => (await import('./run.ts')).runCommand },
   { name: 'pull', summary: 'Download an image from a registry', load: async () => (await import('./pull.ts')).pullCommand },
   { name: 'push', summary: 'Upload an image to a registry', load: async () => (await import('./push.ts')).pushCommand },
-  { name: 'login', summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand },
-  { name: 'logout', summary: 'Forget the credentials of a registry', load: async () => (await import('./logout.ts')).logoutCommand },
+  { name: 'login', summary: 'Log in to a registry', load: async () => (await import('./login.ts')).loginCommand, runsAsCaller: true },
+  { name: 'logout', summary: 'Forget the credentials of a registry', load: async () => (await import('./logout.ts')).logoutCommand, runsAsCaller: true },
   { name: 'tags', summary: 'List the tags of a repository in its registry', load: async () => (await import('./tags.ts')).tagsCommand },
   { name: 'images', summary: 'List images', load: async () => (await import('./images.ts')).imagesCommand },
   { name: 'tag', summary: 'Give an image another name', load: async () => (await import('./tag.ts')).tagCommand },
@@ -28,4 +28,5 @@ export const commands: readonly CommandEntry[] = [
   { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
   { name: 'gc', summary: 'Remove what nothing uses', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
+  { name: 'doctor', summary: 'Say what this host offers and lacks', load: async () => (await import('./doctor.ts')).doctorCommand, runsAsCaller: true },
 ]
