@@ -16,6 +16,7 @@ import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
+import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
@@ -24,11 +25,17 @@ import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
 import type { Executors } from './execute/executor.ts'
+import { createGitExecutor } from './execute/git.ts'
+import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
+import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage } from './export/image.ts'
+import { exportImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { openGuard } from './guard/open-guard.ts'
+import type { SecretGuard } from './guard/secret-guard.ts'
+import { SpaceWatch } from './low-space.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
@@ -86,16 +93,25 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
   return await buildWith(engine, request, options)
 }
 
-function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
-  const observation = { title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, request, task))
+async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const guard = openGuard(request.secrets ?? {})
+  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
 }
 
-async function buildImage(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+
+async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
+  const space = new SpaceWatch(engine.store, task)
+  space.check()
   const context = openContext(request)
+  guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const plan = await createPlan(request, context, bases)
+  guard.checkPlan(plan)
+  for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases, plan })
@@ -104,7 +120,10 @@ async function buildImage(engine: Engine, request: BuildRequest, task: Task<Buil
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
   await engine.store.layers.sync(silent(task))
-  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
+  space.check()
+  const built = { planned: labeled(plan.target, request.labels), rootfs, results }
+  guard.checkConfig(imageConfig(built))
+  const image = await exportImage(engine.store, built, names)
   task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
   return { id: image.id, names }
 }
@@ -121,22 +140,26 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
 }
 
 function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+  const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
   const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
+    http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
+    git: createPatientExecutor(createGitExecutor({ store, layers }), policy),
     run: createRunExecutor({
       store,
       layers,
+      guard: request.guard,
       settings: {
         network: 'host',
         ...unsetConfinement,
@@ -145,7 +168,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
-      policy: (node) => plan.policies.get(node) ?? noPolicy,
+      policy,
     }),
   }
 }

@@ -1,5 +1,6 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
@@ -89,6 +90,53 @@ export class UserUnknown extends TsbuildError {
   constructor(user: string, problem: string) {
     super(`cannot resolve user ${JSON.stringify(user.slice(0, 100))}: ${problem}`)
     this.user = user
+  }
+}
+
+/** What an address names cannot be downloaded. */
+export class DownloadFailed extends TsbuildError {
+  readonly code = 'BUILDER_DOWNLOAD_FAILED'
+  readonly url: string
+
+  constructor(url: string, problem: string, options?: ErrorOptions) {
+    super(`cannot download "${url}": ${problem}`, options)
+    this.url = url
+  }
+}
+
+/** What was downloaded is not what the Dockerfile says. Nothing was made of it. */
+export class WrongDownload extends TsbuildError {
+  readonly code = 'BUILDER_WRONG_DOWNLOAD'
+  readonly url: string
+  readonly actual: string
+
+  constructor(url: string, expected: string, actual: string) {
+    super(`cannot use "${url}": its digest is ${actual}, expected ${expected}`)
+    this.url = url
+    this.actual = actual
+  }
+}
+
+/** A git repository cannot be read, or has not what it should. */
+export class GitFailed extends TsbuildError {
+  readonly code = 'BUILDER_GIT_FAILED'
+  readonly remote: string
+
+  constructor(remote: string, problem: string, options?: ErrorOptions) {
+    const shown = remote.replace(/\/\/[^/@]*@/u, '//')
+    super(`cannot read git repository "${shown}": ${problem}`, options)
+    this.remote = shown
+  }
+}
+
+/** A step that fetches something took longer than its policy allows. */
+export class StepTimedOut extends TsbuildError {
+  readonly code = 'BUILDER_STEP_TIMED_OUT'
+  readonly timeoutMs: number
+
+  constructor(timeoutMs: number, options?: ErrorOptions) {
+    super(`cannot finish step: it took longer than the ${timeoutMs / 1000} s it has`, options)
+    this.timeoutMs = timeoutMs
   }
 }
 
@@ -194,5 +242,16 @@ export class BuildAmbiguous extends TsbuildError {
   constructor(build: string, count: number) {
     super(`cannot tell which build "${build}" means: ${count} ids begin with it`)
     this.build = build
+  }
+}
+
+/** The value of a secret stands in something the build would keep. Nothing of it was stored. */
+export class SecretLeaked extends TsbuildError {
+  readonly code = 'BUILDER_SECRET_LEAKED'
+  readonly leaks: readonly Leak[]
+
+  constructor(leaks: readonly Leak[]) {
+    super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
+    this.leaks = leaks
   }
 }

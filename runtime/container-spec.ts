@@ -1,3 +1,5 @@
+import type { LowerLayer } from '../native/index.ts'
+
 /**
  * A container as plain data: our typed subset of the OCI runtime-spec. Whoever builds one decides everything; the
  * runtime adds nothing that is not in here. @see runtime-spec config.md, config-linux.md
@@ -32,7 +34,7 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
 }
 
-export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
+export type { LowerLayer }
 
 export interface UpperDirs {
   readonly upperdir: string

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { HelperReport } from '../native/index.ts'
-import { WireReader, WireWriter } from '../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../native/index.ts'
 import { listCapabilities, selectCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
@@ -56,7 +56,7 @@ const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descripto
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
-  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
+  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => { writeLower(wire, lower) })
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
   wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }

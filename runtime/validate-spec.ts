@@ -21,7 +21,10 @@ function validateRootfs(rootfs: Rootfs, field: string): void {
     requirePath(`${field}.path`, rootfs.path)
     return
   }
-  rootfs.lowers.forEach((lower, index) => requirePath(`${field}.lowers[${index}].path`, lower.path))
+  rootfs.lowers.forEach((lower, index) => {
+    requirePath(`${field}.lowers[${index}].path`, lower.path)
+    if (lower.kind === 'erofs') requirePath(`${field}.lowers[${index}].tar`, lower.tar)
+  })
   if (rootfs.upper === undefined) return
   requirePath(`${field}.upper.upperdir`, rootfs.upper.upperdir)
   requirePath(`${field}.upper.workdir`, rootfs.upper.workdir)

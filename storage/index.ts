@@ -1,5 +1,6 @@
 export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, Store, StoredImage } from './store.ts'
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
+export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
@@ -8,13 +9,20 @@ export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changes
 export { compareEntryPaths } from './layer/changeset/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/changeset/pack-changeset.ts'
 export { readXattrs } from './layer/read-xattrs.ts'
-export type { GcOptions, GcReport } from './upkeep/gc.ts'
+export type { GcOptions, GcReport, RemovedRoot } from './upkeep/gc.ts'
 export { gc } from './upkeep/gc.ts'
+export type { Amount, Budgets, PruneFilters, PrunePolicy } from './upkeep/policy.ts'
+export type { UnmetBudget } from './upkeep/plan-removals.ts'
+export type { Category, DiskUsage, HolderUsage, LayerUsage } from './usage/disk-usage.ts'
+export { measureUsage } from './usage/disk-usage.ts'
+export type { StockedCacheEntry, StockedImage, StockedLayer } from './usage/inventory.ts'
+export type { LowSpace, Size, Space } from './usage/space.ts'
+export { findLowSpace, readSpace } from './usage/space.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
 export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, HelperDied, HostileArchive, ImageIncomplete, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
+  AmbiguousId, BlobMissing, DiffIdMismatch, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
   NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

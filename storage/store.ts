@@ -68,6 +68,8 @@ export interface ImageStore {
   /** By canonical name, by id, or by a unique beginning of an id. @throws {AmbiguousId} */
   find(nameOrId: string): StoredImage | undefined
   list(): StoredImage[]
+  /** Leases an image's documents, blobs and layers to this session at once. @returns whether it is still there */
+  lease(id: Digest): boolean
   /**
    * Records a manifest whose document and layers are there and durable, and points the names to it, away from what they
    * pointed to. @throws {ImageIncomplete}, when `LayerStore.sync` was not called for example

@@ -10,6 +10,8 @@ export interface CopyRoot {
   readonly name: Buffer
   /** The root first, then depth first. */
   readonly entries: readonly CopyEntry[]
+  /** Not for --chmod: what comes out of an archive. */
+  readonly keepsModes?: boolean
 }
 
 export interface CopyEntry {
@@ -19,6 +21,8 @@ export interface CopyEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>
   /** Of a regular file. */
   readonly content: FileContent | undefined
+  /** Of a directory: one that is there already stays as it is. True for a root unless it is said otherwise. */
+  readonly keepsExisting?: boolean
 }
 
 export interface CopyRules {
@@ -81,7 +85,7 @@ class Placement {
     const isInto = top.entry.type !== 'directory' && (await this.#target.find(resolved))?.type === 'directory'
     const target = isInto ? joinPath(resolved, root.name) : resolved
     const linkGroups = new Map<string, object>()
-    for (const copied of root.entries) await this.#add(copied, target, linkGroups)
+    for (const copied of root.entries) await this.#add(root, copied, { target, linkGroups })
   }
 
   /** In the order a changeset has: depth first, names in byte order, so parents before what they hold. */
@@ -97,15 +101,15 @@ class Placement {
     })
   }
 
-  async #add(copied: CopyEntry, target: Buffer, linkGroups: Map<string, object>): Promise<void> {
+  async #add(root: CopyRoot, copied: CopyEntry, { target, linkGroups }: { target: Buffer; linkGroups: Map<string, object> }): Promise<void> {
     const isTop = copied.relative.length === 0
     const path = isTop ? target : joinPath(target, copied.relative)
     const existing = path.length === 1 ? madeDirectory : await this.#target.find(path)
     this.#refuseConflict(path, copied.entry, existing)
-    if (copied.entry.type === 'directory' && isTop && existing !== undefined) return this.#keepDirectories(path)
+    if (copied.entry.type === 'directory' && (copied.keepsExisting ?? isTop) && existing !== undefined) return this.#keepDirectories(path)
     await this.#keepDirectories(parentPath(path))
     const { xattrs, content } = copied
-    this.#put({ path, entry: this.#owned(copied.entry), xattrs, content, linkGroup: linkGroupOf(copied.entry, linkGroups) }, existing === undefined)
+    this.#put({ path, entry: this.#owned(copied.entry, root.keepsModes === true), xattrs, content, linkGroup: linkGroupOf(copied.entry, linkGroups) }, existing === undefined)
   }
 
   #refuseConflict(path: Buffer, entry: TreeEntry, existing: { type: TreeEntry['type'] } | undefined): void {
@@ -135,8 +139,8 @@ class Placement {
     this.#put({ path, entry, xattrs: await this.#base.xattrs(path), content: undefined, linkGroup: undefined }, false)
   }
 
-  #owned(entry: TreeEntry): TreeEntry {
-    const mode = entry.type === 'symlink' ? entry.mode : this.#rules.mode(entry.type, entry.mode)
+  #owned(entry: TreeEntry, keepsMode: boolean): TreeEntry {
+    const mode = keepsMode || entry.type === 'symlink' ? entry.mode : this.#rules.mode(entry.type, entry.mode)
     return { ...entry, mode, ...this.#rules.owner }
   }
 

@@ -14,6 +14,8 @@ export interface CachedLayers {
   find(key: CacheKey, base: NodeResult): Promise<Lookup>
   /** Remembers a layer made on top of `base`. */
   record(key: CacheKey, layer: Layer, base: NodeResult): NodeResult
+  /** What was kept with the entry of a key, to explain it. */
+  partsOf(key: CacheKey): CacheKey['parts'] | undefined
   /** Lets a second key find what was found or recorded under another. */
   alias(key: CacheKey, result: NodeResult): void
 }
@@ -25,6 +27,10 @@ export function createCachedLayers(store: Store, options: { readonly now: () => 
       const payload: Payload = { created: options.now().toISOString(), parts: key.parts }
       store.cache.put({ key: key.digest, chainId: layer.chainId, payload: JSON.stringify(payload) })
       return resultOf(layer, base, payload.created)
+    },
+    partsOf: ({ digest }) => {
+      const record = store.cache.find(digest)
+      return record === undefined ? undefined : (JSON.parse(record.payload) as Payload).parts
     },
     alias: (key, { chainId, created }) => {
       if (chainId === undefined || created === undefined) return

@@ -2,7 +2,6 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import { sha256 } from '../../oci/digest.ts'
 import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
-import { packChangeset } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import { resolveOwner } from '../container/user.ts'
@@ -10,11 +9,13 @@ import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
 import { entryIdentity, rootDigest } from '../copy/root-digest.ts'
-import { isPattern } from '../copy/select.ts'
+import { cleanSource, isPattern } from '../copy/select.ts'
+import { isArchive, unpackArchive } from '../copy/unpack-archive.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
 import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
-import type { CopyNode } from '../plan/plan.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
+import type { CopyNode, NodeId } from '../plan/plan.ts'
 import type { CachedLayers } from './cached-layers.ts'
 import type { Executed, Executor, Lookup, Step } from './executor.ts'
 
@@ -22,11 +23,18 @@ const madeDirectoryMode = 0o755
 const inlineMode = 0o644
 const nothing = Buffer.alloc(0)
 
-/** COPY and local ADD: writes the changeset from what is selected, without mounting anything. */
-export function createCopyExecutor(parts: { readonly store: Store; readonly layers: CachedLayers; readonly context: () => Promise<RootfsView> }): Executor<CopyNode> {
-  const { store, layers } = parts
-  const copying = new Map<string, Promise<CopyRoot[]>>()
-  const select = (step: Step<CopyNode>, task: Task<BuildEvent>): Promise<CopyRoot[]> => {
+export interface CopyParts {
+  readonly store: Store
+  readonly layers: CachedLayers
+  readonly guard: SecretGuard
+  readonly context: () => Promise<RootfsView>
+}
+
+/** COPY and ADD: writes the changeset from what is selected, without mounting anything. */
+export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
+  const { store, layers, guard } = parts
+  const copying = new Map<string, Promise<Selected[]>>()
+  const select = (step: Step<CopyNode>, task: Task<BuildEvent>): Promise<Selected[]> => {
     const started = copying.get(step.id) ?? selectSources(step, parts, task)
     copying.set(step.id, started)
     return started
@@ -48,9 +56,10 @@ export function createCopyExecutor(parts: { readonly store: Store; readonly laye
       const base = step.input(step.node.base)
       await base.ensure(task)
       const view = store.layers.view(base.chainId)
-      const entries = await placeCopies(view, await select(step, task), await copyRules(view, step.node))
+      const roots = await unpackRoots(await select(step, task), store, task)
+      const entries = await placeCopies(step.node.isLink ? store.layers.view(undefined) : view, roots, await copyRules(view, step.node))
       copying.delete(step.id)
-      const layer = await store.layers.apply(base.chainId, packChangeset(entries, silent(task)), undefined, silent(task))
+      const layer = await store.layers.apply(base.chainId, guard.changeset(entries, silent(task)), undefined, silent(task))
       const result = layers.record(key, layer, base)
       const byStage = stageKey(step)
       if (byStage !== undefined) layers.alias(byStage, result)
@@ -59,29 +68,53 @@ export function createCopyExecutor(parts: { readonly store: Store; readonly laye
   }
 }
 
-async function selectSources(step: Step<CopyNode>, { store, context }: { store: Store; context: () => Promise<RootfsView> }, task: Task<BuildEvent>): Promise<CopyRoot[]> {
-  const { from, sources } = step.node
-  const view = from.kind === 'context' ? await context() : await stageView(step, store, task)
+/** Roots by what they come from: some are unpacked when they are archives. */
+interface Selected { readonly root: CopyRoot; readonly isUnpacked: boolean }
+
+async function selectSources(step: Step<CopyNode>, { store, context }: CopyParts, task: Task<BuildEvent>): Promise<Selected[]> {
+  const { from, sources, unpacks, excludes, keepsParents } = step.node
   const isContext = from.kind === 'context'
-  const roots: CopyRoot[] = []
+  const selected: Selected[] = []
   for (const source of sources) {
+    task.signal.throwIfAborted()
     if (source.kind === 'inline') {
-      roots.push(inlineRoot(source))
+      selected.push({ root: inlineRoot(source), isUnpacked: false })
       continue
     }
-    const selected = await readRoots(view, source.pattern)
-    if (selected.length === 0 && !isPattern(source.pattern)) throw new CopySourceMissing(source.pattern, isContext ? 'the build context' : 'the source stage')
-    roots.push(...selected)
-    task.signal.throwIfAborted()
+    if (source.kind === 'remote') {
+      const view = await resultView(step, source.node, { store, task })
+      const roots = await readRoots(view, source.isFile ? '/*' : '/', { excludes, keepsParents: false })
+      selected.push(...roots.map((root) => ({ root, isUnpacked: unpacks.remote && source.isFile })))
+      continue
+    }
+    const view = isContext ? await context() : await resultView(step, from.node, { store, task })
+    const roots = await readRoots(view, source.pattern, { excludes, keepsParents })
+    // Of a literal that is there everything may be left out; nothing may be found only where a pattern was written.
+    if (roots.length === 0 && !isPattern(source.pattern) && !await isThere(view, source.pattern)) throw new CopySourceMissing(source.pattern, isContext ? 'the build context' : 'the source stage')
+    selected.push(...roots.map((root) => ({ root, isUnpacked: unpacks.local })))
   }
-  return roots
+  return selected
 }
 
-async function stageView(step: Step<CopyNode>, store: Store, task: Task<BuildEvent>): Promise<RootfsView> {
-  const { from } = step.node
-  const result = step.input(from.kind === 'node' ? from.node : undefined)
+async function isThere(view: RootfsView, source: string): Promise<boolean> {
+  return await view.lstat(await view.resolve(cleanSource(source))) !== undefined
+}
+
+async function resultView(step: Step<CopyNode>, node: NodeId | undefined, { store, task }: { store: Store; task: Task<BuildEvent> }): Promise<RootfsView> {
+  const result = step.input(node)
   await result.ensure(task)
   return store.layers.view(result.chainId)
+}
+
+/** Archives become what they hold. */
+async function unpackRoots(selected: readonly Selected[], store: Store, task: Task<BuildEvent>): Promise<CopyRoot[]> {
+  const roots: CopyRoot[] = []
+  for (const { root, isUnpacked } of selected) {
+    const content = root.entries[0]?.content
+    const isUnpackable = isUnpacked && content !== undefined && await isArchive(content, task)
+    roots.push(isUnpackable ? await unpackArchive(content, store, task) : root)
+  }
+  return roots
 }
 
 function inlineRoot({ name, content }: { name: string; content: string }): CopyRoot {
@@ -107,19 +140,26 @@ function definition({ node, input }: Step<CopyNode>): KeyPart[] {
     { name: 'destination', value: node.destination },
     { name: 'chown', value: JSON.stringify(node.chown ?? null) },
     { name: 'chmod', value: JSON.stringify(node.chmod ?? null) },
+    ...(node.excludes.length === 0 ? [] : [{ name: 'exclude', value: JSON.stringify(node.excludes) }]),
+    ...(node.keepsParents ? [{ name: 'parents', value: 'kept' }] : []),
+    ...(node.isLink ? [{ name: 'link', value: 'yes' }] : []),
+    ...(node.unpacks.local || node.unpacks.remote ? [{ name: 'unpack', value: JSON.stringify(node.unpacks) }] : []),
   ]
 }
 
+/** undefined when only the content of what is copied can tell. */
 function stageKey(step: Step<CopyNode>): CacheKey | undefined {
   const { from, sources } = step.node
-  if (from.kind === 'context') return undefined
-  return cacheKey('copy by stage', [...definition(step), { name: 'stage', value: step.input(from.node).chainId ?? '' }, { name: 'sources', value: JSON.stringify(sources) }])
+  if (from.kind === 'context' && sources.some(({ kind }) => kind === 'path')) return undefined
+  const nodes = [...from.kind === 'node' ? [from.node] : [], ...sources.flatMap((source) => source.kind === 'remote' ? source.node : [])]
+  const named = sources.map((source) => source.kind === 'remote' ? { kind: source.kind, isFile: source.isFile } : source)
+  return cacheKey('copy by stage', [...definition(step), { name: 'stage', value: nodes.map((node) => step.input(node).chainId ?? '').join() }, { name: 'sources', value: JSON.stringify(named) }])
 }
 
 /** Times are left out: a fresh checkout of the same files is the same. */
-function contentKey(step: Step<CopyNode>, roots: readonly CopyRoot[]): CacheKey {
-  const files = roots.map((root, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
-  return { ...cacheKey('copy', [...definition(step), ...files]), files: () => roots.flatMap(fileParts) }
+function contentKey(step: Step<CopyNode>, selected: readonly Selected[]): CacheKey {
+  const files = selected.map(({ root }, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
+  return { ...cacheKey('copy', [...definition(step), ...files]), files: () => selected.flatMap(({ root }) => fileParts(root)) }
 }
 
 function fileParts({ name, entries }: CopyRoot): KeyPart[] {

@@ -52,6 +52,8 @@ export function findStep(executors: Executors, step: Step, task: Task<BuildEvent
     case 'mkdir': return executors.mkdir.find({ ...step, node }, task)
     case 'copy': return executors.copy.find({ ...step, node }, task)
     case 'run': return executors.run.find({ ...step, node }, task)
+    case 'http': return executors.http.find({ ...step, node }, task)
+    case 'git': return executors.git.find({ ...step, node }, task)
   }
 }
 
@@ -62,5 +64,7 @@ export function runStep(executors: Executors, { step, key }: { step: Step; key: 
     case 'mkdir': return executors.mkdir.run({ ...step, node }, key, task)
     case 'copy': return executors.copy.run({ ...step, node }, key, task)
     case 'run': return executors.run.run({ ...step, node }, key, task)
+    case 'http': return executors.http.run({ ...step, node }, key, task)
+    case 'git': return executors.git.run({ ...step, node }, key, task)
   }
 }

@@ -14,6 +14,7 @@ import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
 import type { MountParts } from '../mount/mount-parts.ts'
 import type { OpenMounts } from '../mount/open-mounts.ts'
@@ -35,6 +36,7 @@ const scriptMode = 0o755
 
 export interface RunParts {
   readonly store: Store
+  readonly guard: SecretGuard
   readonly layers: CachedLayers
   readonly settings: RunSettings
   readonly mounts: MountParts
@@ -93,7 +95,13 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id) })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
+  await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
+}
+
+async function checkWritten(guard: SecretGuard, { rootfs: { upper } }: Snapshot, task: Task): Promise<void> {
+  if (upper === undefined) throw new TypeError('a snapshot has nowhere to write')
+  await guard.checkDirectory(upper.upperdir, task)
 }
 
 function hasSources({ mounts }: RunNode): boolean {

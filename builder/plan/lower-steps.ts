@@ -2,11 +2,9 @@ import { posix } from 'node:path'
 import { findNearest } from '../../core/nearest.ts'
 import { DockerfileError } from '../dockerfile/errors.ts'
 import type { Place } from '../dockerfile/errors.ts'
-import type { AddInstruction, CopyInstruction, CopySource, DockerfileSource, Heredoc, RunInstruction, WorkdirInstruction } from '../dockerfile/instruction.ts'
-import { parseChmod } from '../dockerfile/values/chmod.ts'
-import { parseChown } from '../dockerfile/values/chown.ts'
+import type { DockerfileSource, Heredoc, RunInstruction, WorkdirInstruction } from '../dockerfile/instruction.ts'
 import { commandArgs, shellOf } from './command-args.ts'
-import type { CopyNode, CopyNodeSource, CopyOrigin, PlanNode, PlannedMount, RunNode } from './plan.ts'
+import type { PlanNode, PlannedMount, RunNode } from './plan.ts'
 import type { StageState } from './stage-state.ts'
 
 /** A step and how history shows it. */
@@ -69,51 +67,6 @@ export function lowerWorkdir(state: StageState, { path }: WorkdirInstruction): L
     path: absolute,
     node: { kind: 'mkdir', base: state.rootfs, path: absolute, user: state.config.User ?? '' },
     createdBy: `WORKDIR ${absolute}`,
-  }
-}
-
-export function lowerCopy(state: StageState, { instruction, origin }: { instruction: CopyInstruction | AddInstruction; origin: CopyOrigin }, source: DockerfileSource): LoweredStep {
-  refuseUnsupportedCopy(instruction, source)
-  const place = (word: { range: Place['range'] }): Place => ({ source, range: word.range })
-  const { chown, chmod, destination } = instruction
-  const node: CopyNode = {
-    kind: 'copy',
-    base: state.rootfs,
-    from: origin,
-    sources: instruction.sources.map(copySource),
-    destination: absoluteDestination(state, destination.text),
-    chown: chown === undefined ? undefined : parseChown(chown.text, place(chown)),
-    chmod: chmod === undefined ? undefined : parseChmod(chmod.text, place(chmod)),
-  }
-  return { node, createdBy: instruction.source }
-}
-
-function copySource(source: CopySource): CopyNodeSource {
-  return source.kind === 'path'
-    ? { kind: 'path', pattern: source.path.text }
-    : { kind: 'inline', name: source.heredoc.name, content: source.heredoc.content }
-}
-
-/** `.` and a trailing slash both say that the destination is a directory. */
-function absoluteDestination(state: StageState, text: string): string {
-  const absolute = posix.resolve(state.config.WorkingDir ?? '/', text)
-  const isDirectory = text.endsWith('/') || text === '.' || text.endsWith('/.')
-  return isDirectory && absolute !== '/' ? `${absolute}/` : absolute
-}
-
-function refuseUnsupportedCopy(instruction: CopyInstruction | AddInstruction, source: DockerfileSource): void {
-  const { kind } = instruction
-  refuseFlag(source, instruction.excludes[0], `${kind} --exclude`)
-  if (instruction.link) refuseFlag(source, instruction, `${kind} --link`)
-  if (instruction.kind === 'COPY') {
-    if (instruction.parents) refuseFlag(source, instruction, 'COPY --parents')
-    return
-  }
-  refuseFlag(source, instruction.checksum, 'ADD --checksum')
-  if (instruction.keepGitDir !== undefined) refuseFlag(source, instruction, 'ADD --keep-git-dir')
-  if (instruction.unpack !== undefined) refuseFlag(source, instruction, 'ADD --unpack')
-  for (const added of instruction.sources) {
-    if (added.kind === 'path' && /^(?:https?:\/\/|git@|git:\/\/|ssh:\/\/)/u.test(added.path.text)) refuseFlag(source, added.path, 'ADD of a remote source')
   }
 }
 

@@ -11,9 +11,10 @@ import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
 import type { BaseImage, BaseImages } from './base-images.ts'
 import { lowerConfig } from './lower-config.ts'
+import { lowerCopy } from './lower-copy.ts'
 import { lowerMounts } from './lower-mounts.ts'
 import type { LoweredStep } from './lower-steps.ts'
-import { lowerCopy, lowerRun, lowerWorkdir } from './lower-steps.ts'
+import { lowerRun, lowerWorkdir } from './lower-steps.ts'
 import type { BuildPlan, CopyOrigin, NodeId, PlannedMount, PlanNode, StepLabel } from './plan.ts'
 import { nodeId } from './plan.ts'
 import type { StageState } from './stage-state.ts'
@@ -135,8 +136,8 @@ class Lowering {
         const next = step.path === '/' ? { ...state, history: [...state.history, { createdBy: step.createdBy, comment: undefined, node: undefined }] } : add(step)
         return { ...next, config: { ...next.config, WorkingDir: step.path } }
       }
-      case 'COPY': return add(lowerCopy(state, { instruction, origin: await this.#copyOrigin(instruction.from?.text, index) }, source))
-      case 'ADD': return add(lowerCopy(state, { instruction, origin: { kind: 'context' } }, source))
+      case 'COPY': return add(lowerCopy(state, instruction, { source, origin: await this.#copyOrigin(instruction.from?.text, index), addNode: (node) => this.#addNode(node) }))
+      case 'ADD': return add(lowerCopy(state, instruction, { source, origin: { kind: 'context' }, addNode: (node) => this.#addNode(node) }))
       default: return lowerConfig(state, instruction, source)
     }
   }
@@ -144,7 +145,7 @@ class Lowering {
   #addStep(state: StageState, { node, createdBy }: LoweredStep, { instruction, source }: { instruction: StageInstruction; source: DockerfileSource }): StageState {
     const id = this.#addNode(node)
     const policy = parseStepPolicy(instruction, source)
-    if (policy !== noPolicy) this.#policies.set(id, policy)
+    if (policy !== noPolicy) for (const each of [id, ...remoteSources(node)]) this.#policies.set(each, policy)
     const label = { source: instruction.source, place: { source, range: instruction.range } }
     return {
       ...state,
@@ -185,7 +186,15 @@ class Lowering {
   #nameSteps({ stage }: ResolvedStage, { steps }: StageState): void {
     const name = stage.name ?? `stage-${stage.index}`
     for (const [at, { node, source, place }] of steps.entries()) {
-      if (!this.#labels.has(node)) this.#labels.set(node, { stage: name, step: at + 1, steps: steps.length, source, place })
+      const made = this.#nodes.get(node)
+      for (const id of [...made === undefined ? [] : remoteSources(made), node]) {
+        if (!this.#labels.has(id)) this.#labels.set(id, { stage: name, step: at + 1, steps: steps.length, source, place })
+      }
     }
   }
+}
+
+/** What an ADD fetches, in steps of their own that go by its name. */
+function remoteSources(node: PlanNode): NodeId[] {
+  return node.kind === 'copy' ? node.sources.flatMap((source) => source.kind === 'remote' ? source.node : []) : []
 }

@@ -16,7 +16,7 @@ export type NodeId = string & { readonly [nodeIdBrand]: true }
  * One step that makes a root filesystem. Only what decides the result is in a node; limits, labels for the screen and
  * the like travel beside it. `base` is the filesystem it starts from, undefined for the empty one.
  */
-export type PlanNode = SourceNode | MkdirNode | CopyNode | RunNode
+export type PlanNode = SourceNode | MkdirNode | CopyNode | RunNode | HttpNode | GitNode
 
 /** The layers of an image that exists already. */
 export interface SourceNode {
@@ -34,7 +34,30 @@ export interface MkdirNode {
   readonly user: string
 }
 
-/** COPY, and ADD of what lies in the build context. */
+/** A tree of one file, downloaded. */
+export interface HttpNode {
+  readonly kind: 'http'
+  /** Without what could log in. */
+  readonly url: string
+  readonly fileName: string
+  readonly digest: { readonly algorithm: 'sha256' | 'sha384' | 'sha512'; readonly hex: string } | undefined
+}
+
+/** A tree of files, checked out. */
+export interface GitNode {
+  readonly kind: 'git'
+  readonly remote: string
+  /** A branch, a tag or a commit; undefined is the remote's HEAD. */
+  readonly ref: string | undefined
+  /** Relative; empty is the whole. */
+  readonly subdirectory: string
+  readonly keepsGitDirectory: boolean
+  readonly hasSubmodules: boolean
+  /** What it has to be. */
+  readonly commit: string | undefined
+}
+
+/** COPY and ADD. */
 export interface CopyNode {
   readonly kind: 'copy'
   readonly base: NodeId | undefined
@@ -44,6 +67,14 @@ export interface CopyNode {
   readonly destination: string
   readonly chown: Chown | undefined
   readonly chmod: Chmod | undefined
+  /** Patterns of what is left out, relative to each source. */
+  readonly excludes: readonly string[]
+  /** Keeps the directories on the way to what the sources name. */
+  readonly keepsParents: boolean
+  /** Onto nothing: what the base has at the destination is neither followed nor kept. */
+  readonly isLink: boolean
+  /** Which sources are unpacked when they are archives. */
+  readonly unpacks: { readonly local: boolean; readonly remote: boolean }
 }
 
 export type CopyOrigin =
@@ -53,6 +84,8 @@ export type CopyOrigin =
 export type CopyNodeSource =
   /** A path or pattern inside the origin. */
   | { readonly kind: 'path'; readonly pattern: string }
+  /** What a download or a checkout holds. */
+  | { readonly kind: 'remote'; readonly node: NodeId; readonly isFile: boolean }
   /** A heredoc: a file with this name and content. */
   | { readonly kind: 'inline'; readonly name: string; readonly content: string }
 
@@ -177,8 +210,9 @@ export interface BuildPlan {
 /** The nodes whose results a node needs. */
 export function nodeInputs(node: PlanNode): NodeId[] {
   const inputs: (NodeId | undefined)[] = []
-  if (node.kind !== 'source') inputs.push(node.base)
+  if ('base' in node) inputs.push(node.base)
   if (node.kind === 'copy' && node.from.kind === 'node') inputs.push(node.from.node)
+  if (node.kind === 'copy') inputs.push(...node.sources.flatMap((source) => source.kind === 'remote' ? source.node : []))
   if (node.kind === 'run') inputs.push(...node.mounts.flatMap((mount) => 'from' in mount && mount.from?.kind === 'node' ? mount.from.node : []))
   return inputs.filter((input) => input !== undefined)
 }

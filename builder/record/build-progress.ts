@@ -66,10 +66,7 @@ export class BuildProgress {
       case 'build-finished':
         this.finished = event
         return
-      case 'node-output':
-      case 'usage-sampled':
-      case 'cache-missed':
-      case 'image-exported':
+      default: return
     }
   }
 

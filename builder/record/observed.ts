@@ -3,6 +3,8 @@ import { Canceled, TsbuildError } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
 import type { Engine } from '../engine.ts'
 import { StepFailed } from '../errors.ts'
+import { guardedTask } from '../guard/guarded-task.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
 import type { BuildEvent, BuildFinished, FinishedError, FinishedImage } from '../events.ts'
 import { imageSteps } from '../image-facts.ts'
 import { BuildProgress } from './build-progress.ts'
@@ -16,6 +18,8 @@ interface Built {
 }
 
 export interface Observation {
+  /** Masks what is told and kept. */
+  readonly guard: SecretGuard
   readonly title: string
   readonly command: BuildCommandLine | undefined
 }
@@ -32,14 +36,18 @@ export async function observed<Result extends Built>(engine: Engine, { observati
   const id = randomBytes(6).toString('hex')
   const progress = new BuildProgress()
   const startedAtMs = Date.now()
-  const recorder = new Recorder(engine.store.root, { id, startedAtMs, ...observation })
-  const emit = (event: BuildEvent): void => {
-    progress.handle(event)
-    recorder.handle(event)
-    task.emit(event)
-  }
+  const { guard, title, command } = observation
+  const recorder = new Recorder(engine.store.root, { id, startedAtMs, title, command: command === undefined ? undefined : { ...command, args: command.args.map((arg) => guard.mask(arg)) } })
+  const { emit } = guardedTask({
+    signal: task.signal,
+    emit: (event) => {
+      progress.handle(event)
+      recorder.handle(event)
+      task.emit(event)
+    },
+  }, guard.patterns)
   const end = async (finished: BuildFinished): Promise<void> => {
-    const problem = await exportTrace(engine.env, { title: observation.title, startedAtMs, progress, finished })
+    const problem = await exportTrace(engine.env, { title, startedAtMs, progress, finished })
     if (problem !== undefined) emit({ type: 'warning-raised', rule: 'TraceNotExported', message: problem, range: undefined })
     if (recorder.failure !== undefined) emit({ type: 'warning-raised', rule: 'RecordNotKept', message: `the record of this build is incomplete: ${recorder.failure.message}`, range: undefined })
     emit(finished)

@@ -8,6 +8,7 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
+import { ImageNotFound } from '../errors.ts'
 
 /** An image of the store with its documents read. */
 export interface OpenedImage {
@@ -20,7 +21,9 @@ export interface OpenedImage {
   readonly chain: readonly ChainId[]
 }
 
+/** What is opened stays until the store is closed. @throws {ImageNotFound} when it was removed since it was found */
 export async function openImage(store: Store, stored: StoredImage): Promise<OpenedImage> {
+  if (!store.images.lease(stored.id)) throw new ImageNotFound(stored.names[0] ?? stored.id, undefined)
   const manifestBytes = await store.content.readDocument(stored.manifest)
   const document = parseManifestDocument(manifestBytes, stored.manifest.mediaType)
   if (document.kind === 'index') throw new TypeError(`image ${stored.id} has an index for a manifest`)

@@ -54,6 +54,8 @@ static const struct mode modes[] = {
     {"measure", run_measure},
     {"sync", run_sync},
     {"remove", run_remove},
+    {"index", run_index},
+    {"mount", run_mount},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends; a mode may ask for another signal. */

@@ -26,7 +26,9 @@ export const commands: readonly CommandEntry[] = [
   { name: 'save', summary: 'Write images to an archive', load: async () => (await import('./save.ts')).saveCommand },
   { name: 'load', summary: 'Read images from an archive', load: async () => (await import('./load.ts')).loadCommand },
   { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
-  { name: 'gc', summary: 'Remove what nothing uses', load: async () => (await import('./gc.ts')).gcCommand },
+  { name: 'df', summary: 'Show what the store takes, in bytes and inodes', load: async () => (await import('./df.ts')).dfCommand },
+  { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
+  { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
   { name: 'doctor', summary: 'Say what this host offers and lacks', load: async () => (await import('./doctor.ts')).doctorCommand, runsAsCaller: true },
 ]

@@ -1,6 +1,7 @@
 import { Canceled, TsbuildError } from '../../core/errors.ts'
 import type { Place } from '../../builder/index.ts'
 import { CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
+import { StorageFull } from '../../storage/index.ts'
 import { describeLimit, describeNotExecuted } from './exit-words.ts'
 import type { ErrorCode } from './error-code.ts'
 import { renderExcerpt } from './excerpt.ts'
@@ -22,8 +23,8 @@ const classes: Readonly<Record<ErrorCode, ExitClass>> = {
   CORE_CANCELED: 1,
   OCI_MALFORMED_DIGEST: 1, OCI_DIGEST_MISMATCH: 4, OCI_MALFORMED_DOCUMENT: 1, OCI_UNSUPPORTED_MEDIA_TYPE: 1,
   NATIVE_HELPER_FAILURE: 6,
-  STORAGE_BLOB_MISSING: 5, STORAGE_LAYER_MISSING: 5, STORAGE_LAYER_DAMAGED: 5, STORAGE_DIFFID_MISMATCH: 4, STORAGE_HOSTILE_ARCHIVE: 1,
-  STORAGE_UNREPRESENTABLE: 1, STORAGE_SOURCE_CHANGED: 1, STORAGE_TREE_FAILURE: 5, STORAGE_HELPER_DIED: 6, STORAGE_FULL: 5,
+  STORAGE_BLOB_MISSING: 5, STORAGE_LAYER_MISSING: 5, STORAGE_LAYER_DAMAGED: 5, STORAGE_INDEX_DAMAGED: 5, STORAGE_FORMAT_UNAVAILABLE: 5, STORAGE_DIFFID_MISMATCH: 4, STORAGE_HOSTILE_ARCHIVE: 1,
+  STORAGE_UNREPRESENTABLE: 1, STORAGE_SOURCE_CHANGED: 1, STORAGE_TREE_FAILURE: 5, STORAGE_HELPER_DIED: 6, STORAGE_FULL: 5, STORAGE_INODES_UNCOUNTED: 2,
   STORAGE_MALFORMED_COMPRESSION: 1, STORAGE_STREAM_TOO_LARGE: 1, STORAGE_IMAGE_INCOMPLETE: 5, STORAGE_AMBIGUOUS_ID: 3, STORAGE_LINK_LOOP: 1,
   STORAGE_UNEXPECTED_ENTRY: 1, STORAGE_TOO_NEW: 5, STORAGE_NOT_OURS: 5, STORAGE_BUSY: 5,
   RUNTIME_INVALID_SPEC: 1, RUNTIME_CONTAINER_SETUP_FAILED: 6, RUNTIME_CONTAINER_LOST: 6, RUNTIME_LIMIT_NOT_APPLICABLE: 6, RUNTIME_USER_NAMESPACE_UNAVAILABLE: 6,
@@ -34,7 +35,8 @@ const classes: Readonly<Record<ErrorCode, ExitClass>> = {
   BUILDER_DOCKERFILE_INVALID: 1, BUILDER_MALFORMED_PATTERN: 1, BUILDER_STEP_FAILED: 1, BUILDER_COMMAND_FAILED: 1, BUILDER_COPY_SOURCE_MISSING: 1,
   BUILDER_COPY_CONFLICT: 1, BUILDER_DESTINATION_LINK_LOOP: 1, BUILDER_CONTEXT_UNREADABLE: 1, BUILDER_USER_UNKNOWN: 1, BUILDER_IMAGE_UNAVAILABLE: 3,
   BUILDER_IMAGE_NOT_FOUND: 3, BUILDER_BUILD_NOT_FOUND: 3, BUILDER_BUILD_AMBIGUOUS: 3, BUILDER_IMAGE_IN_USE: 1, BUILDER_MALFORMED_ARCHIVE: 1, BUILDER_NO_COMMAND: 1,
-  BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_NOT_ENTITLED: 1,
+  BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_SECRET_LEAKED: 1, BUILDER_NOT_ENTITLED: 1,
+  BUILDER_DOWNLOAD_FAILED: 4, BUILDER_WRONG_DOWNLOAD: 4, BUILDER_GIT_FAILED: 4, BUILDER_STEP_TIMED_OUT: 1,
 }
 
 type ExitClass = 1 | 2 | 3 | 4 | 5 | 6
@@ -75,6 +77,7 @@ function details(error: TsbuildError): string[] {
   if (place !== undefined) lines.push(...renderExcerpt(place))
   if (error instanceof DockerfileError && error.remedy !== undefined) lines.push(`hint: ${printable(error.remedy)}`)
   if (error instanceof CommandFailed) lines.push(...commandDetails(error))
+  if (error instanceof StorageFull) lines.push(`hint: "tsbuild df" shows who holds the ${error.resource}; "tsbuild gc --min-free-${error.resource} 10%" removes what was not used for longest`)
   lines.push(...causes(error.cause))
   return lines
 }

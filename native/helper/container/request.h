@@ -2,6 +2,7 @@
 #ifndef TSBUILD_CONTAINER_REQUEST_H
 #define TSBUILD_CONTAINER_REQUEST_H
 
+#include "layer/lower.h"
 #include "wire.h"
 
 #include <linux/filter.h>
@@ -33,9 +34,14 @@ struct device_node {
 
 enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
 
+struct lower_list {
+    uint32_t count;
+    struct lower *items;
+};
+
 struct container_root {
     enum root_kind kind;
-    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
+    struct lower_list lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
     const char *upperdir; /* "" for a read-only view */
     const char *workdir;
     bool has_user_xattrs;
