@@ -28,10 +28,12 @@ interface RequestParts {
   readonly stdio: ContainerStdio['kind']
   readonly cgroup: ContainerCgroup
   readonly host: HostSupport
+  /** Writes what a mode wants beyond that. */
+  readonly append?: ((wire: WireWriter) => void) | undefined
 }
 
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
-export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint8Array {
+export function encodeRequest({ spec, stdio, cgroup, host, append }: RequestParts): Uint8Array {
   const wire = new WireWriter()
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
@@ -46,6 +48,7 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   writePairs(wire, kernelSettings(spec, host))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
+  append?.(wire)
   return wire.finish()
 }
 

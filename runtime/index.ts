@@ -1,11 +1,11 @@
 export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 export type {
-  ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
+  ContainerEvent, ContainerExit, ContainerSpec, Executor, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
   Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
-export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, UserNamespaceUnavailable } from './errors.ts'
+export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, OciRuntimeFailed, OciRuntimeMissing, UserNamespaceUnavailable } from './errors.ts'
 export type { HostSupport, Support } from './host-support.ts'
 export { probeHost } from './host-support.ts'
 export { examineHost } from './doctor/examine-host.ts'

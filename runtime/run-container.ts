@@ -13,6 +13,7 @@ import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
+import { createBundle } from './oci/bundle.ts'
 import { sampleUsage } from './sample-usage.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
@@ -31,8 +32,12 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   const host = getHost()
   const cgroup = createContainerCgroup(spec.id, spec.limits, host.hierarchies)
   try {
-    const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host })
-    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, task })
+    using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
+    const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
+    const exit = await follow(start({ mode: bundle === undefined ? 'run' : 'bundle', request }, stdio, task.emit), { spec, stdio, cgroup, task })
+    const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
+    if (failure !== undefined) throw failure
+    return exit
   } finally {
     cgroup.remove()
   }
@@ -45,9 +50,9 @@ interface Started {
   readonly reports: readonly ContainerReport[]
 }
 
-function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
+function start(work: { readonly mode: 'run' | 'bundle'; readonly request: Uint8Array }, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (report) => reports.push(decodeReport(report)))
+  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ ...work, stdio: fds }, (report) => reports.push(decodeReport(report)))
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
   if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
   const stdout = getAddon().pipe(0)

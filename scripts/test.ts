@@ -11,6 +11,8 @@ const missing = ensurePackages([
   { name: 'skopeo', provides: ['/usr/bin/skopeo'] },
   { name: 'umoci', provides: ['/usr/bin/umoci'] },
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+  { name: 'runc', provides: ['/usr/sbin/runc', '/usr/bin/runc'] },
+  { name: 'crun', provides: ['/usr/bin/crun'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

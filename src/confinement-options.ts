@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Confinement, HostEntry } from '../builder/index.ts'
-import type { Device, Privilege, Seccomp, Ulimit } from '../runtime/index.ts'
+import type { Device, Executor, Privilege, Seccomp, Ulimit } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
 import { limitOptions, parseLimits } from './limit-options.ts'
@@ -19,6 +19,7 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'add-host', value: 'NAME:IP', isRepeatable: true, help: 'Line of /etc/hosts' },
   { name: 'dns', value: 'IP', isRepeatable: true, help: 'Name server, in place of the host\'s' },
   { name: 'dns-search', value: 'DOMAIN', isRepeatable: true, help: 'Domain that names are searched in' },
+  { name: 'runtime', value: 'NAME|PATH', help: 'Make containers with another OCI runtime: runc, crun, runsc' },
   { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
 ]
 
@@ -32,7 +33,14 @@ export function parseConfinement(options: OptionValues): Omit<Confinement, 'netw
     shmSizeBytes: parseSize(options, 'shm-size'),
     hosts: options.texts('add-host').map(parseHost),
     dns: { servers: options.texts('dns').map((text) => requireAddress('dns', text)), search: options.texts('dns-search'), options: options.texts('dns-option') },
+    executor: parseExecutor(options),
   }
+}
+
+function parseExecutor(options: OptionValues): Executor {
+  const runtime = options.text('runtime')
+  if (runtime === '') throw new UsageError('option --runtime takes the name or path of a program')
+  return runtime === undefined ? { kind: 'helper' } : { kind: 'oci', runtime }
 }
 
 function parsePrivilege(options: OptionValues): Privilege {

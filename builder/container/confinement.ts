@@ -1,4 +1,4 @@
-import type { Device, Limits, Network, Privilege, Ulimit } from '../../runtime/index.ts'
+import type { Device, Executor, Limits, Network, Privilege, Ulimit } from '../../runtime/index.ts'
 
 /** What a caller says about how containers are confined: the same words for RUN steps and for run. */
 export interface Confinement {
@@ -11,6 +11,7 @@ export interface Confinement {
   /** Lines of /etc/hosts beside our own. */
   readonly hosts: readonly HostEntry[]
   readonly dns: DnsSettings
+  readonly executor: Executor
 }
 
 export interface HostEntry {
@@ -28,4 +29,5 @@ export interface DnsSettings {
 
 export const unsetConfinement: Omit<Confinement, 'network'> = {
   limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
+  executor: { kind: 'helper' },
 }

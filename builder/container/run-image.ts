@@ -57,7 +57,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top }: Spe
   const view = store.layers.view(top)
   const user = await resolveUser(view, request.user ?? config.User ?? '')
   const groups = await resolveGroups(view, request.groups)
-  const { limits, privilege, devices, ulimits, shmSizeBytes } = request.confinement
+  const { limits, privilege, devices, ulimits, shmSizeBytes, executor } = request.confinement
   const network = { mode: request.confinement.network }
   return {
     id: `run-${containerId}`,
@@ -77,7 +77,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top }: Spe
       ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
     },
     mounts: [...networkFiles({ network, hostname, confinement: request.confinement }), ...request.mounts],
-    limits, privilege, devices,
+    limits, privilege, devices, executor,
   }
 }
 

@@ -169,6 +169,7 @@ function containerSpec({ node, snapshot, user, settings, opened, policy }: SpecP
     limits: { ...settings.limits, ...policyLimits(policy) },
     privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
     devices: settings.devices,
+    executor: settings.executor,
   }
 }
 

@@ -3,6 +3,7 @@
  *   tsbuild-helper MODE PARENT EXTRA
  * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
+#include "container/bundle.h"
 #include "container/run.h"
 #include "container/user-namespace.h"
 #include "report.h"
@@ -47,6 +48,7 @@ static int run_probe(struct wire *request)
 static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
+    {"bundle", run_bundle},
     {"enter", run_enter},
     {"pack-tree", run_pack_tree},
     {"pack-list", run_pack_list},

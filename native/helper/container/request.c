@@ -12,7 +12,7 @@ static void *make_array(struct wire *wire, uint32_t count, size_t size)
     return array;
 }
 
-static struct texts read_texts(struct wire *wire)
+struct texts read_texts(struct wire *wire)
 {
     struct texts texts = {.count = wire_count(wire, 5)};
     texts.items = make_array(wire, texts.count, sizeof *texts.items);
@@ -144,7 +144,7 @@ static void read_process(struct wire *wire, struct container_process *process)
     process->label = wire_text(wire);
 }
 
-int read_request(struct wire *wire, struct container *container)
+int read_container(struct wire *wire, struct container *container)
 {
     memset(container, 0, sizeof *container);
     read_root(wire, &container->root);
@@ -164,7 +164,15 @@ int read_request(struct wire *wire, struct container *container)
         container->cgroups[i].is_v2 = read_flag(wire);
     }
     read_process(wire, &container->process);
-    if (wire_is_done(wire) && container->process.args[0]) return 0;
+    if (!wire->broken && container->process.args[0]) return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
+int read_request(struct wire *wire, struct container *container)
+{
+    if (read_container(wire, container) < 0) return -1;
+    if (wire_is_done(wire)) return 0;
     errno = EBADMSG;
     return -1;
 }

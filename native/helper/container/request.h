@@ -125,6 +125,12 @@ struct container {
     struct container_process process;
 };
 
+/* A list of texts, ended by NULL. */
+struct texts read_texts(struct wire *wire);
+
+/* As read_request, where more follows in the request. */
+int read_container(struct wire *wire, struct container *container);
+
 /* 0, or -1 with errno: EBADMSG for a request that is not one. */
 int read_request(struct wire *wire, struct container *container);
 
