@@ -2,9 +2,11 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
+import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
@@ -21,6 +23,7 @@ import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
+import { UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -31,11 +34,18 @@ import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage, imageConfig } from './export/image.ts'
+import type { BuiltImage } from './export/image.ts'
+import { assembleImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
 import { openGuard } from './guard/open-guard.ts'
 import type { SecretGuard } from './guard/secret-guard.ts'
 import { SpaceWatch } from './low-space.ts'
+import type { BuildOutput, ImageAnnotations } from './output/build-output.ts'
+import { noAnnotations } from './output/build-output.ts'
+import type { SquashRange } from './output/restack.ts'
+import { restack } from './output/restack.ts'
+import type { WrittenOutput } from './output/write-outputs.ts'
+import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
@@ -66,6 +76,13 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly allow?: readonly Entitlement[]
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
+  /** Default: an image of the store. */
+  readonly outputs?: readonly BuildOutput[]
+  readonly annotations?: ImageAnnotations
+  /** Makes one layer of all that the Dockerfile makes, or of some of them. */
+  readonly squash?: SquashRange | 'all'
+  /** Seconds since 1970: the time of the image, and of every file in its new layers that would be younger. */
+  readonly sourceDateEpoch?: number
 }
 
 export interface BuildOptions extends TaskOptions<BuildEvent> {
@@ -74,12 +91,18 @@ export interface BuildOptions extends TaskOptions<BuildEvent> {
   readonly command?: BuildCommandLine
 }
 
+/** No step of a build needs more processes at a time; a fork bomb ends here. */
+const defaultPids = 4096
+
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
 
 export interface BuildResult {
   readonly id: Digest
   readonly names: readonly string[]
+  /** Of the image as the store has it; what was pushed or saved is among the outputs. */
+  readonly descriptor: Descriptor
+  readonly outputs: readonly WrittenOutput[]
 }
 
 /**
@@ -104,6 +127,8 @@ type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
 async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
+  checkOutputs(request.outputs ?? [], names)
+  if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
   const space = new SpaceWatch(engine.store, task)
   space.check()
   const context = openContext(request)
@@ -119,13 +144,32 @@ async function buildImage(engine: Engine, request: GuardedRequest, task: Task<Bu
   const cache = createStepCache(engine, { request, plan, claims }, task)
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
   await rootfs.ensure(task)
+  return await finish(engine, { request, names, space, image: { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) } }, task)
+}
+
+interface FinishParts {
+  readonly request: GuardedRequest
+  readonly names: readonly string[]
+  readonly space: SpaceWatch
+  readonly image: BuiltImage
+}
+
+async function finish(engine: Engine, { request, names, space, image }: FinishParts, task: Task<BuildEvent>): Promise<BuildResult> {
+  const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
+  const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
   space.check()
-  const built = { planned: labeled(plan.target, request.labels), rootfs, results }
-  guard.checkConfig(imageConfig(built))
-  const image = await exportImage(engine.store, built, names)
-  task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
-  return { id: image.id, names }
+  request.guard.checkConfig(imageConfig(restacked))
+  const annotations = request.annotations ?? noAnnotations
+  const assembled = await assembleImage(engine.store, restacked, annotations.manifest)
+  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const { id, manifest: descriptor } = assembled.stored
+  task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
+  return { id, names, descriptor, outputs }
+}
+
+function epochTime(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBases): Promise<BuildPlan> {
@@ -161,9 +205,9 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       layers,
       guard: request.guard,
       settings: {
-        network: 'host',
         ...unsetConfinement,
         ...request,
+        limits: { ...(canLimit('pids') ? { pids: defaultPids } : {}), ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

@@ -255,3 +255,23 @@ export class SecretLeaked extends TsbuildError {
     this.leaks = leaks
   }
 }
+
+/** An output cannot be written where it was asked for. What is there is as it was. */
+export class OutputConflict extends TsbuildError {
+  readonly code = 'BUILDER_OUTPUT_CONFLICT'
+  readonly path: string
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`cannot write "${path}": ${problem}`, options)
+    this.path = path
+  }
+}
+
+/** What is asked for cannot be had together. */
+export class UnsuitableRequest extends TsbuildError {
+  readonly code = 'BUILDER_UNSUITABLE_REQUEST'
+
+  constructor(problem: string) {
+    super(`cannot do what is asked for: ${problem}`)
+  }
+}

@@ -15,11 +15,16 @@ export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
   BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, StepFailed, UserUnknown,
+  OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
 export { imageSteps, measureImage } from './image-facts.ts'
+export type { BlobOptions, BuildOutput, Destination, ImageAnnotations } from './output/build-output.ts'
+export type { SquashRange } from './output/restack.ts'
+export type { WrittenOutput } from './output/write-outputs.ts'
+export { usualBlobs } from './output/build-output.ts'
 export type { Entitlement } from './errors.ts'
 export type { SecretSource } from './mount/mount-parts.ts'
 export type { StepLabel } from './plan/plan.ts'

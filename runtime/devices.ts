@@ -72,11 +72,11 @@ function statIfThere(path: string): Stats | undefined {
 }
 
 /** As glibc packs a device number. @see makedev(3) */
-function deviceMajor(rdev: number): number {
+export function deviceMajor(rdev: number): number {
   return Number(BigInt(rdev) >> 8n & 0xfffn | BigInt(rdev) >> 32n & 0xfffff000n)
 }
 
-function deviceMinor(rdev: number): number {
+export function deviceMinor(rdev: number): number {
   return Number(BigInt(rdev) & 0xffn | BigInt(rdev) >> 12n & 0xffffff00n)
 }
 

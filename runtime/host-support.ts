@@ -36,7 +36,11 @@ export function probeHost(): HostSupport {
     overlay: probeOverlay(),
     userNamespaces: probeUserNamespaces(),
     idMaps: readOwnIdMaps(),
-    controllers: { memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies) },
+    controllers: {
+      memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies),
+      cpuset: probeController('cpuset', hierarchies), io: probeController('io', hierarchies), hugetlb: probeController('hugetlb', hierarchies),
+      devices: probeController('devices', hierarchies),
+    },
     hierarchies,
     capabilities: parseCapabilities(readFileSync('/proc/self/status', 'utf8')),
     hardLimits: parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
@@ -81,7 +85,8 @@ function probeUserNamespaces(): Support {
 }
 
 function probeController(controller: CgroupController, hierarchies: readonly CgroupHierarchy[]): Support {
-  if (hierarchies.some((hierarchy) => hierarchy.controllers.includes(controller))) return { isOffered: true }
+  const names = controller === 'io' ? ['io', 'blkio'] : [controller]
+  if (hierarchies.some(({ kind, controllers }) => (controller === 'devices' && kind === 'v2') || names.some((name) => controllers.includes(name)))) return { isOffered: true }
   if (hierarchies.length === 0) return { isOffered: false, reason: 'no cgroup hierarchy is mounted' }
   return { isOffered: false, reason: `no mounted cgroup hierarchy has the ${controller} controller` }
 }

@@ -10,10 +10,13 @@ import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Limi
 import { ContainerLost, ContainerSetupFailed } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
+import { deviceRules } from './cgroup/device-rules.ts'
+import { findDiskShortage, findVictim } from './post-mortem.ts'
+import type { HostSupport } from './host-support.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
-import { createBundle } from './oci/bundle.ts'
+import { createBundle, restrictsDevices } from './oci/bundle.ts'
 import { sampleUsage } from './sample-usage.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
@@ -30,7 +33,7 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   task.signal.throwIfAborted()
   validateSpec(spec)
   const host = getHost()
-  const cgroup = createContainerCgroup(spec.id, spec.limits, host.hierarchies)
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) && !restrictsDevices(spec.executor) ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
@@ -41,6 +44,11 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   } finally {
     cgroup.remove()
   }
+}
+
+/** In a user namespace that is not the first one, no node that we or a container make can be opened. */
+function hasOwnDevices(host: HostSupport): boolean {
+  return host.idMaps === undefined
 }
 
 interface Started {
@@ -113,10 +121,14 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? helperSignal : findSignalName(ended.status & 0x7f))
   const notExecuted = reports.find((report) => report.kind === 'not-executed')?.notExecuted
   const usage: UsageReport = {
-    wallMs: read.wallMs, memoryPeakBytes: read.memoryPeakBytes, oomKills: read.oomKills, cpuMs: read.cpuMs ?? ended?.cpuMs,
+    wallMs: read.wallMs, memoryPeakBytes: read.memoryPeakBytes, memoryCurrentBytes: read.memoryCurrentBytes, oomKills: read.oomKills,
+    cpuMs: read.cpuMs ?? ended?.cpuMs, cpuPeriods: read.cpuPeriods, cpuThrottledPeriods: read.cpuThrottledPeriods, cpuThrottledMs: read.cpuThrottledMs,
     pidsPeak: read.pidsPeak, pidsDenied: read.pidsDenied,
+    ioReadBytes: read.ioReadBytes ?? ended?.ioReadBytes, ioWriteBytes: read.ioWriteBytes ?? ended?.ioWriteBytes, ioReads: read.ioReads, ioWrites: read.ioWrites,
+    pressure: read.pressure,
   }
-  return { exitCode: findExitCode(status, notExecuted), signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage), notExecuted, usage }
+  const exitCode = findExitCode(status, notExecuted)
+  return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
 }
 
 function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
@@ -126,9 +138,10 @@ function findExitCode(status: number, notExecuted: NotExecuted | undefined): num
 }
 
 /** From what the kernel counted, not from the exit code: a shell hides the death of what it started. */
-function findCause({ limits }: ContainerSpec, stop: Stop, usage: UsageReport): LimitCause | undefined {
-  if (stop.reason === 'timeout' && limits.timeoutMs !== undefined) return { limit: 'timeout', configured: limits.timeoutMs, peak: usage.wallMs }
-  if (limits.memoryBytes !== undefined && (usage.oomKills ?? 0) > 0) return { limit: 'memory', configured: limits.memoryBytes, peak: usage.memoryPeakBytes }
-  if (limits.pids !== undefined && (usage.pidsDenied ?? 0) > 0) return { limit: 'pids', configured: limits.pids, peak: usage.pidsPeak }
+function findCause({ id, limits }: ContainerSpec, stop: Stop, usage: UsageReport): LimitCause | undefined {
+  const none = { victim: undefined }
+  if (stop.reason === 'timeout' && limits.timeoutMs !== undefined) return { limit: 'timeout', configured: limits.timeoutMs, peak: usage.wallMs, ...none }
+  if (limits.memoryBytes !== undefined && (usage.oomKills ?? 0) > 0) return { limit: 'memory', configured: limits.memoryBytes, peak: usage.memoryPeakBytes, victim: findVictim(id) }
+  if (limits.pids !== undefined && (usage.pidsDenied ?? 0) > 0) return { limit: 'pids', configured: limits.pids, peak: usage.pidsPeak, ...none }
   return undefined
 }

@@ -33,9 +33,15 @@ export interface Store extends AsyncDisposable {
 export interface IncomingLayer {
   readonly parent: ChainId | undefined
   readonly blob: Descriptor
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: AsyncIterable<Uint8Array> | OpenBlob
   readonly diffId: DiffId
 }
+
+/**
+ * Gets a blob's bytes from one of them on. Given in place of the bytes, it is called for what the store lacks: what a
+ * process that died had stored of the blob is kept, and of several processes that want it one fetches it.
+ */
+export type OpenBlob = (fromByte: number) => AsyncIterable<Uint8Array>
 
 export interface BlobInfo { readonly digest: Digest; readonly sizeBytes: number }
 

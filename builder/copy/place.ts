@@ -159,7 +159,8 @@ function linkGroupOf(entry: TreeEntry, groups: Map<string, object>): object | un
   return group
 }
 
-function changesetEntry(path: Buffer, entry: TreeEntry, { xattrs, content }: Pick<Placed, 'xattrs' | 'content'>): ChangesetEntry {
+/** An entry of a view as a changeset has it. Sockets have none. */
+export function changesetEntry(path: Buffer, entry: TreeEntry, { xattrs, content }: Pick<CopyEntry, 'xattrs' | 'content'>): ChangesetEntry {
   const metadata = metadataOf(entry, xattrs)
   switch (entry.type) {
     case 'file':
@@ -174,6 +175,6 @@ function changesetEntry(path: Buffer, entry: TreeEntry, { xattrs, content }: Pic
   }
 }
 
-function metadataOf({ mode, uid, gid, mtimeNs }: TreeEntry, xattrs: ReadonlyMap<string, Buffer>): EntryMetadata {
+export function metadataOf({ mode, uid, gid, mtimeNs }: TreeEntry, xattrs: ReadonlyMap<string, Buffer>): EntryMetadata {
   return { mode, uid, gid, mtimeNs, xattrs }
 }

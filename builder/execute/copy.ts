@@ -1,6 +1,5 @@
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import { sha256 } from '../../oci/digest.ts'
 import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -8,7 +7,7 @@ import { resolveOwner } from '../container/user.ts'
 import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
-import { entryIdentity, rootDigest } from '../copy/root-digest.ts'
+import { fileParts, rootDigest } from '../copy/root-digest.ts'
 import { cleanSource, isPattern } from '../copy/select.ts'
 import { isArchive, unpackArchive } from '../copy/unpack-archive.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
@@ -160,8 +159,4 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 function contentKey(step: Step<CopyNode>, selected: readonly Selected[]): CacheKey {
   const files = selected.map(({ root }, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
   return { ...cacheKey('copy', [...definition(step), ...files]), files: () => selected.flatMap(({ root }) => fileParts(root)) }
-}
-
-function fileParts({ name, entries }: CopyRoot): KeyPart[] {
-  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }

@@ -10,6 +10,8 @@ import type { Confinement } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
+import type { NetworkChoice } from '../container/open-network.ts'
+import { openNetwork } from '../container/open-network.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled } from '../errors.ts'
@@ -92,7 +94,8 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id) })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
   await checkWritten(parts.guard, snapshot, silent(task))
@@ -102,6 +105,15 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
 async function checkWritten(guard: SecretGuard, { rootfs: { upper } }: Snapshot, task: Task): Promise<void> {
   if (upper === undefined) throw new TypeError('a snapshot has nowhere to write')
   await guard.checkDirectory(upper.upperdir, task)
+}
+
+/** Of the settings of a build, which are told once why their network is not a bridge. */
+const warned = new WeakSet<RunSettings>()
+
+function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>): void {
+  if (warned.has(settings)) return
+  warned.add(settings)
+  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
 }
 
 function hasSources({ mounts }: RunNode): boolean {
@@ -141,7 +153,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
   ]
 }
 
-function effectiveNetwork(node: RunNode, settings: RunSettings): Network['mode'] {
+function effectiveNetwork(node: RunNode, settings: RunSettings): NetworkChoice {
   return node.network === 'default' ? settings.network : node.network
 }
 
@@ -152,10 +164,10 @@ interface SpecParts {
   readonly settings: RunSettings
   readonly opened: OpenMounts
   readonly policy: StepPolicy
+  readonly network: Network
 }
 
-function containerSpec({ node, snapshot, user, settings, opened, policy }: SpecParts): ContainerSpec {
-  const network: Network = { mode: effectiveNetwork(node, settings) }
+function containerSpec({ node, snapshot, user, settings, opened, policy, network }: SpecParts): ContainerSpec {
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,

@@ -6,6 +6,7 @@
 #include "container/bundle.h"
 #include "container/run.h"
 #include "container/user-namespace.h"
+#include "network/modes.h"
 #include "report.h"
 #include "tree/modes.h"
 #include "wire.h"
@@ -50,6 +51,8 @@ static const struct mode modes[] = {
     {"run", run_container},
     {"bundle", run_bundle},
     {"enter", run_enter},
+    {"make-bridge", run_make_bridge},
+    {"remove-bridge", run_remove_bridge},
     {"pack-tree", run_pack_tree},
     {"pack-list", run_pack_list},
     {"unpack", run_unpack},

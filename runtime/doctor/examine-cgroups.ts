@@ -1,6 +1,4 @@
-import { accessSync, constants } from 'node:fs'
-import { join } from 'node:path'
-import { isErrno } from '../../core/errors.ts'
+import { isDelegated } from '../cgroup/delegation.ts'
 import type { CgroupHierarchy } from '../cgroup/hierarchies.ts'
 import type { HostSupport } from '../host-support.ts'
 import type { HostFinding } from './finding.ts'
@@ -25,18 +23,6 @@ export function examineCgroups({ hierarchies }: HostSupport): HostFinding[] {
     const hierarchy = hierarchies.find((known) => controllers.some((controller) => known.controllers.includes(controller)))
     if (hierarchy === undefined) return missing(`cgroup-${name}`, `no mounted cgroup hierarchy has the ${name} controller`, 'boot with it enabled, or mount the hierarchy')
     const detail = `cgroup ${hierarchy.kind} at ${hierarchy.ownGroup}`
-    return isWritable(hierarchy) ? offered(`cgroup-${name}`, detail) : missing(`cgroup-${name}`, `${detail} is not ours to make groups in`, delegation[hierarchy.kind])
+    return isDelegated(hierarchy) ? offered(`cgroup-${name}`, detail) : missing(`cgroup-${name}`, `${detail} is not ours to make groups in`, delegation[hierarchy.kind])
   })
-}
-
-/** On v2 a controller also has to be passed on to groups below. */
-function isWritable({ kind, ownGroup }: CgroupHierarchy): boolean {
-  try {
-    accessSync(ownGroup, constants.W_OK)
-    if (kind === 'v2') accessSync(join(ownGroup, 'cgroup.subtree_control'), constants.W_OK)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'EACCES', 'EROFS', 'ENOENT', 'EPERM')) return false
-    throw error
-  }
 }

@@ -5,7 +5,7 @@ import { isErrno } from '../../core/errors.ts'
 import type { WireWriter } from '../../native/index.ts'
 import type { CgroupHierarchy } from '../cgroup/hierarchies.ts'
 import { listCgroupMounts } from '../cgroup/hierarchies.ts'
-import type { ContainerSpec } from '../container-spec.ts'
+import type { ContainerSpec, Executor } from '../container-spec.ts'
 import { OciRuntimeFailed, OciRuntimeMissing } from '../errors.ts'
 import type { HostSupport } from '../host-support.ts'
 import { findProgram } from '../rootless/id-mapping.ts'
@@ -90,6 +90,11 @@ function removeGroup(host: HostSupport, name: string): void {
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'EBUSY')) throw error
   }
+}
+
+/** Whether the runtime itself enforces which devices may be used; crun leaves that to its caller, as all of cgroups. */
+export function restrictsDevices(executor: Executor | undefined): boolean {
+  return executor?.kind === 'oci' && !isCrun(executor.runtime)
 }
 
 /** It can leave cgroups to its caller. */

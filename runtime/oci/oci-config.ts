@@ -1,6 +1,6 @@
 import { listCapabilities, selectCapabilities } from '../capabilities.ts'
 import { kernelSettings, maskedPaths, readonlyPaths } from '../container-defaults.ts'
-import type { ContainerSpec, Mount } from '../container-spec.ts'
+import type { ContainerSpec, Isolation, Mount, NamespaceChoice } from '../container-spec.ts'
 import { findDevices } from '../devices.ts'
 import { InvalidSpec } from '../errors.ts'
 import type { HostSupport } from '../host-support.ts'
@@ -31,16 +31,15 @@ export function ociConfig(parts: OciParts): object {
   const { spec, host } = parts
   const { isPrivileged = false, systemPaths, readonlyRootfs = false } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
-  const { hostname, domainname, network } = spec.isolation
+  const { hostname, domainname, namespaces } = spec.isolation
   return {
     ociVersion: '1.0.2',
     root: { path: 'rootfs', readonly: readonlyRootfs },
-    hostname,
-    ...(domainname === undefined ? {} : { domainname }),
+    ...(namespaces?.uts === undefined ? { hostname, ...(domainname === undefined ? {} : { domainname }) } : {}),
     process: ociProcess(parts),
     mounts: [...defaultMounts(spec), ...spec.mounts.map((mount, index) => ociMount(mount, index, parts))],
     linux: {
-      namespaces: ['pid', 'mount', 'ipc', 'uts', 'cgroup', ...(network.mode === 'host' ? [] : ['network'])].map((type) => ({ type })),
+      namespaces: ociNamespaces(spec.isolation),
       maskedPaths: isOpen ? [] : maskedPaths(host),
       readonlyPaths: isOpen ? [] : readonlyPaths,
       sysctl: Object.fromEntries(kernelSettings(spec, host).map(([key, value]) => [key.replaceAll('/', '.'), value])),
@@ -49,6 +48,18 @@ export function ociConfig(parts: OciParts): object {
       rootfsPropagation: 'private',
     },
   }
+}
+
+/** Those left out are the host's. */
+function ociNamespaces({ namespaces = {}, network, clockOffsets }: Isolation): object[] {
+  if (network.mode === 'bridge') throw new InvalidSpec('isolation.network', network.mode, 'none or host with this runtime: use the built-in one for a bridge')
+  if (clockOffsets !== undefined) throw new InvalidSpec('isolation.clockOffsets', clockOffsets, 'no clocks of its own with this runtime: use the built-in one')
+  const joined = network.mode === 'joined' ? { kind: 'joined', path: network.path } as const : undefined
+  const choices: readonly (readonly [type: string, choice: NamespaceChoice | undefined])[] = [
+    ['mount', undefined], ['pid', namespaces.pid], ['ipc', namespaces.ipc], ['uts', namespaces.uts], ['cgroup', namespaces.cgroup],
+    ['network', network.mode === 'host' ? { kind: 'host' } : joined],
+  ]
+  return choices.flatMap(([type, choice]) => choice?.kind === 'host' ? [] : [{ type, ...(choice === undefined ? {} : { path: choice.path }) }])
 }
 
 function ociProcess({ spec: { process, privilege }, host, hasTerminal }: OciParts): object {
@@ -92,7 +103,6 @@ function defaultMounts(spec: ContainerSpec): object[] {
   ]
 }
 
-// eslint-disable-next-line max-params -- as Array.map calls it
 function ociMount(mount: Mount, index: number, { filePath }: OciParts): object {
   const destination = mount.target
   switch (mount.kind) {

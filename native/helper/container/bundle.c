@@ -46,6 +46,12 @@ static int uncover_proc(void)
     return kernel_mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? report_failure(STAGE_ROOT, "/proc") : 0;
 }
 
+static void put_u64(uint8_t *at, uint64_t value)
+{
+    put_u32(at, (uint32_t)value);
+    put_u32(at + 4, (uint32_t)(value >> 32));
+}
+
 /* Which missing mount points are to be folders. */
 static int look_at_sources(struct container *container)
 {
@@ -156,11 +162,12 @@ static int run_steward(struct bundle *bundle)
 
 static void report_ended(int status, const struct rusage *usage)
 {
-    uint8_t payload[12];
+    uint8_t payload[28];
     uint64_t time = (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 + (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
     put_u32(payload, (uint32_t)status);
-    put_u32(payload + 4, (uint32_t)time);
-    put_u32(payload + 8, (uint32_t)(time >> 32));
+    put_u64(payload + 4, time);
+    put_u64(payload + 12, (uint64_t)usage->ru_inblock);
+    put_u64(payload + 20, (uint64_t)usage->ru_oublock);
     report_record(REPORT_ENDED, payload, sizeof payload);
 }
 
