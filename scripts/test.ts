@@ -13,6 +13,7 @@ const missing = ensurePackages([
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
   { name: 'runc', provides: ['/usr/sbin/runc', '/usr/bin/runc'] },
   { name: 'crun', provides: ['/usr/bin/crun'] },
+  { name: 'erofs-utils', provides: ['/usr/bin/fsck.erofs'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

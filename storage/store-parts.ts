@@ -1,5 +1,8 @@
 import type { BlobStore } from './content-store.ts'
+import type { LayerFormatName } from './erofs/choose-format.ts'
+import type { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
+import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
 import type { LowerLayers } from './layer/lower-layers.ts'
 import type { Database } from './records/database.ts'
@@ -16,6 +19,9 @@ export interface StoreParts {
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
   readonly lowers: LowerLayers
+  readonly verifier: LayerVerifier | undefined
+  readonly formats: Readonly<Record<LayerFormatName, LayerFormat>>
+  readonly chosenFormat: LayerFormatName
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()
