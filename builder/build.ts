@@ -218,7 +218,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       settings: {
         ...unsetConfinement,
         ...request,
-        limits: { ...(canLimit('pids') ? { pids: defaultPids } : {}), ...request.limits },
+        limits: { ...(request.executor?.kind !== 'chroot' && canLimit('pids') ? { pids: defaultPids } : {}), ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

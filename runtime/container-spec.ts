@@ -25,6 +25,8 @@ export type Executor =
   | { readonly kind: 'helper' }
   /** A program with the command line of the OCI runtimes, by a name in PATH or by a path. */
   | { readonly kind: 'oci'; readonly runtime: string }
+  /** Only a root directory of its own, for where nothing else can be had. @see docs/decisions/0083-without-namespaces.md */
+  | { readonly kind: 'chroot' }
 
 /** What becomes `/`. Nothing of it is mounted outside the container's own mount namespace. */
 export type Rootfs =

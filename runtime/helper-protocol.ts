@@ -147,8 +147,8 @@ function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<RequestParts
   wire.bytes(filter?.program ?? new Uint8Array()).u32(filter?.flags ?? 0).bytes(securityLabel(privilege, host))
 }
 
-function seccompFilter({ privilege }: ContainerSpec, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
-  if (privilege.isPrivileged === true || privilege.seccomp?.kind === 'unconfined') return undefined
+function seccompFilter({ privilege, executor }: ContainerSpec, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
+  if (privilege.isPrivileged === true || privilege.seccomp?.kind === 'unconfined' || executor?.kind === 'chroot') return undefined
   const subject = { arch: process.arch, kernel: host.kernel, caps: listCapabilities(capabilities) }
   return privilege.seccomp === undefined ? compileDefaultProfile(subject) : compileProfile(parseProfile(privilege.seccomp.profile), subject)
 }

@@ -6,7 +6,7 @@ import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { CgroupUsage } from './cgroup/driver.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Executor, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
 import { ContainerLost, ContainerSetupFailed } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
@@ -21,6 +21,7 @@ import { sampleUsage } from './sample-usage.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
+import { validateForChroot } from './rootless/chroot.ts'
 import { validateSpec } from './validate-spec.ts'
 
 /**
@@ -33,11 +34,12 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   task.signal.throwIfAborted()
   validateSpec(spec)
   const host = getHost()
-  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) && !restrictsDevices(spec.executor) ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
+  if (spec.executor?.kind === 'chroot') validateForChroot(spec, stdio)
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) && !restrictsDevices(spec.executor) ? deviceRules(spec) : undefined, hierarchies: spec.executor?.kind === 'chroot' ? [] : host.hierarchies })
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
-    const exit = await follow(start({ mode: bundle === undefined ? 'run' : 'bundle', request }, stdio, task.emit), { spec, stdio, cgroup, task })
+    const exit = await follow(start({ mode: modes[spec.executor?.kind ?? 'helper'], request }, stdio, task.emit), { spec, stdio, cgroup, task })
     const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
     if (failure !== undefined) throw failure
     return exit
@@ -51,6 +53,8 @@ function hasOwnDevices(host: HostSupport): boolean {
   return host.idMaps === undefined
 }
 
+const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
+
 interface Started {
   readonly helper: HelperProcess
   readonly outputs: readonly OutputReader[]
@@ -58,7 +62,7 @@ interface Started {
   readonly reports: readonly ContainerReport[]
 }
 
-function start(work: { readonly mode: 'run' | 'bundle'; readonly request: Uint8Array }, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
+function start(work: { readonly mode: string; readonly request: Uint8Array }, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
   const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ ...work, stdio: fds }, (report) => reports.push(decodeReport(report)))
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }

@@ -4,6 +4,7 @@
  * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
 #include "container/bundle.h"
+#include "container/chroot.h"
 #include "container/run.h"
 #include "container/user-namespace.h"
 #include "network/modes.h"
@@ -50,6 +51,7 @@ static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
     {"bundle", run_bundle},
+    {"chroot", run_chroot},
     {"enter", run_enter},
     {"make-bridge", run_make_bridge},
     {"remove-bridge", run_remove_bridge},

@@ -92,9 +92,9 @@ function removeGroup(host: HostSupport, name: string): void {
   }
 }
 
-/** Whether the runtime itself enforces which devices may be used; crun leaves that to its caller, as all of cgroups. */
+/** Whether our rules for devices have no place: a runtime has its own (crun leaves that to its caller, as all of cgroups), or there are no groups. */
 export function restrictsDevices(executor: Executor | undefined): boolean {
-  return executor?.kind === 'oci' && !isCrun(executor.runtime)
+  return executor?.kind === 'chroot' || (executor?.kind === 'oci' && !isCrun(executor.runtime))
 }
 
 /** It can leave cgroups to its caller. */

@@ -6,7 +6,7 @@ import type { ContainerExit, ContainerStdio } from '../../runtime/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
-import { confinementOptions, parseConfinement } from '../confinement-options.ts'
+import { confinementOptions, parseConfinement, warnOfIsolation } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
@@ -42,6 +42,7 @@ async function run({ operands: [name = '', ...command], options }: CommandInput,
   const hasTerminal = options.has('tty')
   if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
   const settings = runSettings({ command, options }, app.env)
+  warnOfIsolation(settings.confinement, app)
   await using engine = await app.openEngine()
   const image = await findOrPull(engine, { name, options }, app)
   const stdio = containerStdio(options)
