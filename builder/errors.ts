@@ -179,6 +179,17 @@ export class ImageUnavailable extends TsbuildError {
   }
 }
 
+/** What says where an image lies names no place we know. */
+export class MalformedLocation extends TsbuildError {
+  readonly code = 'BUILDER_MALFORMED_LOCATION'
+  readonly text: string
+
+  constructor(text: string, problem: string) {
+    super(`cannot read location ${JSON.stringify(text.slice(0, 200))}: ${problem}`)
+    this.text = text
+  }
+}
+
 /** No image of the store has this name or id. */
 export class ImageNotFound extends TsbuildError {
   readonly code = 'BUILDER_IMAGE_NOT_FOUND'

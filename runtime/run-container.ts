@@ -12,7 +12,6 @@ import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
 import { deviceRules } from './cgroup/device-rules.ts'
 import { findDiskShortage, findVictim } from './post-mortem.ts'
-import type { HostSupport } from './host-support.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
@@ -35,7 +34,10 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   validateSpec(spec)
   const host = getHost()
   if (spec.executor?.kind === 'chroot') validateForChroot(spec, stdio)
-  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) && !restrictsDevices(spec.executor) ? deviceRules(spec) : undefined, hierarchies: spec.executor?.kind === 'chroot' ? [] : host.hierarchies })
+  // In a user namespace no node that we or a container make can be opened, so there is nothing to forbid.
+  const hasDeviceRules = host.idMaps === undefined && !restrictsDevices(spec.executor)
+  const hierarchies = spec.executor?.kind === 'chroot' ? [] : host.hierarchies
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasDeviceRules ? deviceRules(spec) : undefined, hierarchies })
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
@@ -46,11 +48,6 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   } finally {
     cgroup.remove()
   }
-}
-
-/** In a user namespace that is not the first one, no node that we or a container make can be opened. */
-function hasOwnDevices(host: HostSupport): boolean {
-  return host.idMaps === undefined
 }
 
 const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
@@ -64,7 +61,11 @@ interface Started {
 
 function start(work: { readonly mode: string; readonly request: Uint8Array }, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ ...work, stdio: fds }, (report) => reports.push(decodeReport(report)))
+  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ ...work, stdio: fds }, (bytes) => {
+    const report = decodeReport(bytes)
+    reports.push(report)
+    if (report.kind === 'started' && stdio.kind === 'events') stdio.onStarted?.(report.pid)
+  })
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
   if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
   const stdout = getAddon().pipe(0)
@@ -105,7 +106,7 @@ async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgro
   return describeExit({ spec, stop, reports, usage, helperSignal: end.exit.signal })
 }
 
-function nameFailure(containerId: string, error: unknown): unknown {
+export function nameFailure(containerId: string, error: unknown): unknown {
   if (!(error instanceof HelperFailure)) return error
   return new ContainerSetupFailed(containerId, { stage: nameStage(error.stage), errnoName: error.errnoName, object: error.object }, { cause: error })
 }
@@ -135,7 +136,7 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
 }
 
-function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
+export function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
   if (notExecuted !== undefined) return notExecuted.errnoName === 'ENOENT' ? 127 : 126
   const signalNumber = status & 0x7f
   return signalNumber === 0 ? status >> 8 & 0xff : 128 + signalNumber

@@ -23,12 +23,14 @@ export type { Amount, Budgets, PruneFilters, PrunePolicy } from './upkeep/policy
 export type { UnmetBudget } from './upkeep/plan-removals.ts'
 export type { Category, DiskUsage, HolderUsage, LayerUsage } from './usage/disk-usage.ts'
 export { measureUsage } from './usage/disk-usage.ts'
-export type { StockedCacheEntry, StockedImage, StockedLayer } from './usage/inventory.ts'
+export type { StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './usage/inventory.ts'
 export type { LowSpace, Size, Space } from './usage/space.ts'
 export { findLowSpace, readSpace } from './usage/space.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
 export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
+export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
+export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
   AmbiguousId, BlobMissing, DiffIdMismatch, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,

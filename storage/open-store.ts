@@ -115,7 +115,7 @@ function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: ch
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, formats: { overlay, erofs }, chosenFormat: chosen })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, chosenFormat: chosen })
   return store
 }
 

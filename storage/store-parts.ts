@@ -5,6 +5,7 @@ import type { LayerBlobs } from './layer/layer-blobs.ts'
 import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
 import type { LowerLayers } from './layer/lower-layers.ts'
+import type { OverlayFormat } from './layer/overlay-format.ts'
 import type { Database } from './records/database.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
@@ -20,8 +21,9 @@ export interface StoreParts {
   readonly layerBlobs: LayerBlobs
   readonly lowers: LowerLayers
   readonly verifier: LayerVerifier | undefined
-  readonly formats: Readonly<Record<LayerFormatName, LayerFormat>>
+  readonly formats: { readonly overlay: OverlayFormat; readonly erofs: LayerFormat }
   readonly chosenFormat: LayerFormatName
+  readonly format: LayerFormat
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

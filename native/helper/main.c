@@ -52,6 +52,7 @@ static const struct mode modes[] = {
     {"run", run_container},
     {"bundle", run_bundle},
     {"chroot", run_chroot},
+    {"exec", run_exec},
     {"enter", run_enter},
     {"make-bridge", run_make_bridge},
     {"remove-bridge", run_remove_bridge},

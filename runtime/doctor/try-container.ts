@@ -7,7 +7,8 @@ import { helperPath } from '../../native/index.ts'
 import type { ContainerSpec } from '../container-spec.ts'
 import { runContainer } from '../run-container.ts'
 import type { HostFinding } from './finding.ts'
-import { broken, offered } from './finding.ts'
+import { chrootShortcomings, needsChroot } from '../rootless/chroot.ts'
+import { broken, missing, offered } from './finding.ts'
 
 /** What the helper ends with when nobody tells it what to do: the proof that it was executed. */
 const helperUsage = 2
@@ -17,6 +18,7 @@ export async function tryContainer(root: string): Promise<HostFinding> {
   const folder = mkdtempSync(join(nearestFolder(root), '.tsbuild-doctor-'))
   try {
     const { exitCode, notExecuted } = await runContainer(trialSpec(folder), { kind: 'events' }, createTask())
+    if (exitCode === helperUsage && needsChroot()) return missing('container', `one ran, isolated by chroot only: ${chrootShortcomings}`, 'run tsbuild as a plain user of the host, or with CAP_SYS_ADMIN')
     if (exitCode === helperUsage) return offered('container', `one ran over ${folder.slice(0, folder.lastIndexOf('/'))}`)
     return broken('container', `a program that ends with ${helperUsage} ended with ${exitCode}${notExecuted === undefined ? '' : `: ${notExecuted.errnoName}`}`, 'mount the filesystem of the store without noexec')
   } catch (error) {
@@ -40,7 +42,8 @@ function trialSpec(folder: string): ContainerSpec {
     id: `doctor-${randomBytes(8).toString('hex')}`,
     rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: lower }], upper: { upperdir, workdir }, xattrs: 'user' },
     process: { args: ['/trial'], env: [], cwd: '/', user: { uid: 0, gid: 0, groups: [] } },
-    isolation: { hostname: 'doctor', network: { mode: 'none' } },
+    isolation: { hostname: 'doctor', network: { mode: needsChroot() ? 'host' : 'none' } },
+    executor: { kind: needsChroot() ? 'chroot' : 'helper' },
     mounts: [],
     limits: {},
     privilege: {},

@@ -6,7 +6,7 @@ import type { WireWriter } from '../../native/index.ts'
 import type { CgroupHierarchy } from '../cgroup/hierarchies.ts'
 import { listCgroupMounts } from '../cgroup/hierarchies.ts'
 import type { ContainerSpec, Executor } from '../container-spec.ts'
-import { OciRuntimeFailed, OciRuntimeMissing } from '../errors.ts'
+import { InvalidSpec, OciRuntimeFailed, OciRuntimeMissing } from '../errors.ts'
 import type { HostSupport } from '../host-support.ts'
 import { findProgram } from '../rootless/id-mapping.ts'
 import { ociConfig } from './oci-config.ts'
@@ -29,6 +29,7 @@ export interface BundleParts {
 
 /** @throws {InvalidSpec} {OciRuntimeMissing} */
 export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts): Bundle {
+  if (hasTerminal) throw new InvalidSpec('stdio', 'terminal', 'no terminal with this runtime: use the built-in one')
   const program = runtime.includes('/') ? runtime : findProgram(runtime, process.env)
   if (program === undefined) throw new OciRuntimeMissing(runtime)
   const folder = mkdtempSync(join(tmpdir(), 'tsbuild-bundle-'))
@@ -38,7 +39,7 @@ export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts):
     mkdirSync(join(folder, 'rootfs'))
     const filePath = (index: number): string => join(folder, `file-${index}`)
     writeFiles(spec, filePath)
-    writeFileSync(join(folder, 'config.json'), JSON.stringify(ociConfig({ spec, host, hasTerminal, filePath })))
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(ociConfig({ spec, host, filePath })))
   } catch (error) {
     rmSync(folder, { recursive: true })
     throw error

@@ -17,7 +17,6 @@ declare global {
 export interface OciParts {
   readonly spec: ContainerSpec
   readonly host: HostSupport
-  readonly hasTerminal: boolean
   /** Where the content of a file mount lies, by its index among the mounts. */
   readonly filePath: (index: number) => string
 }
@@ -62,11 +61,11 @@ function ociNamespaces({ namespaces = {}, network, clockOffsets }: Isolation): o
   return choices.flatMap(([type, choice]) => choice?.kind === 'host' ? [] : [{ type, ...(choice === undefined ? {} : { path: choice.path }) }])
 }
 
-function ociProcess({ spec: { process, privilege }, host, hasTerminal }: OciParts): object {
+function ociProcess({ spec: { process, privilege }, host }: OciParts): object {
   const capabilities = capabilityNames(privilege, host).map((name) => `CAP_${name}`)
   const own = process.user.uid === 0 ? capabilities : []
   return {
-    terminal: hasTerminal,
+    terminal: false,
     user: { uid: process.user.uid, gid: process.user.gid, umask: process.umask ?? 0o022, additionalGids: process.user.groups },
     args: process.args,
     env: process.env,

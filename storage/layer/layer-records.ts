@@ -91,6 +91,11 @@ export class LayerRecords {
     }
   }
 
+  /** What is known of a layer does not hold any more; its row does. */
+  forget(chainId: ChainId): void {
+    this.#known.delete(chainId)
+  }
+
   /** After the transaction of `record`. */
   markRecorded(layers: readonly StoredLayer[]): void {
     for (const layer of layers) this.#unrecorded.delete(layer.chainId)
