@@ -1,8 +1,10 @@
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { defaultRoot } from '../../builder/index.ts'
 import { getAddon, readPipe } from '../../native/index.ts'
 import type { HostFinding } from '../../runtime/index.ts'
 import { examineHost, tryContainer, UserNamespaceUnavailable } from '../../runtime/index.ts'
+import { probeErofs } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { runAsNamespaceRoot } from '../namespace-root.ts'
@@ -25,9 +27,21 @@ async function doctor({ options }: CommandInput, app: App): Promise<number> {
   const root = defaultRoot(app.env)
   const findings: readonly HostFinding[] = options.has('trial')
     ? [await tryContainer(root)]
-    : [...examineHost(app.env), process.geteuid?.() === 0 ? await tryContainer(root) : await tryAsNamespaceRoot(app)]
+    : [...examineHost(app.env), await examineErofs(root), process.geteuid?.() === 0 ? await tryContainer(root) : await tryAsNamespaceRoot(app)]
   for (const line of options.has('json') ? [JSON.stringify(findings)] : findings.flatMap(describe)) app.print(line)
   return findings.some(({ state }) => state === 'broken') ? unusable : 0
+}
+
+/** Tried where the store lies, since filesystems differ. */
+async function examineErofs(root: string): Promise<HostFinding> {
+  const support = await probeErofs(nearestFolder(root))
+  return support.kind === 'available'
+    ? { name: 'erofs-layers', state: 'offered', detail: `mounted ${support.backing === 'file' ? 'straight from their files' : 'by loop devices'}` }
+    : { name: 'erofs-layers', state: 'missing', detail: support.reason, remedy: 'nothing has to be done: layers are kept as directories' }
+}
+
+function nearestFolder(path: string): string {
+  return existsSync(path) ? path : nearestFolder(dirname(path))
 }
 
 /** The class of errors that are the host's, as in src/render/problem.ts. */
