@@ -6,6 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
+import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
@@ -261,7 +262,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan, lay
       settings: {
         ...unsetConfinement,
         ...request,
-        limits: { pids: defaultPids, ...request.limits },
+        limits: { ...(request.executor?.kind !== 'chroot' && canLimit('pids') ? { pids: defaultPids } : {}), ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

@@ -12,6 +12,8 @@ const missing = ensurePackages([
   { name: 'umoci', provides: ['/usr/bin/umoci'] },
   { name: 'chromium', provides: ['/usr/bin/chromium'] },
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+  { name: 'runc', provides: ['/usr/sbin/runc', '/usr/bin/runc'] },
+  { name: 'crun', provides: ['/usr/bin/crun'] },
   { name: 'erofs-utils', provides: ['/usr/bin/fsck.erofs'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])

@@ -104,7 +104,7 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) {
@@ -205,6 +205,7 @@ function containerSpec({ node, snapshot, user, settings, opened, policy, network
     limits: { ...settings.limits, ...policyLimits(policy) },
     privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
     devices: settings.devices,
+    executor: settings.executor,
   }
 }
 
