@@ -16,7 +16,17 @@ export interface ContainerSpec {
   readonly privilege: Privilege
   /** Beside the usual ones (null, zero, full, random, urandom, tty, a terminal's). */
   readonly devices?: readonly Device[]
+  /** Default: our own helper. */
+  readonly executor?: Executor
 }
+
+/** Who makes the container. The same container comes of it, but for what docs/decisions/0082-other-runtimes.md lists. */
+export type Executor =
+  | { readonly kind: 'helper' }
+  /** A program with the command line of the OCI runtimes, by a name in PATH or by a path. */
+  | { readonly kind: 'oci'; readonly runtime: string }
+  /** Only a root directory of its own, for where nothing else can be had. @see docs/decisions/0083-without-namespaces.md */
+  | { readonly kind: 'chroot' }
 
 /** What becomes `/`. Nothing of it is mounted outside the container's own mount namespace. */
 export type Rootfs =

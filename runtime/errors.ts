@@ -92,3 +92,27 @@ export class NetworkUnavailable extends TsbuildError {
     this.reason = reason
   }
 }
+
+/** The runtime asked for is not there. */
+export class OciRuntimeMissing extends TsbuildError {
+  readonly code = 'RUNTIME_OCI_RUNTIME_MISSING'
+  readonly runtime: string
+
+  constructor(runtime: string) {
+    super(`cannot find runtime "${runtime}": no such program in PATH; install it, or use the built-in one`)
+    this.runtime = runtime
+  }
+}
+
+/** Another runtime could not make the container or start its command; the words are that runtime's. */
+export class OciRuntimeFailed extends TsbuildError {
+  readonly code = 'RUNTIME_OCI_RUNTIME_FAILED'
+  readonly runtime: string
+  readonly reason: string
+
+  constructor(runtime: string, reason: string) {
+    super(`cannot run container with "${runtime}": ${reason}`)
+    this.runtime = runtime
+    this.reason = reason
+  }
+}

@@ -30,10 +30,12 @@ interface RequestParts {
   readonly stdio: ContainerStdio['kind']
   readonly cgroup: ContainerCgroup
   readonly host: HostSupport
+  /** Writes what a mode wants beyond that. */
+  readonly append?: ((wire: WireWriter) => void) | undefined
 }
 
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
-export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint8Array {
+export function encodeRequest({ spec, stdio, cgroup, host, append }: RequestParts): Uint8Array {
   const wire = new WireWriter()
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
@@ -48,6 +50,7 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   writePairs(wire, kernelSettings(spec, host))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
+  append?.(wire)
   return wire.finish()
 }
 
@@ -163,8 +166,8 @@ function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<ExecParts, '
   wire.bytes(filter?.program ?? new Uint8Array()).u32(filter?.flags ?? 0).bytes(securityLabel(privilege, host))
 }
 
-function seccompFilter({ privilege }: Pick<ContainerSpec, 'privilege'>, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
-  if (privilege.isPrivileged === true || privilege.seccomp?.kind === 'unconfined') return undefined
+function seccompFilter({ privilege, executor }: Pick<ContainerSpec, 'privilege' | 'executor'>, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
+  if (privilege.isPrivileged === true || privilege.seccomp?.kind === 'unconfined' || executor?.kind === 'chroot') return undefined
   const subject = { arch: process.arch, kernel: host.kernel, caps: listCapabilities(capabilities) }
   return privilege.seccomp === undefined ? compileDefaultProfile(subject) : compileProfile(parseProfile(privilege.seccomp.profile), subject)
 }

@@ -6,7 +6,7 @@ import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { CgroupUsage } from './cgroup/driver.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Executor, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
 import { ContainerLost, ContainerSetupFailed } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
@@ -15,10 +15,12 @@ import { findDiskShortage, findVictim } from './post-mortem.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
+import { createBundle, restrictsDevices } from './oci/bundle.ts'
 import { sampleUsage } from './sample-usage.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
+import { validateForChroot } from './rootless/chroot.ts'
 import { validateSpec } from './validate-spec.ts'
 
 /**
@@ -31,15 +33,24 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   task.signal.throwIfAborted()
   validateSpec(spec)
   const host = getHost()
+  if (spec.executor?.kind === 'chroot') validateForChroot(spec, stdio)
   // In a user namespace no node that we or a container make can be opened, so there is nothing to forbid.
-  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: host.idMaps === undefined ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
+  const hasDeviceRules = host.idMaps === undefined && !restrictsDevices(spec.executor)
+  const hierarchies = spec.executor?.kind === 'chroot' ? [] : host.hierarchies
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasDeviceRules ? deviceRules(spec) : undefined, hierarchies })
   try {
-    const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host })
-    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, task })
+    using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
+    const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
+    const exit = await follow(start({ mode: modes[spec.executor?.kind ?? 'helper'], request }, stdio, task.emit), { spec, stdio, cgroup, task })
+    const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
+    if (failure !== undefined) throw failure
+    return exit
   } finally {
     cgroup.remove()
   }
 }
+
+const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
 
 interface Started {
   readonly helper: HelperProcess
@@ -48,9 +59,9 @@ interface Started {
   readonly reports: readonly ContainerReport[]
 }
 
-function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
+function start(work: { readonly mode: string; readonly request: Uint8Array }, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (bytes) => {
+  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ ...work, stdio: fds }, (bytes) => {
     const report = decodeReport(bytes)
     reports.push(report)
     if (report.kind === 'started' && stdio.kind === 'events') stdio.onStarted?.(report.pid)

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Confinement, HostEntry } from '../builder/index.ts'
-import type { Device, Privilege, Seccomp, Ulimit } from '../runtime/index.ts'
+import type { Device, Executor, Privilege, Seccomp, Ulimit } from '../runtime/index.ts'
+import { chrootShortcomings, needsChroot } from '../runtime/index.ts'
+import type { App } from './app.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
 import { limitOptions, parseLimits } from './limit-options.ts'
@@ -21,6 +23,8 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'add-host', value: 'NAME:IP', isRepeatable: true, help: 'Line of /etc/hosts' },
   { name: 'dns', value: 'IP', isRepeatable: true, help: 'Name server, in place of the host\'s' },
   { name: 'dns-search', value: 'DOMAIN', isRepeatable: true, help: 'Domain that names are searched in' },
+  { name: 'isolation', value: 'MODE', help: 'namespaces, or chroot where nothing else can be had (default: by what this host allows)' },
+  { name: 'runtime', value: 'NAME|PATH', help: 'Make containers with another OCI runtime: runc, crun, runsc' },
   { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
 ]
 
@@ -48,7 +52,22 @@ function parseCommon(options: OptionValues): Omit<Confinement, 'network' | 'subn
     shmSizeBytes: parseSize(options, 'shm-size'),
     hosts: options.texts('add-host').map(parseHost),
     dns: { servers: options.texts('dns').map((text) => requireAddress('dns', text)), search: options.texts('dns-search'), options: options.texts('dns-option') },
+    executor: parseExecutor(options),
   }
+}
+
+function parseExecutor(options: OptionValues): Executor {
+  const runtime = options.text('runtime')
+  if (runtime === '') throw new UsageError('option --runtime takes the name or path of a program')
+  const isolation = parseChoice(options, 'isolation', ['namespaces', 'chroot'])
+  if (runtime !== undefined && isolation === 'chroot') throw new UsageError('options --runtime and --isolation chroot exclude each other')
+  if (runtime !== undefined) return { kind: 'oci', runtime }
+  return isolation === 'chroot' || (isolation === undefined && needsChroot()) ? { kind: 'chroot' } : { kind: 'helper' }
+}
+
+/** What the user has to know before the first container starts. */
+export function warnOfIsolation({ executor }: Pick<Confinement, 'executor'>, app: Pick<App, 'note'>): void {
+  if (executor.kind === 'chroot') app.note(`warning: containers are isolated by chroot only: ${chrootShortcomings}`)
 }
 
 function parsePrivilege(options: OptionValues): Privilege {

@@ -7,12 +7,13 @@ import type { App } from './app.ts'
  * Runs this command line again as root of a user namespace, which a plain user needs for files of several owners and
  * for containers. Inside, everything goes as it does for root. Gives the exit code.
  */
-export async function runAsNamespaceRoot(app: App): Promise<number> {
-  const [program = process.execPath, ...rest] = process.argv
+export async function runAsNamespaceRoot(app: App, other?: { readonly args: readonly string[]; readonly stdout: number }): Promise<number> {
+  const [program = process.execPath, script = '', ...own] = process.argv
   const { exitCode, signal } = await enterUserNamespace({
     program,
-    args: [program, ...process.execArgv, ...rest],
+    args: [program, ...process.execArgv, script, ...(other?.args ?? own)],
     env: { ...app.env, TSBUILD_ROOT: defaultRoot(app.env) },
+    ...(other === undefined ? {} : { stdout: other.stdout }),
     warn: (text) => { app.note(`warning: ${text}`) },
     forward: forwardSignals,
   })

@@ -1,4 +1,4 @@
-import type { Device, Limits, Privilege, Ulimit } from '../../runtime/index.ts'
+import type { Device, Executor, Limits, Privilege, Ulimit } from '../../runtime/index.ts'
 import type { NetworkChoice } from './open-network.ts'
 
 /** What a caller says about how containers are confined: the same words for RUN steps and for run. */
@@ -14,6 +14,7 @@ export interface Confinement {
   /** Lines of /etc/hosts beside our own. */
   readonly hosts: readonly HostEntry[]
   readonly dns: DnsSettings
+  readonly executor: Executor
 }
 
 export interface HostEntry {
@@ -31,4 +32,5 @@ export interface DnsSettings {
 
 export const unsetConfinement: Confinement = {
   network: 'default', subnet: undefined, limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
+  executor: { kind: 'helper' },
 }

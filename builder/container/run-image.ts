@@ -53,7 +53,7 @@ export async function runImage({ store }: Engine, request: RunRequest & RunPlace
   await using snapshot = await store.layers.prepare(top)
   const { network: choice, subnet } = request.confinement
   const warn = (reason: string): void => { task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so the container uses the host's: ${reason}`, range: undefined }) }
-  using open = await openNetwork(choice, { subnet, isIsolated: false, warn })
+  using open = await openNetwork(choice, { subnet, isIsolated: false, executor: request.confinement.executor, warn })
   const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network })
   request.onSpec?.(spec)
   await using _published = await publishPorts(request.ports, open.network)
@@ -76,7 +76,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
   const view = store.layers.view(top)
   const user = await resolveUser(view, request.user ?? config.User ?? '')
   const groups = await resolveGroups(view, request.groups)
-  const { limits, privilege, devices, ulimits, shmSizeBytes } = request.confinement
+  const { limits, privilege, devices, ulimits, shmSizeBytes, executor } = request.confinement
   return {
     id: `run-${containerId}`,
     rootfs,
@@ -95,7 +95,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
       ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
     },
     mounts: [...networkFiles({ network, hostname, confinement: request.confinement }), ...request.mounts],
-    limits, privilege, devices,
+    limits, privilege, devices, executor,
   }
 }
 

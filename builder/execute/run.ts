@@ -104,13 +104,14 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) {
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
     throw new CommandFailed(step.node.args, exit)
   }
+  warnOfThrottling(exit.usage, settings, task)
   await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }
@@ -127,6 +128,16 @@ function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>)
   if (warned.has(settings)) return
   warned.add(settings)
   task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+}
+
+/** Below so many periods, of 0.1 s each, a share says nothing. */
+const fewestPeriods = 10
+const highestShare = 0.25
+
+function warnOfThrottling({ cpuPeriods = 0, cpuThrottledPeriods = 0, cpuThrottledMs = 0 }: UsageReport, { limits }: RunSettings, task: Task<BuildEvent>): void {
+  if (cpuPeriods < fewestPeriods || cpuThrottledPeriods <= cpuPeriods * highestShare) return
+  const message = `the limit of ${limits.cpus ?? 0} processors held the step back in ${cpuThrottledPeriods} of ${cpuPeriods} periods, for ${Math.round(cpuThrottledMs)} ms; raise --cpus`
+  task.emit({ type: 'warning-raised', rule: 'CpuThrottled', message, range: undefined })
 }
 
 function hasSources({ mounts }: RunNode): boolean {
@@ -194,6 +205,7 @@ function containerSpec({ node, snapshot, user, settings, opened, policy, network
     limits: { ...settings.limits, ...policyLimits(policy) },
     privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
     devices: settings.devices,
+    executor: settings.executor,
   }
 }
 

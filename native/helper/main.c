@@ -3,6 +3,8 @@
  *   tsbuild-helper MODE PARENT EXTRA
  * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
+#include "container/bundle.h"
+#include "container/chroot.h"
 #include "container/run.h"
 #include "container/user-namespace.h"
 #include "network/modes.h"
@@ -48,6 +50,8 @@ static int run_probe(struct wire *request)
 static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
+    {"bundle", run_bundle},
+    {"chroot", run_chroot},
     {"exec", run_exec},
     {"enter", run_enter},
     {"make-bridge", run_make_bridge},

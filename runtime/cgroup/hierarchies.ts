@@ -31,6 +31,11 @@ export function parseHierarchies(mountinfo: string, selfCgroup: string): CgroupH
   })
 }
 
+/** Every place where some cgroup hierarchy is mounted, of whatever controllers. */
+export function listCgroupMounts(mountinfo: string): readonly { readonly mountPoint: string; readonly options: readonly string[] }[] {
+  return mountinfo.split('\n').filter((line) => line !== '').map(parseMount).filter(({ type }) => type === 'cgroup' || type === 'cgroup2')
+}
+
 export function readWords(path: string): string[] {
   return readFileSync(path, 'utf8').split(/\s+/u).filter((word) => word !== '')
 }

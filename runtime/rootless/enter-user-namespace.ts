@@ -10,6 +10,8 @@ export interface Entry {
   /** With the program's own name first. */
   readonly args: readonly string[]
   readonly env: Readonly<NodeJS.ProcessEnv>
+  /** Where its standard output goes; default ours. */
+  readonly stdout?: number
   /** Told when ids are short, with the reason. */
   readonly warn: (text: string) => void
   /** Passes signals on; returns what stops that. */
@@ -21,7 +23,7 @@ export interface Entry {
  * dies with this process. Node itself cannot move there: the kernel wants a process of one thread.
  * @throws {UserNamespaceUnavailable}
  */
-export async function enterUserNamespace({ program, args, env, warn, forward }: Entry): Promise<HelperExit> {
+export async function enterUserNamespace({ program, args, env, stdout = 1, warn, forward }: Entry): Promise<HelperExit> {
   const plan = planIds(env)
   if (plan.kind === 'single') warn(`only your own user id is available in containers, because ${plan.reason}: images with files of other users cannot be used`)
   const [goRead, goWrite] = getAddon().pipe(0)
@@ -35,7 +37,7 @@ export async function enterUserNamespace({ program, args, env, warn, forward }: 
       helper.kill('SIGKILL')
     }
   }
-  const helper = startHelper({ mode: 'enter', request: encodeEntry({ program, args, env }), stdio: [0, 1, 2], fds: [goRead] }, release)
+  const helper = startHelper({ mode: 'enter', request: encodeEntry({ program, args, env }), stdio: [0, stdout, 2], fds: [goRead] }, release)
   closeSync(goRead)
   const stop = forward((signal) => { helper.kill(signal) })
   const end = await helper.ended.then((exit) => ({ exit }), (error: unknown) => ({ error }))

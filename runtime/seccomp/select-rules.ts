@@ -51,7 +51,7 @@ export function selectRules(profile: SeccompProfile, abi: Abi, subject: SeccompS
   return { abi, calls, highest }
 }
 
-function applies({ includes, excludes }: SeccompRule, subject: SeccompSubject): boolean {
+export function applies({ includes, excludes }: SeccompRule, subject: SeccompSubject): boolean {
   if (!includes.caps.every((cap) => subject.caps.has(cap)) || excludes.caps.some((cap) => subject.caps.has(cap))) return false
   if (includes.arches.length > 0 && !includes.arches.includes(subject.goName)) return false
   if (excludes.arches.includes(subject.goName)) return false

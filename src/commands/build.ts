@@ -5,7 +5,7 @@ import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import { cacheOptions, parseCacheFrom, parseCacheTo } from '../cache-options.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
-import { confinementOptions, parseConfinement } from '../confinement-options.ts'
+import { confinementOptions, parseConfinement, warnOfIsolation } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { failureOption, openFailureHandler } from '../failure-options.ts'
 import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
@@ -57,6 +57,7 @@ export const buildCommand: CommandSpec = {
 async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
   const { outputs, loader, loaded } = openOutputs(options, app)
   const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
+  warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
   const progress = parseProgress(options, app)
   const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
   const causes = new MissCauses()

@@ -1,30 +1,77 @@
+import { closeSync, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { defaultRoot } from '../../builder/index.ts'
-import { diagnoseHost } from '../../runtime/index.ts'
-import type { Finding } from '../../runtime/index.ts'
-import type { CommandSpec } from '../command.ts'
+import { getAddon, readPipe } from '../../native/index.ts'
+import type { HostFinding } from '../../runtime/index.ts'
+import { examineHost, tryContainer, UserNamespaceUnavailable } from '../../runtime/index.ts'
+import { probeErofs } from '../../storage/index.ts'
+import type { App } from '../app.ts'
+import type { CommandInput, CommandSpec } from '../command.ts'
+import { runAsNamespaceRoot } from '../namespace-root.ts'
 
 export const doctorCommand: CommandSpec = {
   name: 'doctor',
   operands: '',
   minOperands: 0,
   maxOperands: 0,
-  summary: 'Say what this host offers and lacks, with the remedy; exit code 6 when no build can run',
-  options: [{ name: 'json', help: 'Print a JSON document' }],
-  examples: ['tsbuild doctor'],
-  run: ({ options }, app) => {
-    const findings = diagnoseHost(defaultRoot(app.env), app.env)
-    if (options.has('json')) app.print(JSON.stringify(findings, undefined, 2))
-    else for (const finding of findings) app.print(describe(finding))
-    return Promise.resolve(findings.some(({ state }) => state === 'blocking') ? hostExitCode : 0)
-  },
+  summary: 'Say what this host offers containers and what it lacks, with the remedy; fails when no build could run',
+  options: [
+    { name: 'json', help: 'Print the findings as JSON' },
+    { name: 'trial', help: 'Only run a container for trial' },
+  ],
+  examples: ['tsbuild doctor', 'tsbuild doctor --json'],
+  run: doctor,
 }
 
-/** As errors that this host is the reason of. */
-const hostExitCode = 6
+async function doctor({ options }: CommandInput, app: App): Promise<number> {
+  const root = defaultRoot(app.env)
+  const findings: readonly HostFinding[] = options.has('trial')
+    ? [await tryContainer(root)]
+    : [...examineHost(app.env), await examineErofs(root), process.geteuid?.() === 0 ? await tryContainer(root) : await tryAsNamespaceRoot(app)]
+  for (const line of options.has('json') ? [JSON.stringify(findings)] : findings.flatMap(describe)) app.print(line)
+  return findings.some(({ state }) => state === 'broken') ? unusable : 0
+}
 
-const marks: Readonly<Record<Finding['state'], string>> = { ok: 'ok     ', lacking: 'lacking', blocking: 'MISSING' }
+/** Tried where the store lies, since filesystems differ. */
+async function examineErofs(root: string): Promise<HostFinding> {
+  const support = await probeErofs(nearestFolder(root))
+  return support.kind === 'available'
+    ? { name: 'erofs-layers', state: 'offered', detail: `mounted ${support.backing === 'file' ? 'straight from their files' : 'by loop devices'}` }
+    : { name: 'erofs-layers', state: 'missing', detail: support.reason, remedy: 'nothing has to be done: layers are kept as directories' }
+}
 
-function describe({ what, state, detail, remedy }: Finding): string {
-  const words = detail === '' ? what : `${what}: ${detail}`
-  return `${marks[state]}  ${words}${remedy === undefined ? '' : `\n         ${remedy}`}`
+function nearestFolder(path: string): string {
+  return existsSync(path) ? path : nearestFolder(dirname(path))
+}
+
+/** The class of errors that are the host's, as in src/render/problem.ts. */
+const unusable = 6
+
+/** A plain user's containers are made by root of a user namespace, so that is who has to try. */
+async function tryAsNamespaceRoot(app: App): Promise<HostFinding> {
+  const [read, write] = getAddon().pipe(0)
+  try {
+    await runAsNamespaceRoot(app, { args: ['doctor', '--trial', '--json'], stdout: write })
+  } catch (error) {
+    closeSync(read)
+    if (!(error instanceof UserNamespaceUnavailable)) throw error
+    return { name: 'container', state: 'broken', detail: error.reason, remedy: error.remedy }
+  } finally {
+    closeSync(write)
+  }
+  const [finding] = JSON.parse((await readAll(read)).toString('utf8')) as HostFinding[]
+  if (finding === undefined) throw new TypeError('the trial found nothing')
+  return finding
+}
+
+async function readAll(fd: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of readPipe(fd)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+const marks: Readonly<Record<HostFinding['state'], string>> = { offered: 'ok', missing: '--', broken: '!!' }
+
+function describe({ name, state, detail, remedy }: HostFinding): string[] {
+  return [`${marks[state]}  ${name.padEnd(18)} ${detail}`, ...(remedy === undefined ? [] : [`${' '.repeat(23)}${remedy}`])]
 }

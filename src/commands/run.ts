@@ -6,7 +6,7 @@ import { ContainerRecords } from '../../runtime/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
-import { confinementOptions, parseRunConfinement } from '../confinement-options.ts'
+import { confinementOptions, parseRunConfinement, warnOfIsolation } from '../confinement-options.ts'
 import type { RunSettings } from '../detached.ts'
 import { startDetached } from '../detached.ts'
 import { UsageError } from '../errors.ts'
@@ -48,6 +48,8 @@ async function run({ operands: [name = '', ...command], options }: CommandInput,
   if (options.has('name') && !options.has('detach')) throw new UsageError('option --name needs -d: a container in the foreground cannot be asked for')
   if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
   const settings = runSettings({ command, options }, app.env)
+  if (options.has('detach') && settings.confinement.executor.kind !== 'helper') throw new UsageError('option -d needs the built-in runtime and namespaces')
+  warnOfIsolation(settings.confinement, app)
   await using engine = await app.openEngine()
   const image = await findOrPull(engine, { name, options }, app)
   if (options.has('detach')) return await startDetached({ name: options.text('name'), image, imageName: name, settings, isRemovedAtEnd: options.has('rm') }, app)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { ContainerExit, ContainerSpec, ContainerStdio, Device, Isolation, Limits, Mount, Privilege, ProcessSpec, Rootfs } from '../../runtime/index.ts'
+import type { ContainerExit, ContainerSpec, ContainerStdio, Device, Executor, Isolation, Limits, Mount, Privilege, ProcessSpec, Rootfs } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 
 export interface ContainerParts {
@@ -11,10 +11,11 @@ export interface ContainerParts {
   readonly limits?: Limits
   readonly privilege?: Privilege
   readonly devices?: readonly Device[]
+  readonly executor?: Executor
 }
 
 /** A spec as a RUN step has it, with the parts that the test is about. */
-export function makeSpec({ args, rootfs, process, isolation, mounts, limits, privilege, devices }: ContainerParts): ContainerSpec {
+export function makeSpec({ args, rootfs, process, isolation, mounts, limits, privilege, devices, executor }: ContainerParts): ContainerSpec {
   return {
     id: `test-${randomBytes(8).toString('hex')}`,
     rootfs,
@@ -24,6 +25,7 @@ export function makeSpec({ args, rootfs, process, isolation, mounts, limits, pri
     limits: limits ?? {},
     privilege: privilege ?? {},
     devices: devices ?? [],
+    executor: executor ?? { kind: 'helper' },
   }
 }
 

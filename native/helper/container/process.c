@@ -183,11 +183,23 @@ static void report_not_executed(const char *file, int error)
     report_record(REPORT_NOT_EXECUTED, payload, 9 + length);
 }
 
-int run_process(const struct container_process *process, const struct process_start *start)
+static int execute_process(const struct container_process *process)
 {
     sigset_t none;
     char file[PATH_MAX];
     sigemptyset(&none);
+    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
+        report_failure(STAGE_STDIO, "close_range");
+        return 1;
+    }
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execute(process, file);
+    report_not_executed(file, errno);
+    return 127;
+}
+
+int run_process(const struct container_process *process, const struct process_start *start)
+{
     if (join_cgroups(start) < 0 || setsid() < 0) return 1;
     if (set_oom_score(process, start->root) < 0 || connect_stdio(process, start) < 0 || set_limits(process) < 0) return 1;
     /* A session keyring of its own, so that keys of the caller's session cannot be reached; without keyrings there is none. */
@@ -198,12 +210,13 @@ int run_process(const struct container_process *process, const struct process_st
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
     if (set_label(process, start->root) < 0 || drop_privileges(process) < 0) return 1;
-    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
-        report_failure(STAGE_STDIO, "close_range");
-        return 1;
-    }
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    execute(process, file);
-    report_not_executed(file, errno);
-    return 127;
+    return execute_process(process);
+}
+
+int run_chrooted_process(const struct container_process *process, const struct process_start *start)
+{
+    if (setsid() < 0 || fchdir(start->root) < 0 || chroot(".") < 0) return report_failure(STAGE_ROOT, "chroot"), 1;
+    if (connect_stdio(process, start) < 0 || set_limits(process) < 0 || enter_cwd(process, start->root) < 0) return 1;
+    umask((mode_t)process->umask);
+    return drop_privileges(process) < 0 ? 1 : execute_process(process);
 }

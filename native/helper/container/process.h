@@ -25,4 +25,7 @@ int open_null(int root);
 /* Turns the calling process, just forked, into the user's one. Returns only the exit code after a reported failure. */
 int run_process(const struct container_process *process, const struct process_start *start);
 
+/* The same where there are no namespaces: the root is entered by chroot, and there are no groups and no label. */
+int run_chrooted_process(const struct container_process *process, const struct process_start *start);
+
 #endif

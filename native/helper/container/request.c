@@ -12,7 +12,7 @@ static void *make_array(struct wire *wire, uint32_t count, size_t size)
     return array;
 }
 
-static struct texts read_texts(struct wire *wire)
+struct texts read_texts(struct wire *wire)
 {
     struct texts texts = {.count = wire_count(wire, 5)};
     texts.items = make_array(wire, texts.count, sizeof *texts.items);
@@ -195,7 +195,7 @@ int read_exec_request(struct wire *wire, struct container_exec *exec)
     return -1;
 }
 
-int read_request(struct wire *wire, struct container *container)
+int read_container(struct wire *wire, struct container *container)
 {
     memset(container, 0, sizeof *container);
     read_root(wire, &container->root);
@@ -210,7 +210,15 @@ int read_request(struct wire *wire, struct container *container)
     container->sysctls = read_pairs(wire);
     container->cgroups = read_cgroups(wire, &container->cgroup_count);
     read_process(wire, &container->process);
-    if (wire_is_done(wire) && container->process.args[0]) return 0;
+    if (!wire->broken && container->process.args[0]) return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
+int read_request(struct wire *wire, struct container *container)
+{
+    if (read_container(wire, container) < 0) return -1;
+    if (wire_is_done(wire)) return 0;
     errno = EBADMSG;
     return -1;
 }

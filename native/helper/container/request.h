@@ -152,6 +152,12 @@ struct container {
     struct container_process process;
 };
 
+/* A list of texts, ended by NULL. */
+struct texts read_texts(struct wire *wire);
+
+/* As read_request, where more follows in the request. */
+int read_container(struct wire *wire, struct container *container);
+
 /* What Node asks the mode `exec` for: one more process in a container. */
 struct container_exec {
     pid_t pid; /* of one that is there, as we see it */

@@ -17,9 +17,16 @@
 /* CAP_SYS_ADMIN is what setting trusted.* attributes asks for. */
 static const int kept[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_SETFCAP, CAP_SYS_ADMIN};
 
+/* Where no namespace can be had. CAP_SYS_CHROOT, the way out, is not among the capabilities kept. */
+static int enter_by_chroot(const char *directory)
+{
+    if (chdir(directory) < 0 || chroot(".") < 0) return report_failure(STAGE_CONFINE, directory);
+    return 0;
+}
+
 static int enter_root(const char *directory)
 {
-    if (unshare(CLONE_NEWNS) < 0) return report_failure(STAGE_CONFINE, "unshare");
+    if (unshare(CLONE_NEWNS) < 0) return errno == EPERM ? enter_by_chroot(directory) : report_failure(STAGE_CONFINE, "unshare");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_CONFINE, "make mounts private");
     if (mount(directory, directory, NULL, MS_BIND, NULL) < 0) return report_failure(STAGE_CONFINE, directory);
     if (chdir(directory) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return report_failure(STAGE_CONFINE, "pivot_root");

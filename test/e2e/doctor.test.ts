@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { HostFinding } from '../../runtime/index.ts'
+import { useCommand } from '../support/command.ts'
+import { createPlainUser } from '../support/plain-user.ts'
+
+const command = useCommand('doctor')
+const user = createPlainUser()
+
+afterAll(() => { user[Symbol.dispose]() })
+
+const parse = (text: string): Map<string, HostFinding> => new Map((JSON.parse(text) as HostFinding[]).map((finding) => [finding.name, finding]))
+
+describe('tsbuild doctor', () => {
+  it('tells root what the host offers, with a remedy for everything that is missing', () => {
+    const findings = parse(command.must('doctor', '--json'))
+    for (const name of ['kernel', 'identity', 'overlay', 'seccomp', 'user-namespaces', 'container']) expect(findings.get(name), name).toMatchObject({ state: 'offered' })
+    for (const { name, state, remedy } of findings.values()) if (state !== 'offered') expect(remedy, name).toMatch(/\w/u)
+    expect(findings.has('erofs-layers')).toBe(true)
+    for (const controller of ['memory', 'cpu', 'pids', 'io', 'cpuset']) expect(findings.has(`cgroup-${controller}`)).toBe(true)
+    expect(command.must('doctor').split('\n').some((line) => line.startsWith('ok  container'))).toBe(true)
+  })
+
+  it('tells a plain user what they have, and tries a container as them', () => {
+    const { exitCode, stdout, stderr } = user.run('doctor', '--json')
+    expect(exitCode, stderr).toBe(0)
+    const findings = parse(stdout)
+    expect(findings.get('identity')?.detail).toContain(user.name)
+    expect(findings.get('subordinate-ids')).toMatchObject({ state: 'offered' })
+    expect(findings.get('container')).toMatchObject({ state: 'offered' })
+    expect(findings.get('cgroup-memory')).toMatchObject({ state: 'missing' })
+  })
+
+  it('names missing subordinate ids, and ranges that users share', () => {
+    expect(parse(user.runWithIds('', 'doctor', '--json').stdout).get('subordinate-ids')).toMatchObject({ state: 'missing', remedy: expect.stringContaining('usermod --add-subuids') as unknown })
+    const shared = user.runWithIds(`${user.name}:200000:65536\nmallory:210000:10\n`, 'doctor', '--json')
+    expect(parse(shared.stdout).get('subordinate-ids')).toMatchObject({ state: 'missing', detail: expect.stringContaining('mallory') as unknown })
+  })
+
+  it('fails where no container runs: a store on overlay itself', () => {
+    const script = 'mkdir -p "$1/l" "$1/u" "$1/w" "$1/m" && mount -t overlay -o lowerdir="$1/l",upperdir="$1/u",workdir="$1/w" none "$1/m" && shift && exec env TSBUILD_ROOT="$@"'
+    const folder = join(command.folder, 'stacked')
+    const { status, stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', folder, join(folder, 'm', 'store'), process.execPath, join(import.meta.dirname, '..', '..', 'bin', 'tsbuild.cjs'), 'doctor', '--json'], { encoding: 'utf8' })
+    expect(status, stderr).toBe(6)
+    expect(parse(stdout).get('container')).toMatchObject({ state: 'broken' })
+  })
+
+  it('leaves nothing where it tried', () => {
+    expect(readdirSync(command.folder).filter((name) => name.startsWith('.tsbuild-doctor'))).toEqual([])
+  })
+})
