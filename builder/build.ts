@@ -19,6 +19,8 @@ import { StepClaims } from './cache/step-claims.ts'
 import { createStepCache } from './cache/step-cache.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
+import type { ContextFiles, ContextPaths, DockerfileText } from './context/memory-context.ts'
+import { openMemoryContext } from './context/memory-context.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
@@ -65,10 +67,10 @@ import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest extends Partial<Confinement> {
-  /** A folder. */
-  readonly context: string
-  /** Path of the Dockerfile; default `Dockerfile` in the context. */
-  readonly dockerfile?: string
+  /** A folder, or files in memory. */
+  readonly context: string | ContextFiles
+  /** Path of the Dockerfile, or its text; default `Dockerfile` in the context. */
+  readonly dockerfile?: string | DockerfileText
   /** Names for the image. */
   readonly names?: readonly string[]
   readonly target?: string
@@ -133,13 +135,15 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
 }
 
 async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  using memory = openMemoryContext(request)
+  const { dockerfile: _dockerfile, ...rest } = request
   const guard = openGuard(request.secrets ?? {})
-  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ id, task }) => buildImage(engine, { ...request, guard, build: id, onFailure: options.onFailure }, task))
+  const observation = { guard, title: request.names?.[0] ?? (typeof request.context === 'string' ? request.context : 'files in memory'), command: options.command }
+  return await observed(engine, { observation, task: createTask(options) }, ({ id, task }) => buildImage(engine, { ...rest, ...memory.paths, guard, build: id, onFailure: options.onFailure }, task))
 }
 
-/** With what belongs to this one build. */
-interface OwnRequest extends BuildRequest {
+/** Of what lies on disk, with what belongs to this one build. */
+interface OwnRequest extends Omit<BuildRequest, 'context' | 'dockerfile'>, ContextPaths {
   readonly guard: SecretGuard
   readonly build: string
   readonly onFailure: OnFailure | undefined

@@ -320,3 +320,14 @@ export class CacheSourceFailed extends TsbuildError {
     this.source = source
   }
 }
+
+/** A cache mount cannot be read or written as asked. */
+export class CacheMountUnsuitable extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_MOUNT_UNSUITABLE'
+  readonly id: string
+
+  constructor(id: string, problem: string) {
+    super(`cannot use cache mount "${id}": ${problem}`)
+    this.id = id
+  }
+}

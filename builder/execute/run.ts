@@ -111,6 +111,7 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
     throw new CommandFailed(step.node.args, exit)
   }
+  warnOfThrottling(exit.usage, settings, task)
   await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }
@@ -127,6 +128,16 @@ function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>)
   if (warned.has(settings)) return
   warned.add(settings)
   task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+}
+
+/** Below so many periods, of 0.1 s each, a share says nothing. */
+const fewestPeriods = 10
+const highestShare = 0.25
+
+function warnOfThrottling({ cpuPeriods = 0, cpuThrottledPeriods = 0, cpuThrottledMs = 0 }: UsageReport, { limits }: RunSettings, task: Task<BuildEvent>): void {
+  if (cpuPeriods < fewestPeriods || cpuThrottledPeriods <= cpuPeriods * highestShare) return
+  const message = `the limit of ${limits.cpus ?? 0} processors held the step back in ${cpuThrottledPeriods} of ${cpuPeriods} periods, for ${Math.round(cpuThrottledMs)} ms; raise --cpus`
+  task.emit({ type: 'warning-raised', rule: 'CpuThrottled', message, range: undefined })
 }
 
 function hasSources({ mounts }: RunNode): boolean {

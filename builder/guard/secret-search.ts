@@ -92,6 +92,9 @@ interface Wanted { readonly pattern: SecretPattern; readonly bytes: Buffer }
 function withoutBlanks(bytes: Uint8Array): Buffer {
   const kept = Buffer.allocUnsafe(bytes.length)
   let length = 0
-  for (const byte of bytes) if (!isBlank(byte)) kept[length++] = byte
+  for (let index = 0; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0
+    if (!isBlank(byte)) kept[length++] = byte
+  }
   return kept.subarray(0, length)
 }

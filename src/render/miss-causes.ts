@@ -22,7 +22,7 @@ export class MissCauses {
   }
 }
 
-function describeCause(cause: MissCause): string {
+export function describeCause(cause: MissCause): string {
   switch (cause.kind) {
     case 'never-built': return 'never built with this store'
     case 'cache-off': return 'its cache is off'

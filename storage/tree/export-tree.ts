@@ -1,4 +1,5 @@
 import type { Task } from '../../core/task.ts'
+import { packTree } from './pack-tree.ts'
 import { unpackTree } from './unpack-tree.ts'
 
 /**
@@ -7,4 +8,9 @@ import { unpackTree } from './unpack-tree.ts'
  */
 export async function exportTree(directory: string, changeset: AsyncIterable<Uint8Array>, task: Task): Promise<void> {
   await unpackTree({ root: directory, directory, xattrs: 'trusted', makesWhiteouts: false, maxBytes: 2 ** 40, lowers: [] }, changeset, task)
+}
+
+/** A folder of the host, its owner and mode included, as `exportTree` takes it. @throws {Unrepresentable} */
+export function packFolder(directory: string, task: Task): AsyncIterable<Uint8Array> {
+  return packTree({ root: directory, directory, xattrs: 'trusted', hasRoot: true, opaqueMarks: 'all', lowers: [] }, task)
 }

@@ -1,0 +1,127 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
+import { MalformedDocument } from '../../oci/errors.ts'
+import type { Manifest } from '../../oci/manifest.ts'
+import { encodeDocument } from '../../oci/manifest.ts'
+import type { TransferEvent } from '../../registry-client/index.ts'
+import { parseReference } from '../../registry-client/index.ts'
+import type { CacheMount, Store } from '../../storage/index.ts'
+import { compress, decompress, exportTree, packFolder } from '../../storage/index.ts'
+import type { Engine } from '../engine.ts'
+import { CacheMountUnsuitable, OutputConflict } from '../errors.ts'
+import { uploadPortable } from '../transfer/push.ts'
+
+/** Which cache mount something becomes; the same fields mean the same one. */
+export type CacheIdentity = Pick<CacheMount, 'id' | 'uid' | 'gid' | 'mode'>
+
+/** Where a cache mount's files go to, or come from. */
+export type CachePlace =
+  | { readonly kind: 'folder'; readonly path: string }
+  /** A tar, plain or, when read, compressed. */
+  | { readonly kind: 'tar'; readonly bytes: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'registry'; readonly name: string }
+
+export const cacheMountType = 'application/vnd.tsbuild.cache-mount.v1'
+const maxTarBytes = 2 ** 40
+
+/** The cache mounts whose id, with or without the namespace before it, or whose name in the store is this. */
+export async function findCacheMounts(store: Store, idOrName: string, task: Task): Promise<CacheMount[]> {
+  return (await store.mounts.list(task)).filter((mount) => isCalled(mount, idOrName))
+}
+
+/** Without BUILDKIT_CACHE_MOUNT_NS the namespace is empty, and an id begins with the slash that follows it. */
+export function isCalled({ id, name }: CacheMount, idOrName: string): boolean {
+  return id === idOrName || id === `/${idOrName}` || name === idOrName
+}
+
+/** @throws {CacheMountUnsuitable} when there is none, or more than one */
+export async function getCacheMount(store: Store, idOrName: string, task: Task): Promise<CacheMount> {
+  const found = await findCacheMounts(store, idOrName, task)
+  const [mount] = found
+  if (mount === undefined) throw new CacheMountUnsuitable(idOrName, 'there is none')
+  if (found.length > 1) throw new CacheMountUnsuitable(idOrName, `there are ${found.length} with other owners or modes; give one of the names ${found.map(({ name }) => name).join(', ')}`)
+  return mount
+}
+
+export type CacheTargetPlace =
+  | { readonly kind: 'folder'; readonly path: string }
+  /** Gets a tar, chunk by chunk. */
+  | { readonly kind: 'writer'; readonly write: (chunk: Uint8Array) => Promise<void> }
+  | { readonly kind: 'registry'; readonly name: string }
+
+/** Reads the files while no build uses them. */
+export async function exportCacheMount(engine: Engine, { mount, to }: { mount: CacheMount; to: CacheTargetPlace }, task: Task<TransferEvent>): Promise<void> {
+  const { store } = engine
+  await using held = await store.mounts.hold({ ...mount, sharing: 'locked', seed: seedOf(mount) }, silent(task))
+  const files = packFolder(held.path, silent(task))
+  switch (to.kind) {
+    case 'folder':
+      await writeFolder(to.path, files, silent(task))
+      return
+    case 'writer':
+      for await (const chunk of files) await to.write(chunk)
+      return
+    case 'registry': {
+      const layer = await store.content.add(compress(files, 'gzip'), layerMediaType('gzip'), silent(task))
+      const config = await store.content.write(Buffer.from('{}'), mediaTypes.ociEmpty)
+      const manifest: Manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: cacheMountType, config, layers: [layer] }
+      await uploadPortable(engine, { name: to.name, portable: { manifest, bytes: encodeDocument(manifest), mediaType: mediaTypes.ociManifest } }, task)
+    }
+  }
+}
+
+/**
+ * Makes a cache mount of files. One that has files already is left as it is.
+ * @throws {CacheMountUnsuitable} @throws {HostileArchive} and leaves no cache mount behind
+ */
+export async function importCacheMount(engine: Engine, { identity, namespace, from }: { identity: CacheIdentity; namespace: string; from: CachePlace }, task: Task<TransferEvent>): Promise<void> {
+  const { mounts } = engine.store
+  const held = await mounts.hold({ ...identity, id: `${namespace}/${identity.id}`, sharing: 'locked', seed: undefined }, silent(task))
+  let isDone = false
+  try {
+    if (readdirSync(held.path).length > 0) {
+      isDone = true
+      throw new CacheMountUnsuitable(identity.id, 'it has files already; remove it first')
+    }
+    await exportTree(held.path, await openPlace(engine, from, task), silent(task))
+    isDone = true
+  } finally {
+    await held[Symbol.asyncDispose]()
+    if (!isDone) await mounts.remove(basename(held.path), { signal: new AbortController().signal, emit: () => undefined })
+  }
+}
+
+async function openPlace(engine: Engine, from: CachePlace, task: Task<TransferEvent>): Promise<AsyncIterable<Uint8Array>> {
+  switch (from.kind) {
+    case 'folder': return packFolder(from.path, silent(task))
+    case 'tar': return (await decompress(from.bytes, maxTarBytes)).bytes
+    case 'registry': {
+      const { client } = await engine.registries()
+      const reference = parseReference(from.name)
+      const { document } = await client.fetchManifest(reference, silent(task))
+      const layer: Descriptor | undefined = document.kind === 'manifest' && document.manifest.artifactType === cacheMountType ? document.manifest.layers[0] : undefined
+      if (layer === undefined) throw new MalformedDocument('manifest', `"${from.name}" is no cache mount`)
+      return (await decompress(client.fetchBlob(reference, layer, task), maxTarBytes)).bytes
+    }
+  }
+}
+
+/** It is there: what it began with is not asked for. */
+function seedOf({ seed, id }: CacheMount): { name: string; changeset: () => AsyncIterable<Uint8Array> } | undefined {
+  if (seed === '') return undefined
+  return { name: seed, changeset: () => { throw new CacheMountUnsuitable(id, 'it was removed meanwhile') } }
+}
+
+async function writeFolder(path: string, files: AsyncIterable<Uint8Array>, task: Task): Promise<void> {
+  if (mkdirSync(path, { recursive: true }) === undefined && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
+  try {
+    await exportTree(path, files, task)
+  } catch (error) {
+    rmSync(path, { recursive: true, force: true })
+    throw error
+  }
+}

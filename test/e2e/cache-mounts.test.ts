@@ -1,0 +1,82 @@
+import { execFileSync } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { importBusybox, useCommand } from '../support/command.ts'
+import type { DockerRegistry } from '../support/docker-registry.ts'
+import { startDockerRegistry } from '../support/docker-registry.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tsbuild-e2e-caches-'))
+const conf = join(folder, 'registries.conf')
+const [one, two] = [useCommand('caches-1', { env: { CONTAINERS_REGISTRIES_CONF: conf } }), useCommand('caches-2', { env: { CONTAINERS_REGISTRIES_CONF: conf } })]
+let registry: DockerRegistry
+beforeAll(async () => {
+  registry = await startDockerRegistry({ directory: join(folder, 'registry') })
+  writeFileSync(conf, `[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n`)
+  for (const command of [one, two]) importBusybox(command)
+  one.must('build', '-q', '--network', 'none', one.context('fill', { Dockerfile: `FROM busybox\nUSER 1000:1000\nRUN --mount=type=cache,id=npm,target=/c,uid=1000,gid=1000,mode=0750 echo warm >/c/package && mkdir /c/deep && ln -s ../package /c/deep/link\n` }))
+})
+afterAll(async () => {
+  await registry[Symbol.asyncDispose]()
+  rmSync(folder, { recursive: true })
+})
+
+const owned = ['--uid', '1000', '--gid', '1000', '--mode', '0750'] as const
+
+/** What a build sees in the cache mount of a machine. */
+function look(command: typeof one): string {
+  const path = command.context('look', { Dockerfile: 'FROM busybox\nUSER 1000:1000\nRUN --mount=type=cache,id=npm,target=/c,uid=1000,gid=1000,mode=0750 touch /c/mine && rm /c/mine && stat -c "%u %a" /c && cat /c/package /c/deep/link 2>&1 || true\n' })
+  return command.run('build', '--no-cache', '--progress', 'plain', '--network', 'none', path).stderr
+}
+
+describe('tsbuild cache', () => {
+  it('lists and inspects cache mounts with owner, size and inodes', () => {
+    const [mount] = JSON.parse(one.must('cache', 'ls', '--json')) as { id: string; uid: number; mode: number; inodes: number; diskBytes: number; usedAtMs: number; name: string }[]
+    expect(mount).toMatchObject({ id: '/npm', uid: 1000, mode: 0o750, inodes: 4 })
+    expect(one.must('cache', 'ls')).toMatch(/npm +1000:1000 +0750 +\S+ +4 /u)
+    expect(JSON.parse(one.must('cache', 'inspect', mount?.name ?? ''))).toHaveLength(1)
+    expect(one.run('cache', 'inspect', 'none').exitCode).toBe(3)
+    expect(one.run('cache', 'look').exitCode).toBe(2)
+  })
+
+  it('carries one to another machine by tar, folder and registry', () => {
+    const tar = join(folder, 'npm.tar')
+    one.must('cache', 'export', '-o', tar, 'npm')
+    one.must('cache', 'export', '-o', `${folder}/npm/`, 'npm')
+    one.must('cache', 'export', '--push', `${registry.host}/caches/npm:1`, 'npm')
+    expect(one.run('cache', 'export', '-o', `${folder}/npm/`, 'npm')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('not empty') as string })
+    expect(execFileSync('tar', ['tvf', tar, '--numeric-owner'], { encoding: 'utf8' })).toMatch(/1000\/1000[^\n]* package\n/u)
+    for (const from of [['-i', tar], ['-i', join(folder, 'npm')], ['--pull', `${registry.host}/caches/npm:1`]]) {
+      two.must('cache', 'import', ...from, ...owned, 'npm')
+      expect(look(two)).toMatch(/1000 750\n[^\n]*warm\n[^\n]*warm\n/u)
+      expect(two.run('cache', 'import', ...from, ...owned, 'npm')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('has files already') as string })
+      expect(two.must('cache', 'rm', 'npm')).toBe('removed /npm')
+    }
+    expect(two.must('cache', 'ls', '--json')).toBe('[]')
+  })
+
+  it('takes nothing of an archive that is no cache, and leaves nothing of a failed import', () => {
+    const hostile = join(folder, 'hostile')
+    mkdirSync(hostile)
+    writeFileSync(join(hostile, 'x'), '')
+    execFileSync('tar', ['cf', join(folder, 'hostile.tar'), '-C', hostile, '--transform', 's,^x$,../../../tsbuild-escaped,', '-P', 'x'])
+    expect(two.run('cache', 'import', '-i', join(folder, 'hostile.tar'), 'npm').exitCode).toBe(1)
+    expect(existsSync('/tsbuild-escaped')).toBe(false)
+    two.must('tag', 'busybox', `${registry.host}/app:1`)
+    two.must('push', '-q', `${registry.host}/app:1`)
+    expect(two.run('cache', 'import', '--pull', `${registry.host}/app:1`, 'npm')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is no cache mount') as string })
+    expect(two.must('cache', 'ls', '--json')).toBe('[]')
+  })
+
+  it('tells mounts of one id apart by their names, and removes all', () => {
+    const other = mkdtempSync(join(folder, 'other-'))
+    chownSync(other, 5, 5)
+    one.must('cache', 'import', '-i', other, '--uid', '5', 'npm')
+    expect(one.run('cache', 'export', '-o', join(folder, 'x.tar'), 'npm')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('give one of the names') as string })
+    expect(one.run('cache', 'rm', 'none')).toMatchObject({ exitCode: 3 })
+    expect(one.run('cache', 'rm').exitCode).toBe(2)
+    expect(one.must('cache', 'rm', '--all').split('\n')).toHaveLength(2)
+    expect(one.must('cache', 'ls', '--json')).toBe('[]')
+  })
+})
