@@ -34,7 +34,8 @@ export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts):
   if (program === undefined) throw new OciRuntimeMissing(runtime)
   const folder = mkdtempSync(join(tmpdir(), 'tsbuild-bundle-'))
   const log = join(folder, 'log.json')
-  const id = `tsbuild-container-${spec.id}`
+  // Not as our own groups are called: one without a lock would be taken for stale, and emptied.
+  const id = `tsbuild-oci-${spec.id}`
   try {
     mkdirSync(join(folder, 'rootfs'))
     const filePath = (index: number): string => join(folder, `file-${index}`)
@@ -54,6 +55,7 @@ export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts):
       wire.list(args, (arg) => wire.bytes(arg)).list([`PATH=${process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`], (variable) => wire.bytes(variable))
       wire.bytes(isCrun(program) ? hybridUnified(host) : '')
       wire.list(isCrun(program) ? [] : hiddenMounts(host), (path) => wire.bytes(path))
+      wire.bytes(groupOf(host, id) ?? '')
     },
     failure: () => readFailure(program, log),
     [Symbol.dispose]: () => {
@@ -82,12 +84,18 @@ function devicesOf({ hierarchies }: HostSupport): CgroupHierarchy | undefined {
   return hierarchies.find(({ kind, controllers }) => kind === 'v1' && controllers.includes('devices'))
 }
 
+/** The one that runc makes. */
+function groupOf(host: HostSupport, name: string): string | undefined {
+  const devices = devicesOf(host)
+  return devices === undefined ? undefined : join(devices.ownGroup, name)
+}
+
 /** What a runtime that was killed could not remove. */
 function removeGroup(host: HostSupport, name: string): void {
-  const devices = devicesOf(host)
-  if (devices === undefined) return
+  const group = groupOf(host, name)
+  if (group === undefined) return
   try {
-    rmdirSync(join(devices.ownGroup, name))
+    rmdirSync(group)
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'EBUSY')) throw error
   }

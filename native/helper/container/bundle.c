@@ -8,10 +8,13 @@
 #include "request.h"
 #include "root.h"
 #include "stages.h"
+#include "tree/files/delete.h"
 
+#include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,6 +31,7 @@ struct bundle {
     const char **env;
     const char *unified; /* "": what is there */
     struct texts hidden; /* mount points */
+    const char *group;   /* that the runtime makes, or "" */
     int *groups;         /* the files that take members, one for each of the container's groups */
 };
 
@@ -171,6 +175,22 @@ static void report_ended(int status, const struct rusage *usage)
     report_record(REPORT_ENDED, payload, sizeof payload);
 }
 
+/* Sent when the process that started us dies. Nobody sends it on purpose. */
+#define PARENT_DIED SIGPWR
+
+/* Nobody is left who would: the process that wrote it is gone. */
+static void remove_bundle(const char *rootfs, const char *group)
+{
+    char folder[PATH_MAX];
+    uint64_t deleted = 0;
+    snprintf(folder, sizeof folder, "%s", rootfs);
+    char *slash = strrchr(folder, '/');
+    if (!slash || slash == folder) return;
+    *slash = 0;
+    delete_tree(AT_FDCWD, folder, &deleted);
+    if (*group) rmdir(group);
+}
+
 int run_bundle(struct wire *request)
 {
     static struct bundle bundle;
@@ -182,23 +202,28 @@ int run_bundle(struct wire *request)
         bundle.env = read_texts(request).items;
         bundle.unified = wire_text(request);
         bundle.hidden = read_texts(request);
+        bundle.group = wire_text(request);
     }
     if (!wire_is_done(request) || !bundle.args[0]) {
         errno = EBADMSG;
         return report_failure(STAGE_REQUEST, "bundle"), 1;
     }
     fill_awaited_signals(&awaited);
+    sigaddset(&awaited, PARENT_DIED);
     sigprocmask(SIG_BLOCK, &awaited, NULL);
+    if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
     pid_t steward = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
     if (steward < 0) return report_failure(STAGE_NAMESPACES, "clone"), 1;
     if (steward == 0) _exit(run_steward(&bundle));
-    for (;;) {
+    for (bool is_orphan = false;;) {
         int status, received = sigwaitinfo(&awaited, NULL);
         struct rusage usage;
         if (received == SIGCHLD && wait4(steward, &status, WNOHANG, &usage) == steward) {
+            if (is_orphan) remove_bundle(bundle.rootfs, bundle.group);
             report_ended(status, &usage);
             return 0;
         }
-        if (received > 0 && received != SIGCHLD) kill(steward, received == SIGALRM ? SIGKILL : received);
+        if (received == PARENT_DIED) is_orphan = true;
+        if (received > 0 && received != SIGCHLD) kill(steward, received == SIGALRM || received == PARENT_DIED ? SIGKILL : received);
     }
 }
