@@ -27,9 +27,9 @@ interface Wanted {
 }
 
 /** What one registry cannot give another may; what none gives stays missing, and is reported as that. */
-async function tryFetch(fetch: () => Promise<void>, task: Task): Promise<boolean> {
+async function tryFetch(work: () => Promise<void>, task: Task): Promise<boolean> {
   try {
-    await fetch()
+    await work()
     return true
   } catch (error) {
     task.signal.throwIfAborted()
