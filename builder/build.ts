@@ -16,6 +16,8 @@ import { unsetConfinement } from './container/confinement.ts'
 import { openContext } from './context/open-context.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
+import type { OnFailure } from './debug/failed-step.ts'
+import { describeFailure } from './debug/failed-step.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
@@ -31,6 +33,7 @@ import { createGitExecutor } from './execute/git.ts'
 import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createPatientExecutor } from './execute/patient-executor.ts'
+import type { RunParts } from './execute/run.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import type { BuiltImage } from './export/image.ts'
@@ -49,6 +52,7 @@ import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { BuildCommandLine } from './record/build-record.ts'
+import { toWireLabel } from './record/wire-event.ts'
 import { observed } from './record/observed.ts'
 import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
@@ -88,6 +92,8 @@ export interface BuildOptions extends TaskOptions<BuildEvent> {
   readonly engine?: Engine
   /** Kept in the build's record, so that the same can be asked for again. */
   readonly command?: BuildCommandLine
+  /** Gets a RUN step that failed, before the build does. */
+  readonly onFailure?: OnFailure | undefined
 }
 
 /** No step of a build needs more processes at a time; a fork bomb ends here. */
@@ -118,12 +124,17 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
 async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
   const guard = openGuard(request.secrets ?? {})
   const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
+  return observed(engine, { observation, task: createTask(options) }, ({ id, task }) => buildImage(engine, { ...request, guard, build: id, onFailure: options.onFailure }, task))
 }
 
-type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+/** With what belongs to this one build. */
+interface OwnRequest extends BuildRequest {
+  readonly guard: SecretGuard
+  readonly build: string
+  readonly onFailure: OnFailure | undefined
+}
 
-async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
   checkOutputs(request.outputs ?? [], names)
@@ -147,7 +158,7 @@ async function buildImage(engine: Engine, request: GuardedRequest, task: Task<Bu
 }
 
 interface FinishParts {
-  readonly request: GuardedRequest
+  readonly request: OwnRequest
   readonly names: readonly string[]
   readonly space: SpaceWatch
   readonly image: BuiltImage
@@ -183,7 +194,7 @@ function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBa
 }
 
 interface ExecutorParts {
-  readonly request: GuardedRequest
+  readonly request: OwnRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
@@ -212,6 +223,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
       policy,
+      onFailure: failureHandler(store, request, plan),
     }),
   }
 }
@@ -241,6 +253,15 @@ function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: Buil
   const stages = new Set(typeof noCache === 'object' ? noCache.map((name) => name.toLowerCase()) : [])
   const isOff = (id: NodeId, stage: string): boolean => policies.get(id)?.cache === false || stages.has(stage.toLowerCase())
   return new Set([...labels].filter(([id, { stage }]) => isOff(id, stage)).map(([id]) => id))
+}
+
+function failureHandler(store: Engine['store'], { build: id, guard, onFailure }: OwnRequest, { labels }: BuildPlan): RunParts['onFailure'] {
+  if (onFailure === undefined) return undefined
+  return async ({ step, exit, ...rest }, task) => {
+    const label = labels.get(step.id)
+    const failed = { ...rest, build: id, label: label === undefined ? undefined : toWireLabel(label), exitCode: exit.exitCode, node: step.node, base: step.input(step.node.base) }
+    await onFailure(describeFailure({ store, guard }, failed, silent(task)))
+  }
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

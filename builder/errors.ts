@@ -179,6 +179,17 @@ export class ImageUnavailable extends TsbuildError {
   }
 }
 
+/** What says where an image lies names no place we know. */
+export class MalformedLocation extends TsbuildError {
+  readonly code = 'BUILDER_MALFORMED_LOCATION'
+  readonly text: string
+
+  constructor(text: string, problem: string) {
+    super(`cannot read location ${JSON.stringify(text.slice(0, 200))}: ${problem}`)
+    this.text = text
+  }
+}
+
 /** No image of the store has this name or id. */
 export class ImageNotFound extends TsbuildError {
   readonly code = 'BUILDER_IMAGE_NOT_FOUND'
@@ -228,8 +239,8 @@ export class BuildNotFound extends TsbuildError {
   readonly code = 'BUILDER_BUILD_NOT_FOUND'
   readonly build: string
 
-  constructor(build: string) {
-    super(`cannot find build "${build}" among the records of this store; "tsbuild history builds" lists them`)
+  constructor(build: string, problem = 'is not among the records of this store: "tsbuild history builds" lists them') {
+    super(`cannot use build "${build}": it ${problem}`)
     this.build = build
   }
 }
@@ -253,6 +264,17 @@ export class SecretLeaked extends TsbuildError {
   constructor(leaks: readonly Leak[]) {
     super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
     this.leaks = leaks
+  }
+}
+
+/** The layers a failed step was kept by have been removed. */
+export class LayersGone extends TsbuildError {
+  readonly code = 'BUILDER_LAYERS_GONE'
+  readonly build: string
+
+  constructor(build: string) {
+    super(`cannot debug build "${build}": the store has removed the layers of its failed step`)
+    this.build = build
   }
 }
 

@@ -11,6 +11,7 @@ const missing = ensurePackages([
   { name: 'skopeo', provides: ['/usr/bin/skopeo'] },
   { name: 'umoci', provides: ['/usr/bin/umoci'] },
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+  { name: 'erofs-utils', provides: ['/usr/bin/fsck.erofs'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

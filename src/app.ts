@@ -1,4 +1,4 @@
-import type { Engine } from '../builder/index.ts'
+import type { Engine, EngineOptions } from '../builder/index.ts'
 
 /** What commands get of the world: everything else they are told by arguments. */
 export interface App {
@@ -13,5 +13,5 @@ export interface App {
   /** Writes a line to standard error: progress and problems. */
   note(line: string): void
   /** Opens the store; the caller disposes of it. */
-  openEngine(): Promise<Engine>
+  openEngine(options?: Omit<EngineOptions, 'root' | 'env'>): Promise<Engine>
 }

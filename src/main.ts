@@ -77,7 +77,7 @@ function createApp(): App {
     isTerminal: process.stderr.isTTY,
     print: (line) => process.stdout.write(`${line}\n`),
     note: (line) => process.stderr.write(`${line}\n`),
-    openEngine: async () => (await import('../builder/index.ts')).openEngine({ env: process.env }),
+    openEngine: async (options) => (await import('../builder/index.ts')).openEngine({ ...options, env: process.env }),
   }
 }
 

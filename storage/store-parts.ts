@@ -1,4 +1,6 @@
 import type { BlobStore } from './content-store.ts'
+import type { LayerFormatName } from './erofs/choose-format.ts'
+import type { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
 import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
@@ -18,9 +20,10 @@ export interface StoreParts {
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
   readonly lowers: LowerLayers
+  readonly verifier: LayerVerifier | undefined
+  readonly formats: { readonly overlay: OverlayFormat; readonly erofs: LayerFormat }
+  readonly chosenFormat: LayerFormatName
   readonly format: LayerFormat
-  /** What makes directories of layers, whichever format is chosen. */
-  readonly overlay: OverlayFormat
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

@@ -27,14 +27,27 @@ export interface Store extends AsyncDisposable {
    */
   lock(name: string, mode: { readonly exclusive: boolean }, task: Task): Promise<AsyncDisposable>
   /** The layer as a blob in the content store; the compressed form is remembered, so asking again compresses nothing. */
-  layerBlob(chainId: ChainId, compression: Compression, task: Task): Promise<Descriptor>
+  layerBlob(chainId: ChainId, form: Compression | LayerForm, task: Task): Promise<Descriptor>
 }
 
 export interface IncomingLayer {
   readonly parent: ChainId | undefined
   readonly blob: Descriptor
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: AsyncIterable<Uint8Array> | OpenBlob
   readonly diffId: DiffId
+}
+
+/**
+ * Gets a blob's bytes from one of them on. Given in place of the bytes, it is called for what the store lacks: what a
+ * process that died had stored of the blob is kept, and of several processes that want it one fetches it.
+ */
+export type OpenBlob = (fromByte: number) => AsyncIterable<Uint8Array>
+
+/** How a layer's blob is compressed. */
+export interface LayerForm {
+  readonly compression: Compression
+  /** 1 to 9 for gzip, 1 to 22 for zstd; undefined is the usual one. */
+  readonly level: number | undefined
 }
 
 export interface BlobInfo { readonly digest: Digest; readonly sizeBytes: number }

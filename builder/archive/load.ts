@@ -38,6 +38,17 @@ export async function loadImages({ store }: Engine, { archive, platform }: { arc
   return loaded
 }
 
+/** The images of an archive with the names it says, each as it lies there: an index stays one. Their blobs are in the content store. */
+export async function listImages(store: Store, files: ArchiveFiles): Promise<{ readonly descriptor: Descriptor; readonly names: readonly string[] }[]> {
+  if (files.has('manifest.json') && !files.has('index.json')) return listDocker(store, files)
+  const document = parseManifestDocument(await files.readDocument('index.json'), mediaTypes.ociIndex)
+  if (document.kind !== 'index') throw new MalformedArchive('its index.json is no index')
+  return document.index.manifests.map(({ mediaType, digest, size, annotations }) => ({
+    descriptor: { mediaType, digest, size },
+    names: [annotations?.['org.opencontainers.image.ref.name'], annotations?.['io.containerd.image.name']].filter((name) => name !== undefined),
+  }))
+}
+
 /** The images of an archive with their documents, their blobs in the content store until the next gc. @throws {MalformedArchive} */
 export function readImages({ store }: Engine, source: { archive: Readable; platform: Platform }, task: Task): Promise<readonly Pick<ListedImage, 'manifest' | 'config'>[]> {
   return list(store, source, task)
@@ -53,7 +64,7 @@ async function storeImage(store: Store, { descriptor, manifest, config, names }:
     layers: manifest.layers,
     diffIds: config.rootfs.diff_ids,
     maxConcurrent: 2,
-    open: (blob) => { throw new MalformedArchive(`it lacks the layer "${blob.digest}"`) },
+    open: ({ blob }) => { throw new MalformedArchive(`it lacks the layer "${blob.digest}"`) },
     isWorthRetrying: () => false,
   }, task)
   await store.layers.sync(task)

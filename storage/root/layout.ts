@@ -12,6 +12,7 @@ import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
  *   layers/4f/                  the tree of one layer, as an overlay lowerdir
  *   layers/4h, layers/4h.tar    or an EROFS index and the tar that it points into
  *   snapshots/4g/{fs,work}      a layer in the making
+ *   incoming/<digest>           what has arrived of a blob, held by the process that fetches it
  *   sessions/<uuid>/            temporary files of one process, which holds a lock on the directory
  *   trash/                      what is to be deleted and nobody refers to
  *   mounts/<name>/              what RUN --mount=type=cache keeps between builds
@@ -29,6 +30,7 @@ export interface Layout {
   readonly newIndex: string
   readonly layers: string
   readonly snapshots: string
+  readonly incoming: string
   readonly sessions: string
   readonly trash: string
   readonly locks: string
@@ -64,6 +66,7 @@ export function createLayout(root: string): Layout {
     newIndex: join(content, 'index.json.new'),
     layers,
     snapshots,
+    incoming: join(root, 'incoming'),
     sessions,
     trash: join(root, 'trash'),
     locks: join(root, 'locks'),

@@ -40,7 +40,7 @@ export async function checkLayers(checking: Checking): Promise<number> {
 async function checkChangeset({ store, found, task }: Checking, layer: StoredLayer): Promise<void> {
   try {
     await drain(store.layers.changeset(layer.chainId, task))
-    if (!await getParts(store).overlay.isFaithful(layer, task)) found({ check: 'layer-tree', object: layer.chainId })
+    if (!await getParts(store).formats.overlay.isFaithful(layer, task)) found({ check: 'layer-tree', object: layer.chainId })
   } catch (error) {
     if (error instanceof TreeFailure || error instanceof Unrepresentable) {
       found({ check: 'layer-tree', object: layer.chainId, actual: error.code })

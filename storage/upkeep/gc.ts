@@ -6,6 +6,7 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
+import { forEachAbandoned } from '../root/incoming-file.ts'
 import { buryDeadSessions, discard, discardLayer, findDeadSessions } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
@@ -81,7 +82,9 @@ async function predict({ parts, policies, mounts }: Work, task: Task): Promise<G
   const { inventory, others } = database.transaction('quick', () => {
     const dead = findDeadSessions(layout, database, session.id)
     const sessions = dead.map((id) => layout.session(id)).filter((path) => existsSync(path))
-    return { inventory: takeInventory(parts, mounts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...listTrash(parts)] }
+    const leftovers = listTrash(parts)
+    forEachAbandoned(layout, (path) => leftovers.push(path))
+    return { inventory: takeInventory(parts, mounts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...leftovers] }
   })
   const leftovers = await measureOthers(layout.root, others, task)
   const { removals, freed, unmet } = planRemovals({ inventory, policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
@@ -95,6 +98,7 @@ async function collect(work: Work, task: Task): Promise<GcReport> {
   buryDeadSessions(layout, database, session.id)
   database.transaction('quick', () => {
     for (const path of findStrays(layout, database, [])) discard(layout, path)
+    forEachAbandoned(layout, (path) => discard(layout, path))
   })
   const leftovers = await measureOthers(layout.root, listTrash(parts), task)
   const { removals, unmet } = policies.length === 0 ? { removals: [], unmet: [] } : removeRoots(work, leftovers)
