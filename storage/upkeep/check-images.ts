@@ -24,7 +24,7 @@ export function checkImages(parts: StoreParts, found: (finding: Finding) => void
   return images.length
 }
 
-function checkImage({ blobs, database }: StoreParts, row: Row, found: (finding: Finding) => void): void {
+export function checkImage({ blobs, database }: StoreParts, row: Row, found: (finding: Finding) => void): void {
   const object = readText(row, 'id')
   const manifest = parseManifestColumns(row)
   try {
