@@ -1,5 +1,6 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
@@ -295,5 +296,27 @@ export class UnsuitableRequest extends TsbuildError {
 
   constructor(problem: string) {
     super(`cannot do what is asked for: ${problem}`)
+  }
+}
+
+/** There is no cache at this place. */
+export class CacheMissing extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_MISSING'
+  readonly place: string
+
+  constructor(place: string) {
+    super(`cannot read the cache "${place}": there is none`)
+    this.place = place
+  }
+}
+
+/** A cache promised a layer and did not give it: it is gone, or is not what the cache said. */
+export class CacheSourceFailed extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_SOURCE_FAILED'
+  readonly source: CacheSource
+
+  constructor(source: CacheSource, place: string, cause: unknown) {
+    super(`cannot use the cache "${place}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.source = source
   }
 }

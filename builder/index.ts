@@ -6,6 +6,7 @@ export { createFileSink, createFolderSink, createStreamSink } from './archive/ar
 export { loadImages } from './archive/load.ts'
 export { importRootfs } from './archive/import.ts'
 export type { PullMode } from './base-images.ts'
+export type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'
 export type { MissCause } from './cache/miss-explainer.ts'
 export type { Engine, EngineOptions } from './engine.ts'
 export { defaultRoot, openEngine } from './engine.ts'
@@ -14,7 +15,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CacheMissing, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
   OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
@@ -42,6 +43,10 @@ export type { KeptStep } from './debug/kept-step.ts'
 export { getKeptStep } from './debug/kept-step.ts'
 export { runKeptStep } from './debug/run-kept-step.ts'
 export { isBundle, readBundle, writeBundle } from './debug/bundle.ts'
+export type { DescribedLayer, DescribedLayers } from './report/describe-layers.ts'
+export { describeLayers } from './report/describe-layers.ts'
+export type { FileNode } from './report/file-tree.ts'
+export type { WastedFile } from './report/waste.ts'
 export type { StepProgress, TransferProgress } from './record/build-progress.ts'
 export { BuildProgress } from './record/build-progress.ts'
 export type { BuildCommandLine, BuildRecord } from './record/build-record.ts'

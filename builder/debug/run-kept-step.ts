@@ -4,6 +4,7 @@ import type { ContainerExit, ContainerStdio, Mount } from '../../runtime/index.t
 import { runContainer } from '../../runtime/index.ts'
 import type { Engine } from '../engine.ts'
 import { LayersGone } from '../errors.ts'
+import { SharedCaches } from '../cache/shared/shared-caches.ts'
 import { createCachedLayers } from '../execute/cached-layers.ts'
 import { emptyResult } from '../execute/executor.ts'
 import type { SecretSource } from '../mount/mount-parts.ts'
@@ -28,7 +29,7 @@ export async function runKeptStep({ store }: Engine, { kept, at, args, secrets, 
   const { node, spec } = kept
   const mountParts = {
     store, secrets, sshAgents,
-    layers: createCachedLayers(store, { now: () => new Date() }),
+    layers: createCachedLayers(store, { now: () => new Date(), shared: new SharedCaches(store, []), used: new Map() }),
     context: () => Promise.reject(new TypeError('what a step mounted of its context is kept as layers')),
   }
   const quiet = { signal: task.signal, emit: () => undefined }

@@ -13,8 +13,8 @@ export function createBlobFetcher(engine: Engine): FetchBlob {
     const { client } = await engine.registries()
     for (const name of names) {
       const reference = parseReference(name)
-      if (await tryFetch(() => fetchLayerOrConfig(client, engine.store, { reference, blob, task }), task)) return true
-      if (await tryFetch(() => fetchManifest(client, engine.store, { reference, blob, task }), task)) return true
+      if (await tryPlace(() => fetchLayerOrConfig(client, engine.store, { reference, blob, task }), task)) return true
+      if (await tryPlace(() => fetchManifest(client, engine.store, { reference, blob, task }), task)) return true
     }
     return false
   }
@@ -27,9 +27,9 @@ interface Wanted {
 }
 
 /** What one registry cannot give another may; what none gives stays missing, and is reported as that. */
-async function tryFetch(work: () => Promise<void>, task: Task): Promise<boolean> {
+async function tryPlace(take: () => Promise<void>, task: Task): Promise<boolean> {
   try {
-    await work()
+    await take()
     return true
   } catch (error) {
     task.signal.throwIfAborted()

@@ -3,6 +3,7 @@ import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, E
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
+import { cacheOptions, parseCacheFrom, parseCacheTo } from '../cache-options.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
@@ -39,6 +40,7 @@ export const buildCommand: CommandSpec = {
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
     failureOption,
+    ...cacheOptions,
     ...outputOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
@@ -139,6 +141,8 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
+    cacheFrom: parseCacheFrom(options.texts('cache-from')),
+    cacheTo: parseCacheTo(options.texts('cache-to')),
     annotations: parseAnnotations(options.texts('annotation')),
     ...(squash === undefined ? {} : { squash }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),

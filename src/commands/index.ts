@@ -34,6 +34,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'rmi', summary: 'Remove images', load: async () => (await import('./rmi.ts')).rmiCommand },
   { name: 'inspect', summary: 'Show an image in detail', load: async () => (await import('./inspect.ts')).inspectCommand },
   { name: 'history', summary: 'Show the steps an image was made by', load: async () => (await import('./history.ts')).historyCommand },
+  { name: 'report', summary: 'Write a page about a build or an image', load: async () => (await import('./report.ts')).reportCommand },
   { name: 'debug', summary: 'Stand where a step of a build failed', load: async () => (await import('./debug.ts')).debugCommand },
   { name: 'save', summary: 'Write images to an archive', load: async () => (await import('./save.ts')).saveCommand },
   { name: 'load', summary: 'Read images from an archive', load: async () => (await import('./load.ts')).loadCommand },
