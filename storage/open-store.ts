@@ -24,7 +24,7 @@ import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
 import { Images } from './records/images.ts'
-import { writeIndex } from './records/index-json.ts'
+import { restoreIndex, writeIndex } from './records/index-json.ts'
 import type { Layout } from './root/layout.ts'
 import { createLayout, formatVersion } from './root/layout.ts'
 import { takeLock } from './root/lock.ts'
@@ -75,6 +75,7 @@ function formatOfEnvironment(): LayerFormatName | undefined {
 
 function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: chosen, erofs: support }: FormatChoice): Store {
   const hasBuried = readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0
+  restoreIndex(layout, database)
   const session = new Session(layout, database)
   const blobs = new BlobStore(layout, database, session)
   const layerBlobs = new LayerBlobs(database, blobs)

@@ -19,6 +19,8 @@ export interface Database {
    * @throws {StoreBusy}
    */
   transaction<T>(kind: 'durable' | 'quick', work: () => T): T
+  /** Of work in a transaction: what is left to do once it is committed. It is dropped when it is rolled back. */
+  afterCommit(work: () => void): void
   close(): void
 }
 
@@ -66,6 +68,7 @@ export function openDatabase(root: string, file: string): Database {
     statements.set(sql, found)
     return found
   }
+  const pending: (() => void)[] = []
   const opened: Database = {
     all: (sql, ...values) => explaining(root, () => prepare(sql).all(...values)),
     get: (sql, ...values) => explaining(root, () => prepare(sql).get(...values)),
@@ -76,12 +79,15 @@ export function openDatabase(root: string, file: string): Database {
         database.exec('BEGIN IMMEDIATE')
         const result = work()
         database.exec('COMMIT')
+        for (const done of pending.splice(0)) done()
         return result
       } catch (error) {
+        pending.length = 0
         if (database.isTransaction) database.exec('ROLLBACK')
         throw explain(root, error)
       }
     },
+    afterCommit: (work) => { pending.push(work) },
     close: () => { database.close() },
   }
   if (readVersion(opened) < schemaVersion) {

@@ -1,5 +1,5 @@
-import { renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { isErrno } from '../../core/errors.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { parseDigest } from '../../oci/digest.ts'
@@ -22,11 +22,25 @@ export function encodeIndex(database: Database): Uint8Array {
   return encodeDocument({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
 }
 
-/** It follows from the database, so that losing it loses nothing. In a transaction, which keeps writers apart. */
+/**
+ * It follows from the database, so that losing it loses nothing. In a transaction, which keeps writers apart; it takes its
+ * place when that is committed. Whoever dies between leaves the new one lying, which tells that the old one may be wrong.
+ */
 export function writeIndex(layout: Layout, database: Database): void {
-  const path = join(layout.content, 'index.json')
-  writeFileSync(`${path}.new`, encodeIndex(database))
-  renameSync(`${path}.new`, path)
+  writeFileSync(layout.newIndex, encodeIndex(database))
+  database.afterCommit(() => {
+    try {
+      renameSync(layout.newIndex, layout.index)
+    } catch (error) {
+      // Another process has put it, or a later one, there.
+      if (!isErrno(error, 'ENOENT')) throw error
+    }
+  })
+}
+
+/** Writes it again when somebody died over it. */
+export function restoreIndex(layout: Layout, database: Database): void {
+  if (existsSync(layout.newIndex)) database.transaction('quick', () => { writeIndex(layout, database) })
 }
 
 /** Of a row of the table `images`. */

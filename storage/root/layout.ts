@@ -26,6 +26,8 @@ export interface Layout {
   readonly version: string
   readonly database: string
   readonly content: string
+  readonly index: string
+  readonly newIndex: string
   readonly layers: string
   readonly snapshots: string
   readonly incoming: string
@@ -60,6 +62,8 @@ export function createLayout(root: string): Layout {
     version: join(root, 'version'),
     database: join(root, 'state.db'),
     content,
+    index: join(content, 'index.json'),
+    newIndex: join(content, 'index.json.new'),
     layers,
     snapshots,
     incoming: join(root, 'incoming'),

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { isErrno, TsbuildError } from '../../core/errors.ts'
 import { chainIds } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
@@ -25,7 +24,7 @@ export function checkImages(parts: StoreParts, found: (finding: Finding) => void
   return images.length
 }
 
-function checkImage({ blobs, database }: StoreParts, row: Row, found: (finding: Finding) => void): void {
+export function checkImage({ blobs, database }: StoreParts, row: Row, found: (finding: Finding) => void): void {
   const object = readText(row, 'id')
   const manifest = parseManifestColumns(row)
   try {
@@ -45,7 +44,7 @@ function checkImage({ blobs, database }: StoreParts, row: Row, found: (finding: 
 }
 
 function checkIndex({ layout, database }: StoreParts, found: (finding: Finding) => void): void {
-  const path = join(layout.content, 'index.json')
+  const path = layout.index
   try {
     if (!readFileSync(path).equals(encodeIndex(database))) found({ check: 'index', object: path })
   } catch (error) {

@@ -10,6 +10,7 @@ import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { getParts } from '../store-parts.ts'
 import { measureTrees } from '../tree/upkeep-trees.ts'
 import type { Checking } from './finding.ts'
+import { findUnneededLayers } from './garbage.ts'
 
 /** @returns how many there are */
 export async function checkLayers(checking: Checking): Promise<number> {
@@ -17,12 +18,17 @@ export async function checkLayers(checking: Checking): Promise<number> {
   const { layout, database } = getParts(store)
   const layers = database.all('SELECT * FROM layers ORDER BY id').map(parseLayerRow)
   const isWhole = new Set<string>()
+  // Rows that a sweep cut short has left: they count as absent, and nothing wants them.
+  const unneeded = new Set<string>(findUnneededLayers(database, -1).map((layer) => layer.chainId))
   for (const layer of layers) {
     task.signal.throwIfAborted()
     if (chainId(layer.parent, layer.diffId) !== layer.chainId) found({ check: 'layer-chain-id', object: layer.chainId, expected: chainId(layer.parent, layer.diffId) })
-    if (layer.parent !== undefined && !isWhole.has(layer.parent)) found({ check: 'layer-parent', object: layer.chainId, expected: layer.parent })
-    else if (!layerPaths(layout, layer).every((path) => existsSync(path))) found({ check: 'layer-missing', object: layer.chainId })
-    else isWhole.add(layer.chainId)
+    const isThere = layerPaths(layout, layer).every((path) => existsSync(path))
+    const hasParent = layer.parent === undefined || isWhole.has(layer.parent)
+    if (isThere && hasParent) isWhole.add(layer.chainId)
+    else if (unneeded.has(layer.chainId)) continue
+    else if (hasParent) found({ check: 'layer-missing', object: layer.chainId })
+    else found({ check: 'layer-parent', object: layer.chainId, expected: layer.parent })
   }
   const whole = layers.filter((layer) => isWhole.has(layer.chainId))
   for (const layer of whole) await checkChangeset(checking, layer)

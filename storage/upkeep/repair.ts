@@ -17,6 +17,7 @@ import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
 import { measureTrees, syncFilesystem } from '../tree/upkeep-trees.ts'
+import { checkImage } from './check-images.ts'
 import type { Check, Finding } from './finding.ts'
 import type { FsckReport } from './fsck.ts'
 import { fsck } from './fsck.ts'
@@ -185,10 +186,14 @@ async function recount({ parts, task }: Repairing, chainId: string): Promise<voi
   parts.layers.forget(layer.chainId)
 }
 
-function loseImage({ parts: { layout, database }, lost }: Repairing, id: string): void {
+/** Unless what it lacked has just been fetched or made again. */
+function loseImage({ parts, lost }: Repairing, id: string): void {
+  const { layout, database } = parts
   database.transaction('durable', () => {
-    const row = database.get('SELECT manifest FROM images WHERE id = ?', id)
-    if (row === undefined) return
+    const row = database.get('SELECT * FROM images WHERE id = ?', id)
+    const findings: Finding[] = []
+    if (row !== undefined) checkImage(parts, row, (finding) => { findings.push(finding) })
+    if (row === undefined || findings.length === 0) return
     const names = database.all('SELECT name FROM names WHERE image = ? ORDER BY name', id).map((each) => readText(each, 'name'))
     for (const table of ['names', 'image_blobs']) database.run(`DELETE FROM ${table} WHERE image = ?`, id)
     database.run('DELETE FROM images WHERE id = ?', id)

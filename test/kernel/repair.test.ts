@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -86,6 +86,22 @@ describe('a store is repaired', () => {
     }
     expect(await repair(store, { fetchBlob }, task)).toMatchObject({ after: { findings: [] }, lostImages: [], quarantined: [expect.stringContaining(sha256(blob).slice(7))] })
     expect(asked).toEqual([[sha256(blob), ['docker.io/library/a:1']]])
+    expect(store.images.find('docker.io/library/a:1')).toMatchObject({ id: stocked.image })
+  })
+
+  it('by fetching all that an image is made of', async () => {
+    const kept = new Map<string, Buffer>()
+    const { store, stocked } = await damagedBy(({ root }) => {
+      for (const name of readdirSync(join(root, 'content', 'blobs', 'sha256'))) {
+        kept.set(`sha256:${name}`, readFileSync(blobPath(root, `sha256:${name}`)))
+        rmSync(blobPath(root, `sha256:${name}`))
+      }
+    })
+    const fetchBlob: FetchBlob = async (wanted) => {
+      await store.content.ingest(wanted, stream(kept.get(wanted.digest) ?? Buffer.alloc(0)), task)
+      return true
+    }
+    expect(await repair(store, { fetchBlob }, task)).toMatchObject({ after: { findings: [] }, lostImages: [], quarantined: [] })
     expect(store.images.find('docker.io/library/a:1')).toMatchObject({ id: stocked.image })
   })
 

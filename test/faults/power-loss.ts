@@ -1,0 +1,91 @@
+/**
+ * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --json]
+ * Takes the power away from a filesystem while processes work on a store on it: ext4 on a loop device forgets all it has not written. After the
+ * next mount the store must be clean and have everything that was reported done. In a mount namespace of its own.
+ */
+/* eslint-disable no-console -- a program that reports to whoever started it */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { ChainId, Digest } from '../../oci/digest.ts'
+import { fsck, openStore } from '../../storage/index.ts'
+import { task } from '../support/streams.ts'
+
+const { values } = parseArgs({ options: {
+  rounds: { type: 'string', default: '20' }, kinds: { type: 'string', default: 'ingest,apply,pull,commit,image' }, mount: { type: 'string', default: 'data=ordered' },
+  json: { type: 'boolean', default: false }, inside: { type: 'string' },
+} })
+
+if (values.inside === undefined) enter()
+else await run(values.inside)
+
+function enter(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'tsbuild-power-'))
+  try {
+    const args = ['-m', '--propagation', 'private', process.execPath, import.meta.filename, ...process.argv.slice(2), '--inside', folder]
+    process.exitCode = spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function run(folder: string): Promise<void> {
+  const [image, disk] = [join(folder, 'image'), join(folder, 'disk')]
+  mkdirSync(disk)
+  writeFileSync(image, '')
+  truncateSync(image, 2 ** 30)
+  execFileSync('mkfs.ext4', ['-q', '-F', image])
+  const problems: string[] = []
+  let done = 0
+  mount(image, disk)
+  try {
+    await (await openStore(join(disk, 'store')))[Symbol.asyncDispose]()
+    execFileSync('sync')
+    for (let round = 0; round < Number(values.rounds); round += 1) {
+      const reported = await workUntilPowerLoss(disk, round)
+      execFileSync('umount', [disk])
+      mount(image, disk)
+      done += reported.length
+      problems.push(...(await judge(join(disk, 'store'), reported)).map((problem) => `round ${round}: ${problem}`))
+    }
+  } finally {
+    execFileSync('umount', [disk])
+  }
+  if (values.json) console.log(JSON.stringify({ done, problems }))
+  else console.log([...problems, `${done} things were reported done, ${problems.length} problems`].join('\n'))
+  process.exitCode = problems.length === 0 ? 0 : 1
+}
+
+function mount(image: string, disk: string): void {
+  execFileSync('mount', ['-o', `loop,${values.mount}`, image, disk])
+}
+
+async function workUntilPowerLoss(disk: string, round: number): Promise<string[]> {
+  const worker = join(import.meta.dirname, '..', 'support', 'store-worker.ts')
+  const kinds = values.kinds.split(',')
+  const children = [0, 1].map((index) => spawn(process.execPath, [worker, join(disk, 'store'), kinds[(round + index) % kinds.length] ?? '', `${round}-${index}`], { stdio: ['ignore', 'pipe', 'ignore'] }))
+  const outputs = children.map(() => '')
+  children.forEach((child, index) => { child.stdout.setEncoding('utf8').on('data', (text: string) => { outputs[index] = `${outputs[index] ?? ''}${text}` }) })
+  await new Promise((resolve) => { setTimeout(resolve, 500 + 137 * (round % 9)) })
+  // FS_IOC_SHUTDOWN without flushing the journal: nothing more reaches the disk.
+  execFileSync('perl', ['-e', 'open(F, "<", $ARGV[0]) or die; my $how = pack("L", 2); ioctl(F, 0x8004587d, $how) or die "shutdown: $!"', disk])
+  const seen = outputs.map((output) => output)
+  for (const child of children) child.kill('SIGKILL')
+  for (const child of children) if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
+  // What had come by then was done before; a last line may be half there.
+  return seen.flatMap((output) => output.slice(0, output.lastIndexOf('\n') + 1).split('\n')).filter((line) => line !== '')
+}
+
+async function judge(root: string, reported: readonly string[]): Promise<string[]> {
+  await using store = await openStore(root)
+  const { findings } = await fsck(store, task)
+  const lost = reported.filter((line) => {
+    const [type, id = ''] = line.split(' ')
+    const found = type === 'blob' ? store.content.find(id as Digest) : type === 'image' ? store.images.find(id) : store.layers.find(id as ChainId)
+    return type !== 'gc' && found === undefined
+  })
+  return [...findings.map((finding) => `fsck finds ${JSON.stringify(finding)}`), ...lost.map((line) => `lost ${line}`)]
+}
