@@ -1,7 +1,7 @@
 import { Canceled, TsbuildError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
 import { silent } from '../core/task.ts'
-import { formatPlatform, platformDistance } from '../oci/platform.ts'
+import { formatPlatform, normalizePlatform, platformDistance } from '../oci/platform.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Digest } from '../oci/digest.ts'
 import { formatReference } from '../registry-client/index.ts'
@@ -9,6 +9,7 @@ import type { Place } from './dockerfile/errors.ts'
 import type { Engine } from './engine.ts'
 import { ImageUnavailable, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
+import type { Material } from './attest/provenance.ts'
 import type { BaseImage, BaseImages } from './plan/base-images.ts'
 import type { FoundImage } from './transfer/pull.ts'
 import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
@@ -51,6 +52,12 @@ export class BuildBases implements BaseImages {
       this.#task.signal.throwIfAborted()
       throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error)
     }
+  }
+
+  /** Of all images resolved. */
+  async materials(): Promise<Material[]> {
+    const all = await Promise.all(this.#found.values())
+    return [...new Map(all.map(({ image: { name, config }, manifest }) => [`${name} ${manifest}`, { name, platform: normalizePlatform(config), digest: manifest }])).values()]
   }
 
   /** Brings the layers of an image resolved before into the store, once. */

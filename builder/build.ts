@@ -8,6 +8,12 @@ import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
+import type { AttestationRequest } from './attest/attestation-request.ts'
+import { noAttestations } from './attest/attestation-request.ts'
+import { checkAttestations } from './attest/check-attestations.ts'
+import type { BuildOrigin } from './attest/describe-build.ts'
+import { describeBuild } from './attest/describe-build.ts'
+import { makePredicates } from './attest/make-predicates.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
 import type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'
@@ -32,7 +38,7 @@ import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
-import { CacheSourceFailed, StepFailed, UnsuitableRequest } from './errors.ts'
+import { CacheSourceFailed, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { CachedLayers } from './execute/cached-layers.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
@@ -60,6 +66,7 @@ import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { BuildProgress } from './record/build-progress.ts'
 import type { BuildCommandLine } from './record/build-record.ts'
 import { toWireLabel } from './record/wire-event.ts'
 import { observed } from './record/observed.ts'
@@ -95,6 +102,8 @@ export interface BuildRequest extends Partial<Confinement> {
   /** Default: an image of the store. */
   readonly outputs?: readonly BuildOutput[]
   readonly annotations?: ImageAnnotations
+  /** What is said of the image in registries and OCI layouts; default nothing. */
+  readonly attestations?: AttestationRequest
   /** Makes one layer of all that the Dockerfile makes, or of some of them. */
   readonly squash?: SquashRange | 'all'
   /** Seconds since 1970: the time of the image, and of every file in its new layers that would be younger. */
@@ -139,13 +148,15 @@ async function buildWith(engine: Engine, request: BuildRequest, options: BuildOp
   const { dockerfile: _dockerfile, ...rest } = request
   const guard = openGuard(request.secrets ?? {})
   const observation = { guard, title: request.names?.[0] ?? (typeof request.context === 'string' ? request.context : 'files in memory'), command: options.command }
-  return await observed(engine, { observation, task: createTask(options) }, ({ id, task }) => buildImage(engine, { ...rest, ...memory.paths, guard, build: id, onFailure: options.onFailure }, task))
+  return await observed(engine, { observation, task: createTask(options) }, ({ id, task, ...seen }) => buildImage(engine, { ...rest, ...seen, ...memory.paths, guard, build: id, onFailure: options.onFailure }, task))
 }
 
 /** Of what lies on disk, with what belongs to this one build. */
 interface OwnRequest extends Omit<BuildRequest, 'context' | 'dockerfile'>, ContextPaths {
   readonly guard: SecretGuard
   readonly build: string
+  readonly startedAtMs: number
+  readonly progress: BuildProgress
   readonly onFailure: OnFailure | undefined
 }
 
@@ -153,7 +164,7 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
   checkOutputs(request.outputs ?? [], names)
-  if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
+  checkAttestations(request.attestations ?? noAttestations, { outputs: request.outputs ?? [], annotations: request.annotations ?? noAnnotations })
   const space = new SpaceWatch(engine.store, task)
   space.check()
   const context = openContext(request)
@@ -175,7 +186,7 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   }, shared, task)
   const image = { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) }
   const toWrite = { used, shared, diffIds: rootfs.diffIds }
-  const result = await finish(engine, { request, names, space, image, cache: toWrite }, task)
+  const result = await finish(engine, { request, names, space, image, cache: toWrite, origin: { plan, context, bases } }, task)
   await writeCaches(engine, { targets: request.cacheTo ?? [], cache: toWrite }, task)
   return result
 }
@@ -206,9 +217,10 @@ interface Finishing {
   readonly space: SpaceWatch
   readonly image: BuiltImage
   readonly cache: CacheToWrite
+  readonly origin: BuildOrigin
 }
 
-async function finish(engine: Engine, { request, names, space, image, cache }: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
+async function finish(engine: Engine, { request, names, space, image, cache, origin }: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
   const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
   const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
@@ -217,7 +229,11 @@ async function finish(engine: Engine, { request, names, space, image, cache }: F
   const annotations = request.annotations ?? noAnnotations
   const isInline = request.cacheTo?.some(({ type }) => type === 'inline') === true
   const assembled = await assembleImage(engine.store, restacked, { annotations: annotations.manifest, inlineCache: isInline ? inlineCache(cache) : undefined })
-  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const predicates = await makePredicates(engine.store, {
+    request: request.attestations ?? noAttestations, image: assembled, name: names[0] ?? assembled.stored.id, guard: request.guard, created: image.created,
+    history: () => describeBuild(request, origin, image.results),
+  }, task)
+  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations, predicates }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
   const { id, manifest: descriptor } = assembled.stored
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
   return { id, names, descriptor, outputs }

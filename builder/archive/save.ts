@@ -1,9 +1,11 @@
 import type { Task } from '../../core/task.ts'
 import type { Annotations, Descriptor } from '../../oci/descriptor.ts'
-import { digestHex } from '../../oci/digest.ts'
+import { digestHex, sha256 } from '../../oci/digest.ts'
 import { normalizePlatform } from '../../oci/platform.ts'
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { Store } from '../../storage/index.ts'
+import type { Attachment } from '../attest/attach.ts'
+import { attachStatements } from '../attest/attach.ts'
 import type { Engine } from '../engine.ts'
 import { canonicalName, findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
@@ -20,6 +22,8 @@ export interface NamedImage {
   readonly names: readonly string[]
   /** On the entry of a layout's index. */
   readonly annotations?: Annotations
+  /** What a layout says of it, in an index of its own. */
+  readonly attachment?: Attachment | undefined
 }
 
 /** Writes images, given by name or id, to a sink: as an OCI image layout, or as `docker save` did before it wrote one. */
@@ -73,13 +77,22 @@ async function saveLayout(store: Store, { named, sink, blobs }: ArchiveRequest, 
     await sink.put(`blobs/sha256/${digestHex(blob.digest)}`, blob.size, bytes)
   }
   await sink.put('oci-layout', layoutMarker.length, once(layoutMarker))
-  for (const { image, names, annotations } of named) {
+  for (const { image, names, annotations, attachment } of named) {
     const portable = await makePortable(store, image, { blobs, task })
     for (const layer of portable.manifest.layers) await put(layer, store.content.read(layer, task))
     await put(portable.manifest.config, once(image.configBytes))
     const descriptor = await store.content.write(portable.bytes, portable.mediaType)
     await put(descriptor, once(portable.bytes))
-    manifests.push(...namedDescriptors({ ...descriptor, platform: normalizePlatform(image.config), ...(annotations === undefined ? {} : { annotations }) }, names))
+    const described = { ...descriptor, platform: normalizePlatform(image.config) }
+    if (attachment === undefined) {
+      manifests.push(...namedDescriptors({ ...described, ...(annotations === undefined ? {} : { annotations }) }, names))
+      continue
+    }
+    const { attestation, index } = await attachStatements(store, described, attachment)
+    for (const blob of [...attestation.manifest.layers, attestation.manifest.config]) await put(blob, store.content.read(blob, task))
+    await put({ mediaType: attestation.mediaType, digest: sha256(attestation.bytes), size: attestation.bytes.length }, once(attestation.bytes))
+    await put(index.descriptor, once(index.bytes))
+    manifests.push(...namedDescriptors(index.descriptor, names))
   }
   const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests }))
   await sink.put('index.json', index.length, once(index))

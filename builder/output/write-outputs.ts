@@ -6,16 +6,20 @@ import { pipeline } from 'node:stream/promises'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import { normalizePlatform } from '../../oci/platform.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
 import { createFileSink, createFolderSink, createStreamSink, writeChunk } from '../archive/archive-sink.ts'
 import { writeArchive } from '../archive/save.ts'
+import type { Attachment } from '../attest/attach.ts'
+import { attachStatements } from '../attest/attach.ts'
+import type { Predicate } from '../attest/statement.ts'
 import type { Engine } from '../engine.ts'
 import { OutputConflict, UnsuitableRequest } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import { canonicalName } from '../find-image.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
 import { makePortable } from '../transfer/portable-image.ts'
-import { uploadPortable } from '../transfer/push.ts'
+import { uploadAttested, uploadPortable } from '../transfer/push.ts'
 import type { BuildOutput, Destination, ImageAnnotations } from './build-output.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
 
@@ -25,6 +29,8 @@ export interface OutputImage {
   /** The request's names. */
   readonly names: readonly string[]
   readonly annotations: ImageAnnotations
+  /** Said of the image where it goes with an index; when there are none, it goes without. */
+  readonly predicates: readonly Predicate[]
 }
 
 /** Where an image went, and what it is there: another compression makes another manifest. */
@@ -67,23 +73,19 @@ export async function writeOutputs(engine: Engine, written: { readonly image: Ou
   return results
 }
 
-async function writeOutput(engine: Engine, { image: { image, names, annotations }, output }: { image: OutputImage; output: BuildOutput }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
+async function writeOutput(engine: Engine, { image: written, output }: { image: OutputImage; output: BuildOutput }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
   const { store } = engine
+  const { image, names, annotations } = written
   const quiet = silent(task)
   switch (output.type) {
     case 'image':
       store.images.put(image.stored.manifest, image.stored.id, names)
       return image.stored.manifest
-    case 'registry': {
-      const portable = await makePortable(store, image, { blobs: output.blobs, task: quiet })
-      const targets = output.names.length > 0 ? output.names.map(canonicalName) : names
-      let descriptor: Descriptor | undefined
-      for (const name of targets) descriptor = await uploadPortable(engine, { name, portable }, task)
-      return descriptor
-    }
+    case 'registry': return writeRegistry(engine, { image: written, output }, task)
     case 'oci': {
       const format = output.to.kind === 'folder' ? 'oci-dir' : 'oci-archive'
-      const named = [{ image, names: output.names.length > 0 ? output.names.map(canonicalName) : names, annotations: annotations.manifestDescriptor }]
+      const given = output.names.length > 0 ? output.names.map(canonicalName) : names
+      const named = [{ image, names: given, annotations: annotations.manifestDescriptor, attachment: attachmentOf(written, given) }]
       const [descriptor] = await writeArchive(store, { named, format, sink: await openSink(output.to), blobs: output.blobs }, quiet)
       return descriptor
     }
@@ -99,6 +101,22 @@ async function writeOutput(engine: Engine, { image: { image, names, annotations 
       await writeTar(output.to, await rootfsTar(store, image.chain.at(-1), quiet))
       return undefined
   }
+}
+
+async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
+  const { store } = engine
+  const portable = await makePortable(store, image.image, { blobs: output.blobs, task: silent(task) })
+  const targets = output.names.length > 0 ? output.names.map(canonicalName) : image.names
+  const attachment = attachmentOf(image, targets)
+  const manifest = { ...await store.content.write(portable.bytes, portable.mediaType), platform: normalizePlatform(image.image.config) }
+  const attested = attachment === undefined ? undefined : await attachStatements(store, manifest, attachment)
+  let descriptor: Descriptor | undefined
+  for (const name of targets) descriptor = attested === undefined ? await uploadPortable(engine, { name, portable }, task) : await uploadAttested(engine, { name, portable, attested }, task)
+  return descriptor
+}
+
+function attachmentOf({ predicates, annotations }: OutputImage, names: readonly string[]): Attachment | undefined {
+  return predicates.length === 0 ? undefined : { predicates, names, annotations }
 }
 
 async function openSink(to: Destination): Promise<ArchiveSink> {

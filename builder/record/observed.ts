@@ -28,6 +28,9 @@ export interface Observation {
 export interface ObservedBuild {
   /** By which its record is found. */
   readonly id: string
+  readonly startedAtMs: number
+  /** As far as it has come. */
+  readonly progress: BuildProgress
   readonly task: Task<BuildEvent>
 }
 
@@ -55,7 +58,7 @@ export async function observed<Result extends Built>(engine: Engine, { observati
   }
   const common = { type: 'build-finished', build: id } as const
   try {
-    const result = await work({ id, task: { signal: task.signal, emit } })
+    const result = await work({ id, startedAtMs, progress, task: { signal: task.signal, emit } })
     await end({ ...common, outcome: 'succeeded', atMs: Date.now(), image: await describeImage(engine, result), error: undefined })
     return result
   } catch (error) {

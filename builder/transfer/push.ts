@@ -1,8 +1,10 @@
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import { sha256 } from '../../oci/digest.ts'
 import type { TransferEvent } from '../../registry-client/index.ts'
-import { parseReference, pushImage as uploadImage } from '../../registry-client/index.ts'
+import { formatReference, parseReference, pushImage as uploadImage } from '../../registry-client/index.ts'
+import type { AttestedImage } from '../attest/attach.ts'
 import type { Engine } from '../engine.ts'
 import { findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
@@ -39,4 +41,15 @@ export async function uploadPortable(engine: Engine, upload: PushOptions & { rea
   }, task)
   await noteOrigin(store, reference, [...manifest.layers, manifest.config])
   return descriptor
+}
+
+/** Uploads an image and its attestation by their digests, and then the index of both under the name. */
+export async function uploadAttested(engine: Engine, upload: PushOptions & { readonly portable: PortableImage; readonly attested: AttestedImage }, task: Task<TransferEvent>): Promise<Descriptor> {
+  const { client } = await engine.registries()
+  const reference = parseReference(upload.name)
+  const { attestation, index } = upload.attested
+  for (const portable of [upload.portable, attestation]) {
+    await uploadPortable(engine, { ...upload, name: formatReference({ ...reference, tag: undefined, digest: sha256(portable.bytes) }), portable }, task)
+  }
+  return client.pushManifest(reference, { bytes: index.bytes, mediaType: index.descriptor.mediaType }, silent(task))
 }

@@ -3,6 +3,7 @@ import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, E
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
+import { attestationOptions, parseAttestations } from '../attestation-options.ts'
 import { cacheOptions, parseCacheFrom, parseCacheTo } from '../cache-options.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement, warnOfIsolation } from '../confinement-options.ts'
@@ -42,6 +43,7 @@ export const buildCommand: CommandSpec = {
     failureOption,
     ...cacheOptions,
     ...outputOptions,
+    ...attestationOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
@@ -145,6 +147,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     cacheFrom: parseCacheFrom(options.texts('cache-from')),
     cacheTo: parseCacheTo(options.texts('cache-to')),
     annotations: parseAnnotations(options.texts('annotation')),
+    attestations: parseAttestations(options),
     ...(squash === undefined ? {} : { squash }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     secrets: parseSecrets(options.texts('secret'), env),
