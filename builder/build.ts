@@ -97,6 +97,8 @@ export interface BuildRequest extends Partial<Confinement> {
   readonly sshAgents?: Readonly<Record<string, string>>
   /** What steps may ask for beyond the ordinary. */
   readonly allow?: readonly Entitlement[]
+  /** What RUN steps see as the host's name. It is in no cache key. */
+  readonly hostname?: string
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
   /** Default: an image of the store. */
@@ -280,6 +282,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan, lay
         ...request,
         limits: { ...(request.executor?.kind !== 'chroot' && canLimit('pids') ? { pids: defaultPids } : {}), ...request.limits },
         allowed: new Set(request.allow),
+        hostname: request.hostname,
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },

@@ -3,6 +3,7 @@ import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../run
 import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
+import type { Difference } from './reproduce/difference.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
 export class StepFailed extends TsbuildError {
@@ -329,5 +330,17 @@ export class CacheMountUnsuitable extends TsbuildError {
   constructor(id: string, problem: string) {
     super(`cannot use cache mount "${id}": ${problem}`)
     this.id = id
+  }
+}
+
+/** Two builds of the same made two images. */
+export class NotReproducible extends TsbuildError {
+  readonly code = 'BUILDER_NOT_REPRODUCIBLE'
+  readonly difference: Difference
+
+  constructor(difference: Difference) {
+    const { layer, step, path, field, first, second } = difference
+    super(`cannot reproduce the image: ${layer === undefined ? '' : `layer ${layer} (${step.slice(0, 200)}), `}${path}: ${field} is ${first} in one build and ${second} in the other${field === 'mtime' || field === 'created' || field === 'history' ? '; --source-date-epoch makes times the same' : ''}`)
+    this.difference = difference
   }
 }

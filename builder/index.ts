@@ -8,6 +8,9 @@ export { loadImages } from './archive/load.ts'
 export { importRootfs } from './archive/import.ts'
 export type { AttestationRequest, ProvenanceRequest } from './attest/attestation-request.ts'
 export { defaultBuilderId } from './attest/attestation-request.ts'
+export type { Difference } from './reproduce/difference.ts'
+export { firstDifference } from './reproduce/first-difference.ts'
+export { reproducibilityProbes } from './reproduce/probes.ts'
 export type { PullMode } from './base-images.ts'
 export type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'
 export type { MissCause } from './cache/miss-explainer.ts'
@@ -18,7 +21,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, NotReproducible, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
   OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'

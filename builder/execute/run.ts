@@ -30,10 +30,11 @@ export interface RunSettings extends Confinement {
   readonly allowed: ReadonlySet<Entitlement>
   /** Variables every step gets that change no result: proxies. A variable of the step's own comes before them. */
   readonly env: ReadonlyMap<string, string>
+  /** Default the one BuildKit gives its steps: programs write it into what they make. */
+  readonly hostname: string | undefined
 }
 
-/** The host name BuildKit gives its steps; programs write it into what they make. */
-const hostname = 'buildkitsandbox'
+const usualHostname = 'buildkitsandbox'
 const scriptMode = 0o755
 
 export interface RunParts {
@@ -192,6 +193,7 @@ interface SpecParts {
 }
 
 function containerSpec({ node, snapshot, user, settings, opened, policy, network }: SpecParts): ContainerSpec {
+  const hostname = settings.hostname ?? usualHostname
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,

@@ -17,6 +17,7 @@ import { outputOptions, parseAnnotations, parseOutputs, parseSquash } from '../o
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { MissCauses } from '../render/miss-causes.ts'
 import { findSourceDate } from '../source-date.ts'
+import { verifyReproducible } from '../verify-reproducible.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -45,6 +46,7 @@ export const buildCommand: CommandSpec = {
     ...outputOptions,
     ...attestationOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
+    { name: 'verify-reproducible', help: 'First build twice without cache, with another host name and at another time, and fail at the first difference' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
@@ -61,7 +63,8 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
   const progress = parseProgress(options, app)
-  const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
+  const title = request.names?.[0] ?? context
+  const renderer = await createRenderer(app, progress, title)
   const causes = new MissCauses()
   const gate = new EventGate(renderer)
   const failure = openFailureHandler(options, app, gate.pause)
@@ -70,11 +73,13 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     causes.handle(event)
   }
   await using engine = await app.openEngine()
+  const common = { command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')) }
   try {
-    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent, onFailure: failure?.handle })
+    const verified = options.has('verify-reproducible') ? await gate.pause(() => verifyReproducible(request, { engine, progress, title, options: common }, app)) : request
+    const result = await build(verified, { ...common, engine, onEvent, onFailure: failure?.handle })
     await loader?.finish()
     await renderer.finish()
-    for (const line of options.has('explain-cache') ? causes.lines() : []) app.note(line)
+    noteCauses(causes, options, app)
     writeResultFiles(result, options)
     if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
     return 0
@@ -83,6 +88,10 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     await failure?.finish(engine)
     throw await loader?.discard(error) ?? error
   }
+}
+
+function noteCauses(causes: MissCauses, options: OptionValues, app: App): void {
+  if (options.has('explain-cache')) for (const line of causes.lines()) app.note(line)
 }
 
 interface Outputs {
