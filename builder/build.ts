@@ -12,8 +12,10 @@ import { MissExplainer } from './cache/miss-explainer.ts'
 import { StepClaims } from './cache/step-claims.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
-import { openContext } from './context/open-context.ts'
-import type { BuildContext } from './context/open-context.ts'
+import { namedContexts, openBuildContext } from './build-inputs.ts'
+import { checkDockerfile } from './call/check-dockerfile.ts'
+import type { BuildContext, ContextRequest } from './context/open-context.ts'
+import { openNamedFolder } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { StepPolicy } from './dockerfile/step-policy.ts'
@@ -21,6 +23,7 @@ import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
+import { ChecksFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -34,16 +37,15 @@ import { createSourceExecutor } from './execute/source.ts'
 import { exportImage } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
+import type { LowerOptions } from './plan/lower.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
-export interface BuildRequest extends Partial<Confinement> {
-  /** A folder. */
-  readonly context: string
-  /** Path of the Dockerfile; default `Dockerfile` in the context. */
-  readonly dockerfile?: string
+export interface BuildRequest extends ContextRequest, Partial<Confinement> {
+  /** By name what --build-context says: a folder, `docker-image://`, `oci-layout://`, a git repository, an address of http(s). */
+  readonly contexts?: Readonly<Record<string, string>>
   /** Names for the image. */
   readonly names?: readonly string[]
   readonly target?: string
@@ -85,9 +87,11 @@ export async function build(request: BuildRequest, options: TaskOptions<BuildEve
 
 async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const names = (request.names ?? []).map(canonicalName)
-  const context = openContext(request)
+  const context = await openBuildContext(engine.store, request, task)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
-  const plan = await createPlan(request, context, bases)
+  const planning = planningOf(request, context)
+  const plan = await lower(planning, bases)
+  await raiseWarnings(planning, { context, bases }, task)
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases, plan })
@@ -101,15 +105,25 @@ async function buildWith(engine: Engine, request: BuildRequest, task: Task<Build
   return { id: image.id, names }
 }
 
-function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBases): Promise<BuildPlan> {
+function planningOf(request: BuildRequest, context: BuildContext): LowerOptions {
   const host = hostPlatform(process.arch)
-  return lower({
+  return {
     dockerfile: parseDockerfile(context.dockerfile),
     target: request.target,
     buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
     platform: request.platform ?? host,
     buildPlatform: host,
-  }, bases)
+    contexts: namedContexts(request),
+  }
+}
+
+/** Checks what the target needs. @throws {ChecksFailed} when the Dockerfile wants its warnings to be errors */
+async function raiseWarnings(planning: LowerOptions, { context, bases }: { context: BuildContext; bases: BuildBases }, task: Task<BuildEvent>): Promise<void> {
+  const target = planning.target ?? String(planning.dockerfile.stages.length - 1)
+  const { warnings } = await checkDockerfile({ ...planning, target, contexts: new Set(planning.contexts.keys()), ignore: context.ignore }, bases, silent(task))
+  for (const { rule, message, range } of warnings) task.emit({ type: 'warning-raised', rule, message, range })
+  const failed = warnings.filter(({ level }) => level === 'error')
+  if (failed.length > 0) throw new ChecksFailed(planning.dockerfile.source, failed)
 }
 
 interface ExecutorParts {
@@ -121,7 +135,9 @@ interface ExecutorParts {
 
 function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
   const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
-  const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
+  const contexts = namedContexts(request)
+  const folders = new Map([...contexts].flatMap(([name, named]) => named.kind === 'folder' ? [[name, openNamedFolder(named.path)] as const] : []))
+  const openContextView = (name: string | undefined): Promise<RootfsView> => Promise.resolve(name === undefined ? context.view : folders.get(name) ?? context.view)
   const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),

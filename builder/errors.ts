@@ -1,5 +1,7 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { DockerfileSource } from './dockerfile/instruction.ts'
+import type { Warning } from './dockerfile/lint/warning.ts'
 import type { StepLabel } from './plan/plan.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
@@ -136,6 +138,19 @@ export class StepTimedOut extends TsbuildError {
   constructor(timeoutMs: number, options?: ErrorOptions) {
     super(`cannot finish step: it took longer than the ${timeoutMs / 1000} s it has`, options)
     this.timeoutMs = timeoutMs
+  }
+}
+
+/** Checks found what the Dockerfile, or the build, wants to be an error. */
+export class ChecksFailed extends TsbuildError {
+  readonly code = 'BUILDER_CHECKS_FAILED'
+  readonly source: DockerfileSource
+  readonly warnings: readonly Warning[]
+
+  constructor(source: DockerfileSource, warnings: readonly Warning[]) {
+    super(`cannot build "${source.name}": ${warnings.length} of its checks failed`)
+    this.source = source
+    this.warnings = warnings
   }
 }
 

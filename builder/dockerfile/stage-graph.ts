@@ -35,6 +35,7 @@ export interface ResolvedStage {
 /**
  * Says what every stage is built on and copies from. A named context beats a stage, a stage beats an image, and only
  * earlier stages can be named; FROM looks no further than that, so `FROM a AS a` is the image.
+ * `contexts` are normalized names.
  * @throws {DockerfileError} for an empty base, a stage that is not earlier, or a stage number that does not exist
  */
 export function resolveStages(dockerfile: Dockerfile, global: GlobalScope, contexts: ReadonlySet<string> = new Set()): ResolvedStage[] {
@@ -53,6 +54,11 @@ export function resolveStages(dockerfile: Dockerfile, global: GlobalScope, conte
     }
     return { stage, from, references, base: resolver.resolveBase(from.base.text, stage), uses: resolver.resolveUses(stage) }
   })
+}
+
+/** The name a context is found by: an image by its short name, a stage in small letters. */
+export function normalizeContextName(name: string): string {
+  return name.toLowerCase().replace(/^docker\.io\/(?:library\/)?/u, '').replace(/:latest$/u, '')
 }
 
 /** The stage to build: the last one, or that of a name or number. @throws {DockerfileError} */
@@ -108,7 +114,8 @@ class Resolver {
   }
 
   resolveBase(name: string, stage: Stage): StageSource {
-    if (this.#contexts.has(stage.name ?? '')) return { kind: 'context', name: stage.name ?? '' }
+    const override = stage.name === undefined ? undefined : this.#context(stage.name)
+    if (override !== undefined) return override
     const index = this.#lastBefore(name, stage.index)
     if (index !== undefined) return { kind: 'stage', index }
     return this.#external(name)
@@ -131,11 +138,17 @@ class Resolver {
   /** Mounts know stages by name only. */
   #resolveUse({ text, range }: Word, stage: Stage, allowsNumber: boolean): StageSource {
     const place = { source: this.#dockerfile.source, range }
-    if (this.#contexts.has(text)) return { kind: 'context', name: text }
+    const context = this.#context(text)
+    if (context !== undefined) return context
     if (allowsNumber && /^\d+$/u.test(text)) return { kind: 'stage', index: this.#earlier(Number(text), stage, place) }
     const index = this.#lastBefore(text, stage.index) ?? this.#indexes.get(text.toLowerCase())?.[0]
     if (index !== undefined) return { kind: 'stage', index: this.#earlier(index, stage, place) }
     return this.#external(text)
+  }
+
+  #context(name: string): StageSource | undefined {
+    const normalized = normalizeContextName(name)
+    return this.#contexts.has(normalized) ? { kind: 'context', name: normalized } : undefined
   }
 
   #earlier(index: number, stage: Stage, place: Place): number {
@@ -154,7 +167,6 @@ class Resolver {
   }
 
   #external(name: string): StageSource {
-    if (this.#contexts.has(name)) return { kind: 'context', name }
-    return name === 'scratch' ? { kind: 'scratch' } : { kind: 'image', name }
+    return this.#context(name) ?? (name === 'scratch' ? { kind: 'scratch' } : { kind: 'image', name })
   }
 }

@@ -78,7 +78,8 @@ export interface CopyNode {
 }
 
 export type CopyOrigin =
-  | { readonly kind: 'context' }
+  /** The build context, or a folder of --build-context. */
+  | { readonly kind: 'context'; readonly name?: string }
   | { readonly kind: 'node'; readonly node: NodeId | undefined }
 
 export type CopyNodeSource =

@@ -1,5 +1,5 @@
-import type { BuildEvent, BuildRequest, Entitlement, PullMode } from '../../builder/index.ts'
-import { build } from '../../builder/index.ts'
+import type { BuildEvent, BuildRequest, CallMethod, Entitlement, PullMode } from '../../builder/index.ts'
+import { build, callBuild } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
@@ -11,13 +11,17 @@ import { MissCauses } from '../render/miss-causes.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
-  operands: 'CONTEXT',
+  operands: 'FOLDER|URL|-',
   minOperands: 1,
   maxOperands: 1,
   summary: 'Build an image from a Dockerfile and a folder of files',
   options: [
     { name: 'tag', short: 't', value: 'NAME', isRepeatable: true, help: 'Name for the image' },
-    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default CONTEXT/Dockerfile)' },
+    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default Dockerfile of the context); - for standard input' },
+    { name: 'build-context', value: 'NAME=VALUE', isRepeatable: true, help: 'Folder, docker-image://, oci-layout://, git or http for COPY --from and FROM' },
+    { name: 'check', help: 'Check the Dockerfile and build nothing' },
+    { name: 'call', value: 'METHOD[,format=json]', help: 'Ask instead of building: check, outline or targets' },
+    { name: 'print-context', help: 'Tell what COPY may see, the largest first, and build nothing' },
     { name: 'target', value: 'STAGE', help: 'Stage to build (default the last)' },
     { name: 'build-arg', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Value of an ARG; without one it comes from the environment' },
     { name: 'label', value: 'NAME=VALUE', isRepeatable: true, help: 'Label of the image' },
@@ -50,6 +54,8 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
     renderer.handle(event)
     causes?.handle(event)
   }
+  const asked = parseCall(options)
+  if (asked !== undefined) return answerCall(request, asked, app)
   await using engine = await app.openEngine()
   try {
     const { id } = await build(request, { engine, signal: app.signal, onEvent })
@@ -65,6 +71,28 @@ async function runBuild({ operands: [context = '.'], options }: CommandInput, ap
   }
 }
 
+interface Asked { readonly method: CallMethod; readonly isJson: boolean }
+
+function parseCall(options: OptionValues): Asked | undefined {
+  const isJson = options.text('progress') === 'json'
+  if (options.has('print-context')) return { method: 'context', isJson }
+  const text = options.text('call') ?? (options.has('check') ? 'check' : 'build')
+  const [method = '', format, ...rest] = text.split(',')
+  if (rest.length > 0 || !['build', 'check', 'lint', 'outline', 'targets'].includes(method) || ![undefined, 'format=json', 'format=text'].includes(format)) {
+    throw new UsageError(`option --call takes check, outline or targets, and format=json behind a comma, not "${text}"`)
+  }
+  if (method === 'build') return undefined
+  return { method: method === 'outline' || method === 'targets' ? method : 'check', isJson: isJson || format === 'format=json' }
+}
+
+async function answerCall(request: BuildRequest, { method, isJson }: Asked, app: App): Promise<number> {
+  const { answerExitCode, encodeAnswer, renderAnswer } = await import('../render/call.ts')
+  await using engine = await app.openEngine()
+  const answer = await callBuild(request, method, { engine, signal: app.signal })
+  for (const line of isJson ? [encodeAnswer(answer)] : renderAnswer(answer)) app.print(line)
+  return answerExitCode(answer)
+}
+
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
   const dockerfile = options.text('file')
   const target = options.text('target')
@@ -72,6 +100,8 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
   const jobs = parsePositive(options, 'jobs')
   return {
     context,
+    contexts: parsePairs(options.texts('build-context'), 'build-context'),
+    ...(context === '-' || dockerfile === '-' ? { stdin: process.stdin } : {}),
     names: options.texts('tag'),
     buildArgs: parseBuildArgs(options.texts('build-arg'), env),
     labels: parsePairs(options.texts('label'), 'label'),

@@ -1,8 +1,9 @@
 import { Canceled, TsbuildError } from '../../core/errors.ts'
 import type { Place } from '../../builder/index.ts'
-import { CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
+import { ChecksFailed, CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
 import { describeLimit, describeNotExecuted } from './exit-words.ts'
 import type { ErrorCode } from './error-code.ts'
+import { renderWarning } from './call.ts'
 import { renderExcerpt } from './excerpt.ts'
 import { formatBytes, printable } from './format.ts'
 
@@ -34,7 +35,7 @@ const classes: Readonly<Record<ErrorCode, ExitClass>> = {
   BUILDER_DOCKERFILE_INVALID: 1, BUILDER_MALFORMED_PATTERN: 1, BUILDER_STEP_FAILED: 1, BUILDER_COMMAND_FAILED: 1, BUILDER_COPY_SOURCE_MISSING: 1,
   BUILDER_COPY_CONFLICT: 1, BUILDER_DESTINATION_LINK_LOOP: 1, BUILDER_CONTEXT_UNREADABLE: 1, BUILDER_USER_UNKNOWN: 1, BUILDER_IMAGE_UNAVAILABLE: 3,
   BUILDER_IMAGE_NOT_FOUND: 3, BUILDER_IMAGE_IN_USE: 1, BUILDER_MALFORMED_ARCHIVE: 1, BUILDER_NO_COMMAND: 1,
-  BUILDER_DOWNLOAD_FAILED: 4, BUILDER_WRONG_DOWNLOAD: 4, BUILDER_GIT_FAILED: 4, BUILDER_STEP_TIMED_OUT: 1, BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_NOT_ENTITLED: 1,
+  BUILDER_CHECKS_FAILED: 1, BUILDER_DOWNLOAD_FAILED: 4, BUILDER_WRONG_DOWNLOAD: 4, BUILDER_GIT_FAILED: 4, BUILDER_STEP_TIMED_OUT: 1, BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_NOT_ENTITLED: 1,
 }
 
 type ExitClass = 1 | 2 | 3 | 4 | 5 | 6
@@ -75,6 +76,7 @@ function details(error: TsbuildError): string[] {
   if (place !== undefined) lines.push(...renderExcerpt(place))
   if (error instanceof DockerfileError && error.remedy !== undefined) lines.push(`hint: ${printable(error.remedy)}`)
   if (error instanceof CommandFailed) lines.push(...commandDetails(error))
+  if (error instanceof ChecksFailed) lines.push(...error.warnings.flatMap((warning) => renderWarning(warning, error.source)))
   lines.push(...causes(error.cause))
   return lines
 }
