@@ -61,7 +61,7 @@ export async function openContext(request: ContextRequest, trees: ContextTrees, 
     if (answer.kind === 'unchanged') throw new TypeError('an answer to a question that was not asked')
     return openStream(request, { name: context, bytes: answer.bytes }, { trees, task })
   }
-  throw new ContextUnreadable(context, statSync(context, { throwIfNoEntry: false }) === undefined ? `there is no such folder${suggestion(resolve(context))}` : 'it is no folder')
+  throw new ContextUnreadable(context, statSync(context, { throwIfNoEntry: false }) === undefined ? `there is no folder of this name${suggestion(resolve(context))}` : 'it is no folder')
 }
 
 async function openFolder(request: ContextRequest, task: Task): Promise<BuildContext> {
@@ -76,7 +76,7 @@ async function openFolder(request: ContextRequest, task: Task): Promise<BuildCon
 /** A folder that COPY --from may see, under its own ignore file. */
 export function openNamedFolder(path: string): RootfsView {
   const root = resolve(path)
-  if (!isDirectory(root)) throw new ContextUnreadable(path, `there is no such folder${suggestion(root)}`)
+  if (!isDirectory(root)) throw new ContextUnreadable(path, `there is no folder of this name${suggestion(root)}`)
   return new DirectoryView(root, parseDockerignore(readText(resolve(root, '.dockerignore'), maxIgnoreBytes) ?? ''))
 }
 
