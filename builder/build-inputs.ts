@@ -23,6 +23,7 @@ export function openBuildContext(store: Store, request: BuildInputs, task: Task<
   const keepsGit = request.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR']
   return openContext(request, {
     empty: store.layers.view(undefined),
+    fileDigests: store.fileDigests,
     unpack: async (tar, inner) => store.layers.view((await store.layers.apply(undefined, tar, undefined, inner)).chainId),
     checkOut: async (reference) => {
       const executor = createGitExecutor({ store, layers: createCachedLayers(store, { now: () => new Date() }) })

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
@@ -23,7 +24,7 @@ import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
-import { ChecksFailed } from './errors.ts'
+import { ChecksFailed, UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
@@ -34,12 +35,24 @@ import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createPatientExecutor } from './execute/patient-executor.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
-import { exportImage } from './export/image.ts'
+import type { BuiltImage } from './export/image.ts'
+import { assembleImage, imageConfig } from './export/image.ts'
 import { canonicalName } from './find-image.ts'
+import { openGuard } from './guard/open-guard.ts'
+import type { SecretGuard } from './guard/secret-guard.ts'
+import { SpaceWatch } from './low-space.ts'
+import type { BuildOutput, ImageAnnotations } from './output/build-output.ts'
+import { noAnnotations } from './output/build-output.ts'
+import type { SquashRange } from './output/restack.ts'
+import { restack } from './output/restack.ts'
+import type { WrittenOutput } from './output/write-outputs.ts'
+import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import type { LowerOptions } from './plan/lower.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
+import type { BuildCommandLine } from './record/build-record.ts'
+import { observed } from './record/observed.ts'
 import type { StepCache } from './solve.ts'
 import { solve } from './solve.ts'
 
@@ -63,7 +76,23 @@ export interface BuildRequest extends ContextRequest, Partial<Confinement> {
   readonly allow?: readonly Entitlement[]
   /** Steps at the same time; default 8, or the number of processors. */
   readonly jobs?: number
+  /** Default: an image of the store. */
+  readonly outputs?: readonly BuildOutput[]
+  readonly annotations?: ImageAnnotations
+  /** Makes one layer of all that the Dockerfile makes, or of some of them. */
+  readonly squash?: SquashRange | 'all'
+  /** Seconds since 1970: the time of the image, and of every file in its new layers that would be younger. */
+  readonly sourceDateEpoch?: number
 }
+
+export interface BuildOptions extends TaskOptions<BuildEvent> {
+  readonly engine?: Engine
+  /** Kept in the build's record, so that the same can be asked for again. */
+  readonly command?: BuildCommandLine
+}
+
+/** No step of a build needs more processes at a time; a fork bomb ends here. */
+const defaultPids = 4096
 
 /** Steps wait more than they compute: for the network, for the disk. */
 const defaultJobs = 8
@@ -71,6 +100,9 @@ const defaultJobs = 8
 export interface BuildResult {
   readonly id: Digest
   readonly names: readonly string[]
+  /** Of the image as the store has it; what was pushed or saved is among the outputs. */
+  readonly descriptor: Descriptor
+  readonly outputs: readonly WrittenOutput[]
 }
 
 /**
@@ -78,31 +110,69 @@ export interface BuildResult {
  * default store is opened and closed.
  * @throws {DockerfileError} @throws {StepFailed} @throws {ContextUnreadable}
  */
-export async function build(request: BuildRequest, options: TaskOptions<BuildEvent> & { readonly engine?: Engine } = {}): Promise<BuildResult> {
-  const task = createTask(options)
-  if (options.engine !== undefined) return buildWith(options.engine, request, task)
+export async function build(request: BuildRequest, options: BuildOptions = {}): Promise<BuildResult> {
+  if (options.engine !== undefined) return buildWith(options.engine, request, options)
   await using engine = await openEngine()
-  return await buildWith(engine, request, task)
+  return await buildWith(engine, request, options)
 }
 
-async function buildWith(engine: Engine, request: BuildRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
+  const guard = openGuard(request.secrets ?? {})
+  const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
+  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
+}
+
+type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+
+async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
+  checkOutputs(request.outputs ?? [], names)
+  if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
+  const space = new SpaceWatch(engine.store, task)
+  space.check()
   const context = await openBuildContext(engine.store, request, task)
+  guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
   const planning = planningOf(request, context)
   const plan = await lower(planning, bases)
   await raiseWarnings(planning, { context, bases }, task)
+  guard.checkPlan(plan)
+  for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
   warnOfUnknownStages(request.noCache, plan, task)
   const executors = createExecutors(engine, { request, context, bases, plan })
   await using claims = new StepClaims(engine.store)
   const cache = createStepCache(engine, { request, plan, claims }, task)
   const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
+  context.digests?.save()
   await rootfs.ensure(task)
+  return await finish(engine, { request, names, space, image: { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) } }, task)
+}
+
+interface FinishParts {
+  readonly request: GuardedRequest
+  readonly names: readonly string[]
+  readonly space: SpaceWatch
+  readonly image: BuiltImage
+}
+
+async function finish(engine: Engine, { request, names, space, image }: FinishParts, task: Task<BuildEvent>): Promise<BuildResult> {
+  const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
+  const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
-  const image = await exportImage(engine.store, { planned: labeled(plan.target, request.labels), rootfs, results }, names)
-  task.emit({ type: 'image-exported', id: image.id, names, atMs: Date.now() })
-  return { id: image.id, names }
+  space.check()
+  request.guard.checkConfig(imageConfig(restacked))
+  const annotations = request.annotations ?? noAnnotations
+  const assembled = await assembleImage(engine.store, restacked, annotations.manifest)
+  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const { id, manifest: descriptor } = assembled.stored
+  task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
+  return { id, names, descriptor, outputs }
+}
+
+function epochTime(seconds: number | undefined): string | undefined {
+  return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 function planningOf(request: BuildRequest, context: BuildContext): LowerOptions {
@@ -127,7 +197,7 @@ async function raiseWarnings(planning: LowerOptions, { context, bases }: { conte
 }
 
 interface ExecutorParts {
-  readonly request: BuildRequest
+  readonly request: GuardedRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
@@ -142,16 +212,17 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
-    copy: createCopyExecutor({ store, layers, context: openContextView }),
+    copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
     http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
     git: createPatientExecutor(createGitExecutor({ store, layers }), policy),
     run: createRunExecutor({
       store,
       layers,
+      guard: request.guard,
       settings: {
-        network: 'host',
         ...unsetConfinement,
         ...request,
+        limits: { pids: defaultPids, ...request.limits },
         allowed: new Set(request.allow),
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },

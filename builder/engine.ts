@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Reference, RegistriesConfig, RegistryClient } from '../registry-client/index.ts'
-import { certificateDirectories, createRegistryClient, loadCredentials, loadProxies, loadRegistriesConfig, resolveName } from '../registry-client/index.ts'
+import { createUploadJournal, loadRegistriesConfig, openRegistryClient, resolveName } from '../registry-client/index.ts'
 import type { Store } from '../storage/index.ts'
 import { openStore } from '../storage/index.ts'
 
@@ -10,6 +10,8 @@ export interface EngineOptions {
   readonly root?: string
   /** Default: this process's. */
   readonly env?: NodeJS.ProcessEnv
+  /** How many bytes of a blob one upload request carries at most. */
+  readonly uploadChunkBytes?: number
 }
 
 /** What every operation needs: the store, and the way to registries, set up when it is first needed. */
@@ -34,7 +36,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     store,
     env,
     registries: () => {
-      access ??= openRegistries(env)
+      access ??= openRegistries(store, { ...options, env })
       return access
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
@@ -48,8 +50,9 @@ export function defaultRoot(env: NodeJS.ProcessEnv): string {
   return join(env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local', 'share'), 'tsbuild')
 }
 
-async function openRegistries(env: NodeJS.ProcessEnv): Promise<RegistryAccess> {
-  const [config, credentials] = await Promise.all([loadRegistriesConfig(env), loadCredentials(env)])
-  const client = createRegistryClient({ registries: config, credentials, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env), userAgent: 'tsbuild' })
+async function openRegistries({ root }: Store, { env, uploadChunkBytes }: EngineOptions & { readonly env: NodeJS.ProcessEnv }): Promise<RegistryAccess> {
+  const config = await loadRegistriesConfig(env)
+  const journal = createUploadJournal(join(root, 'transfers', 'uploads'))
+  const client = await openRegistryClient(env, { userAgent: 'tsbuild', registries: config, journal, ...(uploadChunkBytes === undefined ? {} : { uploadChunkBytes }) })
   return { config, client, references: (name) => resolveName(name, config) }
 }

@@ -2,6 +2,7 @@ import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
 import type { DockerfileSource } from './dockerfile/instruction.ts'
 import type { Warning } from './dockerfile/lint/warning.ts'
+import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
@@ -234,5 +235,58 @@ export class NoCommand extends TsbuildError {
 
   constructor(image: string) {
     super(`cannot run image "${image}": it has neither ENTRYPOINT nor CMD, and no command was given`)
+  }
+}
+
+/** No build record has this id; the oldest are removed as new ones come. */
+export class BuildNotFound extends TsbuildError {
+  readonly code = 'BUILDER_BUILD_NOT_FOUND'
+  readonly build: string
+
+  constructor(build: string) {
+    super(`cannot find build "${build}" among the records of this store; "tsbuild history builds" lists them`)
+    this.build = build
+  }
+}
+
+/** Several build records begin with what was given as an id. */
+export class BuildAmbiguous extends TsbuildError {
+  readonly code = 'BUILDER_BUILD_AMBIGUOUS'
+  readonly build: string
+
+  constructor(build: string, count: number) {
+    super(`cannot tell which build "${build}" means: ${count} ids begin with it`)
+    this.build = build
+  }
+}
+
+/** The value of a secret stands in something the build would keep. Nothing of it was stored. */
+export class SecretLeaked extends TsbuildError {
+  readonly code = 'BUILDER_SECRET_LEAKED'
+  readonly leaks: readonly Leak[]
+
+  constructor(leaks: readonly Leak[]) {
+    super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
+    this.leaks = leaks
+  }
+}
+
+/** An output cannot be written where it was asked for. What is there is as it was. */
+export class OutputConflict extends TsbuildError {
+  readonly code = 'BUILDER_OUTPUT_CONFLICT'
+  readonly path: string
+
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(`cannot write "${path}": ${problem}`, options)
+    this.path = path
+  }
+}
+
+/** What is asked for cannot be had together. */
+export class UnsuitableRequest extends TsbuildError {
+  readonly code = 'BUILDER_UNSUITABLE_REQUEST'
+
+  constructor(problem: string) {
+    super(`cannot do what is asked for: ${problem}`)
   }
 }

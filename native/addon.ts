@@ -17,6 +17,10 @@ export interface Addon {
   memoryFile(bytes: Uint8Array, isProgram: boolean): number
   /** Tries to take a flock, which lasts until the descriptor is closed or the process dies. */
   tryLock(fd: number, exclusive: boolean): boolean
+  /** Locks bytes of a file, which need not exist, for this descriptor alone and as long as it is open; 0 bytes are all from `start` on. */
+  lockRange(fd: number, start: number, length: number, waits: boolean): boolean
+  /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
+  attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
   /** Every extended attribute the kernel lists, of a link itself; empty where the filesystem has none. */
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
   getXattr(path: string | Uint8Array, name: string): Buffer | undefined

@@ -46,13 +46,23 @@ const knownSystems: ReadonlySet<string> = new Set(['linux', 'windows', 'darwin',
 
 /** One spelling for each platform, so that equal platforms compare equal. */
 export function normalizePlatform(platform: Platform): Platform {
-  const { architecture: givenArchitecture, variant: givenVariant, ...rest } = platform
+  const { architecture: givenArchitecture, variant: givenVariant } = platform
   const spelled = givenArchitecture.toLowerCase()
   const [architecture, aliasVariant] = Object.hasOwn(architectureAliases, spelled) ? architectureAliases[spelled] ?? [spelled] : [spelled]
   let variant = givenVariant?.toLowerCase() ?? aliasVariant ?? defaultVariants.get(architecture)
   if (variant !== undefined && impliedVariants.get(architecture)?.includes(variant) === true) variant = undefined
   if (architecture === 'arm' && variant !== undefined && /^\d$/u.test(variant)) variant = `v${variant}`
-  return { ...rest, os: platform.os.toLowerCase(), architecture, ...(variant === undefined || variant === '' ? {} : { variant }) }
+  return {
+    ...systemFields(platform),
+    os: platform.os.toLowerCase(),
+    architecture,
+    ...(variant === undefined || variant === '' ? {} : { variant }),
+  }
+}
+
+/** By name: an image config is a platform too, and more than one. */
+function systemFields({ 'os.version': version, 'os.features': features }: Platform): Pick<Platform, 'os.version' | 'os.features'> {
+  return { ...(version === undefined ? {} : { 'os.version': version }), ...(features === undefined ? {} : { 'os.features': features }) }
 }
 
 export function formatPlatform(platform: Platform): string {

@@ -38,6 +38,8 @@ export interface RegistryClient {
   fetchManifest(reference: Reference, task: Task): Promise<FetchedManifest>
   /** The verified bytes of a blob; a broken connection is continued where it broke. */
   fetchBlob(repository: Reference, blob: Descriptor, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
+  /** What is left of a blob whose beginning the caller has, and checks together with the rest. */
+  continueBlob(repository: Reference, part: { readonly blob: Descriptor; readonly fromByte: number }, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
   /** Uploads, mounts or finds the blob in the repository. */
   pushBlob(repository: Reference, upload: { readonly blob: Descriptor; readonly source: BlobSource }, task: Task<TransferEvent>): Promise<void>
   /** Writes a manifest whose blobs are there, under the reference's tag or by digest. */

@@ -47,7 +47,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   return {
     resolve: (reference, task) => resolveManifest(connections, reference, task),
     fetchManifest: (reference, task) => fetchManifest(connections, reference, task),
-    fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob }, task),
+    fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob, fromByte: 0 }, task),
+    continueBlob: (repository, part, task) => fetchBlob(connections, { repository, ...part }, task),
     pushBlob: (repository, upload, task) => pushBlob(connections, { repository, ...upload }, task),
     pushManifest: (reference, manifest, task) => pushManifest(connections, { reference, ...manifest }, task),
     catalog: createCatalog(connections),
@@ -70,10 +71,14 @@ export interface OpenOptions {
   readonly userAgent: string
   /** Instead of those that are stored. */
   readonly credentials?: CredentialSource
+  /** Where they have been read already. */
+  readonly registries?: RegistriesConfig
+  readonly journal?: UploadJournal
+  readonly uploadChunkBytes?: number
 }
 
 /** A client configured as docker and podman are on this machine. @throws {InvalidConfiguration} */
-export async function openRegistryClient(env: Environment, { userAgent, credentials }: OpenOptions): Promise<RegistryClient> {
-  const [registries, stored] = await Promise.all([loadRegistriesConfig(env), credentials ?? loadCredentials(env)])
-  return createRegistryClient({ registries, credentials: stored, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env), userAgent })
+export async function openRegistryClient(env: Environment, options: OpenOptions): Promise<RegistryClient> {
+  const [registries, credentials] = await Promise.all([options.registries ?? loadRegistriesConfig(env), options.credentials ?? loadCredentials(env)])
+  return createRegistryClient({ ...options, registries, credentials, certificateDirectories: certificateDirectories(env), proxies: loadProxies(env) })
 }

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { viewOf } from './cgroup/container-cgroup.ts'
 import type { ContainerSpec, OverlayRootfs } from './container-spec.ts'
@@ -20,7 +21,8 @@ export type HelperMount = {
     readonly links?: readonly Pair[]
     readonly nodes?: readonly DeviceNode[]
   }
-  | { readonly kind: 'bind'; readonly source: string }
+  /** `namespace` is the path of the mount namespace that the source is in; default ours. */
+  | { readonly kind: 'bind'; readonly source: string; readonly namespace?: string }
   | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string }
   | { readonly kind: 'file'; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 )
@@ -64,8 +66,17 @@ export function defaultMounts(spec: ContainerSpec, cgroup: ContainerCgroup): Hel
     { ...pinned, target: '/sys', type: 'sysfs', attributes: nosuid | noexec | nodev | (isPrivileged ? 0 : ro), options: [] },
     ...cgroupMounts(cgroup, isPrivileged),
     { ...pinned, target: '/dev/mqueue', type: 'mqueue', attributes: nosuid | noexec | nodev, options: [] },
-    { ...pinned, target: '/dev/shm', type: 'tmpfs', attributes: nosuid | noexec | nodev, options: [['mode', '1777'], ['size', String(spec.isolation.shmSizeBytes ?? defaultShmSizeBytes)]] },
+    sharedMemory(spec),
   ]
+}
+
+/** Whoever shares the IPC namespace shares /dev/shm too: it holds POSIX shared memory. */
+function sharedMemory({ isolation }: ContainerSpec): HelperMount {
+  const place = { target: '/dev/shm', isPinned: true, attributes: nosuid | noexec | nodev } as const
+  const ipc = isolation.namespaces?.ipc
+  if (ipc?.kind === 'host') return { ...place, kind: 'bind', source: '/dev/shm' }
+  if (ipc?.kind === 'joined') return { ...place, kind: 'bind', source: '/dev/shm', namespace: join(dirname(ipc.path), 'mnt') }
+  return { ...place, kind: 'filesystem', type: 'tmpfs', options: [['mode', '1777'], ['size', String(isolation.shmSizeBytes ?? defaultShmSizeBytes)]] }
 }
 
 /** The container's own groups only. A pure v2 host shows one at the top, others a folder for each hierarchy. */
@@ -96,8 +107,10 @@ export function maskedPaths(host: HostSupport): readonly string[] {
 export const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
 /** What Docker sets in a network namespace of the container's own, and what was asked for; below /proc/sys. */
-export function kernelSettings({ isolation }: ContainerSpec): readonly Pair[] {
+export function kernelSettings({ isolation }: ContainerSpec, host: HostSupport): readonly Pair[] {
   const asked = Object.entries(isolation.sysctls ?? {}).map(([name, value]): Pair => [name.replaceAll('.', '/'), value])
-  const defaults: readonly Pair[] = isolation.network.mode === 'host' ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ['net/ipv4/ping_group_range', '0 2147483647']]
+  // In a user namespace the range of groups would have to be mapped as a whole.
+  const ping: readonly Pair[] = host.idMaps === undefined ? [['net/ipv4/ping_group_range', '0 2147483647']] : []
+  const defaults: readonly Pair[] = isolation.network.mode === 'host' || isolation.network.mode === 'joined' ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ...ping]
   return [...defaults.filter(([key]) => !asked.some(([other]) => other === key)), ...asked]
 }

@@ -1,3 +1,5 @@
+import type { LowerLayer } from '../native/index.ts'
+
 /**
  * A container as plain data: our typed subset of the OCI runtime-spec. Whoever builds one decides everything; the
  * runtime adds nothing that is not in here. @see runtime-spec config.md, config-linux.md
@@ -32,7 +34,7 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
 }
 
-export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
+export type { LowerLayer }
 
 export interface UpperDirs {
   readonly upperdir: string
@@ -85,13 +87,51 @@ export interface Isolation {
   readonly domainname?: string
   /** `none` has only loopback, which is up. */
   readonly network: Network
+  /** Default: each its own. */
+  readonly namespaces?: Namespaces
+  readonly clockOffsets?: ClockOffsets
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number
   /** Kernel settings below /proc/sys that belong to a namespace of the container's own: `net.ipv4.ip_forward`. */
   readonly sysctls?: Readonly<Record<string, string>>
 }
 
-export type Network = { readonly mode: 'none' } | { readonly mode: 'host' }
+export type Network =
+  | { readonly mode: 'none' }
+  | { readonly mode: 'host' }
+  | { readonly mode: 'bridge'; readonly port: BridgePort }
+  /** That of another container, as the path of its namespace. */
+  | { readonly mode: 'joined'; readonly path: string }
+
+/** How a container hangs on a bridge; `leaseBridgePort` gives one. Addresses are IPv4, dotted. */
+export interface BridgePort {
+  readonly bridge: string
+  /** Of the device outside; inside it is eth0. */
+  readonly name: string
+  readonly address: string
+  readonly prefix: number
+  readonly gateway: string
+  readonly mtu: number
+  /** Whether other containers on the bridge are out of reach. */
+  readonly isIsolated: boolean
+}
+
+/** Which namespaces are not the container's own. */
+export interface Namespaces {
+  readonly pid?: NamespaceChoice
+  readonly ipc?: NamespaceChoice
+  readonly uts?: NamespaceChoice
+  readonly cgroup?: NamespaceChoice
+}
+
+/** `joined`: that of another container, as the path of its namespace. */
+export type NamespaceChoice = { readonly kind: 'host' } | { readonly kind: 'joined'; readonly path: string }
+
+/** Seconds that clocks of the container are ahead; the time of day cannot be changed. @see time_namespaces(7) */
+export interface ClockOffsets {
+  readonly monotonic?: number
+  readonly boottime?: number
+}
 
 /**
  * Links in `target` are followed inside the root only. A mount point that the image lacks is made where no layer sees
@@ -113,12 +153,36 @@ export type Mount =
 export interface Limits {
   /** At least 6 MiB. */
   readonly memoryBytes?: number
-  /** Memory and swap together, as Docker counts it; -1 is unlimited swap. */
+  /** Memory and swap together, as Docker counts it; -1 is unlimited swap. Default twice the memory where the kernel counts swap. */
   readonly memorySwapBytes?: number
+  /** What the kernel leaves a container when memory is short. */
+  readonly memoryReservationBytes?: number
+  /** 0 to 100; only version 1 of cgroups has it. */
+  readonly memorySwappiness?: number
   /** 1.5 is one and a half processors. */
   readonly cpus?: number
+  /** 2 to 262144, in proportion to others; 1024 is usual. */
+  readonly cpuShares?: number
+  /** Processors and memory nodes, `0-2,7`. */
+  readonly cpusetCpus?: string
+  readonly cpusetMems?: string
+  /** -1 is unlimited. */
   readonly pids?: number
+  /** 10 to 1000, in proportion to others. */
+  readonly blkioWeight?: number
+  readonly deviceRates?: readonly DeviceRate[]
+  /** By page size, as the kernel names it: `2MB`. */
+  readonly hugetlbBytes?: Readonly<Record<string, number>>
   readonly timeoutMs?: number
+}
+
+/** How fast a whole block device may be read or written; bytes or operations a second. */
+export interface DeviceRate {
+  /** On the host. */
+  readonly device: string
+  readonly operation: 'read' | 'write'
+  readonly unit: 'bytes' | 'operations'
+  readonly perSecond: number
 }
 
 export interface Privilege {
@@ -148,11 +212,29 @@ export type Seccomp =
 export interface UsageReport {
   readonly wallMs: number
   readonly memoryPeakBytes: number | undefined
+  /** At the end: what its files left in the cache. */
+  readonly memoryCurrentBytes: number | undefined
   readonly oomKills: number | undefined
   readonly cpuMs: number | undefined
+  /** Of a container with a limit on `cpus`: how many periods it ran in, in how many it was stopped, and for how long. */
+  readonly cpuPeriods: number | undefined
+  readonly cpuThrottledPeriods: number | undefined
+  readonly cpuThrottledMs: number | undefined
   readonly pidsPeak: number | undefined
   /** How often a fork was refused because of the pids limit. */
   readonly pidsDenied: number | undefined
+  readonly ioReadBytes: number | undefined
+  readonly ioWriteBytes: number | undefined
+  readonly ioReads: number | undefined
+  readonly ioWrites: number | undefined
+  /** For how long some process waited for want of it. */
+  readonly pressure: Pressure | undefined
+}
+
+export interface Pressure {
+  readonly cpuMs: number
+  readonly memoryMs: number
+  readonly ioMs: number
 }
 
 export interface ContainerExit {
@@ -186,10 +268,12 @@ export interface NotExecuted {
 }
 
 export interface LimitCause {
-  readonly limit: 'memory' | 'pids' | 'timeout'
-  /** In the unit of the limit: bytes, processes, milliseconds. */
+  readonly limit: 'memory' | 'pids' | 'timeout' | 'disk-bytes' | 'disk-inodes'
+  /** In the unit of the limit: bytes, processes, milliseconds, inodes. */
   readonly configured: number
   readonly peak: number | undefined
+  /** What the kernel killed, where its log can be read. */
+  readonly victim: { readonly name: string; readonly pid: number } | undefined
 }
 
 /** How the container's stdio is connected. */
@@ -217,3 +301,16 @@ export interface OutputEvent {
   readonly stream: 'stdout' | 'stderr'
   readonly bytes: Uint8Array
 }
+
+/** What a container uses at one moment; sent while it runs, four times a second at most. */
+export interface UsageSampled {
+  readonly type: 'usage-sampled'
+  readonly atMs: number
+  /** undefined where the kernel does not count it. */
+  readonly memoryBytes: number | undefined
+  readonly processes: number
+  /** Since it started. */
+  readonly cpuMs: number
+}
+
+export type ContainerEvent = OutputEvent | UsageSampled

@@ -14,6 +14,8 @@ export interface DeviceNode {
   readonly gid: number
   readonly major: number
   readonly minor: number
+  /** The host's node, for where none can be made; default the one of the same name. */
+  readonly source?: string
 }
 
 /** What a container's /dev has beside the usual nodes. */
@@ -57,7 +59,7 @@ function walk(path: string, device: Device): AllowedDevice[] {
   if (kind !== characterDevice && kind !== blockDevice) return []
   const { source, target, permissions } = device
   const name = join(target, path.slice(source.length)).slice('/dev/'.length)
-  return [{ name, mode: stat.mode, uid: stat.uid, gid: stat.gid, major: deviceMajor(stat.rdev), minor: deviceMinor(stat.rdev), permissions }]
+  return [{ name, mode: stat.mode, uid: stat.uid, gid: stat.gid, major: deviceMajor(stat.rdev), minor: deviceMinor(stat.rdev), permissions, source: path }]
 }
 
 function statIfThere(path: string): Stats | undefined {
@@ -70,11 +72,11 @@ function statIfThere(path: string): Stats | undefined {
 }
 
 /** As glibc packs a device number. @see makedev(3) */
-function deviceMajor(rdev: number): number {
+export function deviceMajor(rdev: number): number {
   return Number(BigInt(rdev) >> 8n & 0xfffn | BigInt(rdev) >> 32n & 0xfffff000n)
 }
 
-function deviceMinor(rdev: number): number {
+export function deviceMinor(rdev: number): number {
   return Number(BigInt(rdev) & 0xffn | BigInt(rdev) >> 12n & 0xffffff00n)
 }
 

@@ -51,7 +51,8 @@ export class ContainerLost extends TsbuildError {
   }
 }
 
-export type CgroupController = 'memory' | 'pids' | 'cpu'
+/** By the names of version 2; `io` is blkio in version 1, and `devices` is a program there and a list here. */
+export type CgroupController = 'memory' | 'pids' | 'cpu' | 'cpuset' | 'io' | 'hugetlb' | 'devices'
 
 /** A limit was asked for that this host cannot enforce. Nothing was started. */
 export class LimitNotApplicable extends TsbuildError {
@@ -62,6 +63,32 @@ export class LimitNotApplicable extends TsbuildError {
   constructor(controller: CgroupController, reason: string, options?: ErrorOptions) {
     super(`cannot apply ${controller} limit: ${reason}`, options)
     this.controller = controller
+    this.reason = reason
+  }
+}
+
+/** A user namespace is needed, because we are not root, and cannot be had. Nothing was started. */
+export class UserNamespaceUnavailable extends TsbuildError {
+  readonly code = 'RUNTIME_USER_NAMESPACE_UNAVAILABLE'
+  readonly reason: string
+  readonly remedy: string
+
+  constructor(reason: string, remedy: string, options?: ErrorOptions) {
+    super(`cannot make a user namespace: ${reason}; ${remedy}`, options)
+    this.reason = reason
+    this.remedy = remedy
+  }
+}
+
+/** A network was asked for that this host cannot give. Nothing was started. */
+export class NetworkUnavailable extends TsbuildError {
+  readonly code = 'RUNTIME_NETWORK_UNAVAILABLE'
+  readonly mode: string
+  readonly reason: string
+
+  constructor(mode: string, reason: string, options?: ErrorOptions) {
+    super(`cannot use network "${mode}": ${reason}`, options)
+    this.mode = mode
     this.reason = reason
   }
 }

@@ -1,15 +1,16 @@
 import { constants } from 'node:os'
 import type { HelperReport } from '../native/index.ts'
-import { WireReader, WireWriter } from '../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../native/index.ts'
 import { listCapabilities, selectCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
-import type { ContainerSpec, ContainerStdio, Mount, NotExecuted, Rootfs } from './container-spec.ts'
+import type { BridgePort, ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
 import { resourceLimits } from './resource-limits.ts'
+import { adaptMounts } from './rootless/adapt-mounts.ts'
 import type { SeccompFilter } from './seccomp/compile.ts'
 import { compileDefaultProfile, compileProfile } from './seccomp/compile.ts'
 import { parseProfile } from './seccomp/profile.ts'
@@ -20,7 +21,7 @@ export type ContainerReport =
   | { readonly kind: 'exited'; readonly status: number }
   | { readonly kind: 'not-executed'; readonly notExecuted: NotExecuted }
   /** The end of init, and with it of the container. */
-  | { readonly kind: 'ended'; readonly status: number; readonly cpuMs: number }
+  | { readonly kind: 'ended'; readonly status: number; readonly cpuMs: number; readonly ioReadBytes: number; readonly ioWriteBytes: number }
 
 interface RequestParts {
   readonly spec: ContainerSpec
@@ -34,14 +35,15 @@ export function encodeRequest({ spec, stdio, cgroup, host }: RequestParts): Uint
   const wire = new WireWriter()
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
-  wire.flag(spec.isolation.network.mode !== 'host')
+  writeNamespaces(wire, spec.isolation)
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  wire.list([...defaultMounts(spec, cgroup), ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
+  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
+  wire.list([...mounts, ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
   const { isPrivileged = false, systemPaths } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
   wire.list(isOpen ? [] : maskedPaths(host), (path) => wire.bytes(path))
   wire.list(isOpen ? [] : readonlyPaths, (path) => wire.bytes(path))
-  writePairs(wire, kernelSettings(spec))
+  writePairs(wire, kernelSettings(spec, host))
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   return wire.finish()
@@ -54,9 +56,35 @@ const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descripto
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
-  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => wire.bytes(lower.path))
+  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => { writeLower(wire, lower) })
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
   wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
+}
+
+function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {} }: Isolation): void {
+  for (const choice of [namespaces.pid, namespaces.ipc, namespaces.uts]) writeNamespace(wire, choice)
+  writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
+  writeNamespace(wire, namespaces.cgroup)
+  writePort(wire, network.mode === 'bridge' ? network.port : undefined)
+  writePairs(wire, Object.entries(clockOffsets).map(([clock, seconds]): Pair => [clock, String(seconds)]))
+}
+
+function writePort(wire: WireWriter, port: BridgePort | undefined): void {
+  if (port === undefined) {
+    wire.bytes('').bytes('').u32(0).u8(0).u32(0).u32(0).flag(false)
+    return
+  }
+  wire.bytes(port.bridge).bytes(port.name).u32(wireAddress(port.address)).u8(port.prefix)
+  wire.u32(wireAddress(port.gateway)).u32(port.mtu).flag(port.isIsolated)
+}
+
+function writeNamespace(wire: WireWriter, choice: NamespaceChoice | undefined): void {
+  wire.u8(choice === undefined ? 0 : choice.kind === 'host' ? 1 : 2).bytes(choice?.kind === 'joined' ? choice.path : '')
+}
+
+/** A dotted address in the order that it has in a packet. */
+function wireAddress(dotted: string): number {
+  return Buffer.from(dotted.split('.').map(Number)).readUInt32LE()
 }
 
 function toHelperMount(mount: Mount): HelperMount {
@@ -87,7 +115,7 @@ function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boo
       wire.list(mount.nodes ?? [], (node) => wire.bytes(node.name).u32(node.mode).u32(node.uid).u32(node.gid).u32(node.major).u32(node.minor))
       break
     case 'bind':
-      wire.bytes(mount.source)
+      wire.bytes(mount.source).bytes(mount.namespace ?? '')
       break
     case 'layers':
       writeRootfs(wire, mount.rootfs, { hasLowerdirAppend, isReadonly: false })
@@ -134,12 +162,15 @@ export function nameStage(stage: number): SetupStage {
   return name
 }
 
+/** The unit that getrusage(2) counts transfers of disks in. */
+const sectorBytes = 512
+
 export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
   const reader = new WireReader(payload)
   switch (kind) {
     case 1: return { kind: 'exited', status: reader.u32() }
     case 2: return { kind: 'not-executed', notExecuted: readNotExecuted(reader) }
-    case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000 }
+    case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000, ioReadBytes: Number(reader.u64()) * sectorBytes, ioWriteBytes: Number(reader.u64()) * sectorBytes }
     default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
   }
 }

@@ -4,18 +4,23 @@ import { join } from 'node:path'
 import type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 import { findHierarchies } from './cgroup/hierarchies.ts'
 import type { CgroupController } from './errors.ts'
+import type { IdMaps } from './rootless/id-maps.ts'
+import { readOwnIdMaps } from './rootless/id-maps.ts'
 
 /** What this host offers containers, each with the reason where it does not. */
 export interface HostSupport {
   readonly kernel: { readonly release: string; readonly major: number; readonly minor: number }
   readonly overlay: Support
   readonly userNamespaces: Support
+  /** Those of the user namespace this process is in; undefined in the system's own. */
+  readonly idMaps: IdMaps | undefined
   readonly controllers: Readonly<Record<CgroupController, Support>>
   readonly hierarchies: readonly CgroupHierarchy[]
   /** What this process may do, bit n for capability n. */
   readonly capabilities: bigint
   /** By resource number, what this process may at most allow a container. @see setrlimit(2) */
   readonly hardLimits: readonly bigint[]
+  readonly isInitialUserNamespace: boolean
   /** The security modules that are active, `apparmor` and `selinux` among them. */
   readonly securityModules: readonly string[]
   /** Paths below /sys that show heat, which tells about neighbours; they differ by machine. */
@@ -31,10 +36,16 @@ export function probeHost(): HostSupport {
     kernel: parseRelease(release()),
     overlay: probeOverlay(),
     userNamespaces: probeUserNamespaces(),
-    controllers: { memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies) },
+    idMaps: readOwnIdMaps(),
+    controllers: {
+      memory: probeController('memory', hierarchies), pids: probeController('pids', hierarchies), cpu: probeController('cpu', hierarchies),
+      cpuset: probeController('cpuset', hierarchies), io: probeController('io', hierarchies), hugetlb: probeController('hugetlb', hierarchies),
+      devices: probeController('devices', hierarchies),
+    },
     hierarchies,
     capabilities: parseCapabilities(readFileSync('/proc/self/status', 'utf8')),
     hardLimits: parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
+    isInitialUserNamespace: /^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8')),
     securityModules: findSecurityModules(),
     thermalPaths: findThermalPaths(),
   }
@@ -76,7 +87,8 @@ function probeUserNamespaces(): Support {
 }
 
 function probeController(controller: CgroupController, hierarchies: readonly CgroupHierarchy[]): Support {
-  if (hierarchies.some((hierarchy) => hierarchy.controllers.includes(controller))) return { isOffered: true }
+  const names = controller === 'io' ? ['io', 'blkio'] : [controller]
+  if (hierarchies.some(({ kind, controllers }) => (controller === 'devices' && kind === 'v2') || names.some((name) => controllers.includes(name)))) return { isOffered: true }
   if (hierarchies.length === 0) return { isOffered: false, reason: 'no cgroup hierarchy is mounted' }
   return { isOffered: false, reason: `no mounted cgroup hierarchy has the ${controller} controller` }
 }

@@ -1,11 +1,15 @@
 export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 export type {
-  ContainerExit, ContainerSpec, ContainerStdio, Device, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, Network, NotExecuted, OutputEvent,
-  Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport,
+  BridgePort, ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Device, DeviceRate, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, NotExecuted, OutputEvent, Pressure,
+  Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
-export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable } from './errors.ts'
+export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, NetworkUnavailable, UserNamespaceUnavailable } from './errors.ts'
 export type { HostSupport, Support } from './host-support.ts'
 export { probeHost } from './host-support.ts'
+export type { BridgeLease, BridgeOptions } from './network/bridge.ts'
+export { leaseBridgePort, removeBridge } from './network/bridge.ts'
+export type { Entry } from './rootless/enter-user-namespace.ts'
+export { enterUserNamespace } from './rootless/enter-user-namespace.ts'
 export { runContainer } from './run-container.ts'

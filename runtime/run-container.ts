@@ -6,13 +6,17 @@ import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { CgroupUsage } from './cgroup/driver.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, OutputEvent, UsageReport } from './container-spec.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
 import { ContainerLost, ContainerSetupFailed } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
+import { deviceRules } from './cgroup/device-rules.ts'
+import { findDiskShortage, findVictim } from './post-mortem.ts'
+import type { HostSupport } from './host-support.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
+import { sampleUsage } from './sample-usage.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
@@ -24,17 +28,22 @@ import { validateSpec } from './validate-spec.ts'
  * process is killed. An abort ends the container with SIGTERM, then SIGKILL after 2 s, and rethrows the reason.
  * @throws {InvalidSpec} {LimitNotApplicable} {ContainerSetupFailed} {ContainerLost}
  */
-export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, task: Task<OutputEvent>): Promise<ContainerExit> {
+export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, task: Task<ContainerEvent>): Promise<ContainerExit> {
   task.signal.throwIfAborted()
   validateSpec(spec)
   const host = getHost()
-  const cgroup = createContainerCgroup(spec.id, spec.limits, host.hierarchies)
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
   try {
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host })
-    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, signal: task.signal })
+    return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, task })
   } finally {
     cgroup.remove()
   }
+}
+
+/** In a user namespace that is not the first one, no node that we or a container make can be opened. */
+function hasOwnDevices(host: HostSupport): boolean {
+  return host.isInitialUserNamespace
 }
 
 interface Started {
@@ -44,7 +53,7 @@ interface Started {
   readonly reports: readonly ContainerReport[]
 }
 
-function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<OutputEvent>['emit']): Started {
+function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
   const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (report) => reports.push(decodeReport(report)))
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
@@ -68,14 +77,16 @@ interface Run {
   readonly spec: ContainerSpec
   readonly stdio: ContainerStdio
   readonly cgroup: ContainerCgroup
-  readonly signal: AbortSignal
+  readonly task: Task<ContainerEvent>
 }
 
-async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgroup, signal }: Run): Promise<ContainerExit> {
+async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgroup, task: { signal, emit } }: Run): Promise<ContainerExit> {
   const startedAt = performance.now()
   const stop = watchForStop(helper, spec.limits.timeoutMs, signal)
   const stopForwarding = forwardSignals(stdio.kind === 'events' ? undefined : stdio.signals, helper)
+  const sampler = stdio.kind === 'events' ? sampleUsage(cgroup, emit) : undefined
   const end = await helper.ended.then((exit) => ({ exit }), (failure: unknown) => ({ failure }))
+  sampler?.stop()
   stop.release()
   stopForwarding()
   for (const output of outputs) await output.finish()
@@ -105,10 +116,14 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? helperSignal : findSignalName(ended.status & 0x7f))
   const notExecuted = reports.find((report) => report.kind === 'not-executed')?.notExecuted
   const usage: UsageReport = {
-    wallMs: read.wallMs, memoryPeakBytes: read.memoryPeakBytes, oomKills: read.oomKills, cpuMs: read.cpuMs ?? ended?.cpuMs,
+    wallMs: read.wallMs, memoryPeakBytes: read.memoryPeakBytes, memoryCurrentBytes: read.memoryCurrentBytes, oomKills: read.oomKills,
+    cpuMs: read.cpuMs ?? ended?.cpuMs, cpuPeriods: read.cpuPeriods, cpuThrottledPeriods: read.cpuThrottledPeriods, cpuThrottledMs: read.cpuThrottledMs,
     pidsPeak: read.pidsPeak, pidsDenied: read.pidsDenied,
+    ioReadBytes: read.ioReadBytes ?? ended?.ioReadBytes, ioWriteBytes: read.ioWriteBytes ?? ended?.ioWriteBytes, ioReads: read.ioReads, ioWrites: read.ioWrites,
+    pressure: read.pressure,
   }
-  return { exitCode: findExitCode(status, notExecuted), signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage), notExecuted, usage }
+  const exitCode = findExitCode(status, notExecuted)
+  return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
 }
 
 function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
@@ -118,9 +133,10 @@ function findExitCode(status: number, notExecuted: NotExecuted | undefined): num
 }
 
 /** From what the kernel counted, not from the exit code: a shell hides the death of what it started. */
-function findCause({ limits }: ContainerSpec, stop: Stop, usage: UsageReport): LimitCause | undefined {
-  if (stop.reason === 'timeout' && limits.timeoutMs !== undefined) return { limit: 'timeout', configured: limits.timeoutMs, peak: usage.wallMs }
-  if (limits.memoryBytes !== undefined && (usage.oomKills ?? 0) > 0) return { limit: 'memory', configured: limits.memoryBytes, peak: usage.memoryPeakBytes }
-  if (limits.pids !== undefined && (usage.pidsDenied ?? 0) > 0) return { limit: 'pids', configured: limits.pids, peak: usage.pidsPeak }
+function findCause({ id, limits }: ContainerSpec, stop: Stop, usage: UsageReport): LimitCause | undefined {
+  const none = { victim: undefined }
+  if (stop.reason === 'timeout' && limits.timeoutMs !== undefined) return { limit: 'timeout', configured: limits.timeoutMs, peak: usage.wallMs, ...none }
+  if (limits.memoryBytes !== undefined && (usage.oomKills ?? 0) > 0) return { limit: 'memory', configured: limits.memoryBytes, peak: usage.memoryPeakBytes, victim: findVictim(id) }
+  if (limits.pids !== undefined && (usage.pidsDenied ?? 0) > 0) return { limit: 'pids', configured: limits.pids, peak: usage.pidsPeak, ...none }
   return undefined
 }

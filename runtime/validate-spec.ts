@@ -1,4 +1,4 @@
-import type { ContainerSpec, Device, Limits, Mount, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
+import type { ContainerSpec, Device, Isolation, Limits, Mount, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
 import { resourceNames, resourceNumber } from './resource-limits.ts'
 
@@ -8,6 +8,7 @@ export function validateSpec(spec: ContainerSpec): void {
   validateRootfs(spec.rootfs, 'rootfs')
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
+  validateNamespaces(spec.isolation)
   requireText('isolation.hostname', hostname, 64)
   if (domainname !== undefined) requireText('isolation.domainname', domainname, 64)
   if (shmSizeBytes !== undefined) requireInteger('isolation.shmSizeBytes', shmSizeBytes, 1)
@@ -21,7 +22,10 @@ function validateRootfs(rootfs: Rootfs, field: string): void {
     requirePath(`${field}.path`, rootfs.path)
     return
   }
-  rootfs.lowers.forEach((lower, index) => requirePath(`${field}.lowers[${index}].path`, lower.path))
+  rootfs.lowers.forEach((lower, index) => {
+    requirePath(`${field}.lowers[${index}].path`, lower.path)
+    if (lower.kind === 'erofs') requirePath(`${field}.lowers[${index}].tar`, lower.tar)
+  })
   if (rootfs.upper === undefined) return
   requirePath(`${field}.upper.upperdir`, rootfs.upper.upperdir)
   requirePath(`${field}.upper.workdir`, rootfs.upper.workdir)
@@ -44,6 +48,17 @@ function validateProcess(process: ProcessSpec): void {
   process.ulimits?.forEach((ulimit, index) => validateUlimit(ulimit, `process.ulimits[${index}]`))
 }
 
+function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSizeBytes }: Isolation): void {
+  for (const name of ['pid', 'ipc', 'uts'] as const) {
+    const choice = namespaces[name]
+    if (choice?.kind === 'joined') requirePath(`isolation.namespaces.${name}.path`, choice.path)
+  }
+  if (namespaces.cgroup?.kind === 'joined') throw new InvalidSpec('isolation.namespaces.cgroup', 'joined', 'one of its own, or the host\'s')
+  if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
+  if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
+  for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, clockOffsets[clock] ?? 0, -(2 ** 31), 2 ** 31)
+}
+
 function validateUlimit({ name, soft, hard }: Ulimit, field: string): void {
   if (resourceNumber(name) === undefined) throw new InvalidSpec(`${field}.name`, name, resourceNames.join(', '))
   requireInteger(`${field}.soft`, soft, -1)
@@ -57,7 +72,7 @@ function validatePrivilege({ privilege, devices = [], isolation }: ContainerSpec
   if (isPrivileged && seccomp?.kind === 'profile') throw new InvalidSpec('privilege.seccomp', 'a profile', 'nothing, since a privileged container has no filter')
   if (apparmorProfile !== undefined && selinuxLabel !== undefined) throw new InvalidSpec('privilege.selinuxLabel', selinuxLabel, 'no AppArmor profile beside it')
   devices.forEach((device, index) => validateDevice(device, `devices[${index}]`))
-  for (const [name, value] of Object.entries(isolation.sysctls ?? {})) validateSysctl(name, value, isolation.network.mode !== 'host')
+  for (const [name, value] of Object.entries(isolation.sysctls ?? {})) validateSysctl(name, value, isolation.network.mode !== 'host' && isolation.network.mode !== 'joined')
 }
 
 function validateDevice({ source, target, permissions }: Device, field: string): void {
@@ -105,13 +120,38 @@ function validateMount(mount: Mount, field: string): void {
 /** Docker's: with less, starting a process already fails here and there. */
 const leastMemoryBytes = 6 * 1024 * 1024
 
-function validateLimits({ memoryBytes, memorySwapBytes, cpus, pids, timeoutMs }: Limits): void {
+function validateLimits(limits: Limits): void {
+  const { memoryBytes, cpus, timeoutMs, pids } = limits
   if (memoryBytes !== undefined) requireInteger('limits.memoryBytes', memoryBytes, leastMemoryBytes)
+  validateSwap(limits)
+  if (cpus !== undefined && !(cpus >= 0.01 && Number.isFinite(cpus))) throw new InvalidSpec('limits.cpus', cpus, 'at least 0.01')
+  if (pids !== undefined && pids !== -1) requireInteger('limits.pids', pids, 1)
+  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) throw new InvalidSpec('limits.timeoutMs', timeoutMs, 'more than 0 and at most 24 days')
+  validateShares(limits)
+}
+
+function validateSwap({ memoryBytes, memorySwapBytes, memoryReservationBytes, memorySwappiness }: Limits): void {
   if (memorySwapBytes !== undefined && memoryBytes === undefined) throw new InvalidSpec('limits.memorySwapBytes', memorySwapBytes, 'limits.memoryBytes beside it')
   if (memorySwapBytes !== undefined && memorySwapBytes !== -1 && !(memorySwapBytes >= (memoryBytes ?? 0))) throw new InvalidSpec('limits.memorySwapBytes', memorySwapBytes, '-1, or at least limits.memoryBytes')
-  if (cpus !== undefined && !(cpus >= 0.01 && Number.isFinite(cpus))) throw new InvalidSpec('limits.cpus', cpus, 'at least 0.01')
-  if (pids !== undefined) requireInteger('limits.pids', pids, 1)
-  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) throw new InvalidSpec('limits.timeoutMs', timeoutMs, 'more than 0 and at most 24 days')
+  if (memoryReservationBytes !== undefined) requireInteger('limits.memoryReservationBytes', memoryReservationBytes, leastMemoryBytes, memoryBytes)
+  if (memorySwappiness !== undefined) requireInteger('limits.memorySwappiness', memorySwappiness, 0, 100)
+}
+
+const cpuList = /^\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*$/u
+
+function validateShares({ cpuShares, cpusetCpus, cpusetMems, blkioWeight, deviceRates = [], hugetlbBytes = {} }: Limits): void {
+  if (cpuShares !== undefined) requireInteger('limits.cpuShares', cpuShares, 2, 262_144)
+  if (cpusetCpus !== undefined && !cpuList.test(cpusetCpus)) throw new InvalidSpec('limits.cpusetCpus', cpusetCpus, 'a list such as 0-2,7')
+  if (cpusetMems !== undefined && !cpuList.test(cpusetMems)) throw new InvalidSpec('limits.cpusetMems', cpusetMems, 'a list such as 0-2,7')
+  if (blkioWeight !== undefined) requireInteger('limits.blkioWeight', blkioWeight, 10, 1000)
+  deviceRates.forEach(({ device, perSecond }, index) => {
+    requirePath(`limits.deviceRates[${index}].device`, device)
+    requireInteger(`limits.deviceRates[${index}].perSecond`, perSecond, 1)
+  })
+  for (const [size, bytes] of Object.entries(hugetlbBytes)) {
+    if (!/^\d+[KMG]B$/u.test(size)) throw new InvalidSpec('limits.hugetlbBytes', size, 'a page size such as 2MB')
+    requireInteger(`limits.hugetlbBytes.${size}`, bytes, 0)
+  }
 }
 
 function requireText(field: string, value: string, maxBytes = Number.POSITIVE_INFINITY): void {

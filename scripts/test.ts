@@ -11,6 +11,7 @@ const missing = ensurePackages([
   { name: 'skopeo', provides: ['/usr/bin/skopeo'] },
   { name: 'umoci', provides: ['/usr/bin/umoci'] },
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+  { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {
   console.error(`These tests need Debian's packages ${missing.map(({ name }) => name).join(', ')}: install them (apt-get install ${missing.map(({ name }) => name).join(' ')}) and run npm test again.`)

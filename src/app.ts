@@ -1,8 +1,10 @@
-import type { Engine } from '../builder/index.ts'
+import type { Engine, EngineOptions } from '../builder/index.ts'
 
 /** What commands get of the world: everything else they are told by arguments. */
 export interface App {
   readonly env: NodeJS.ProcessEnv
+  /** The command line, without the program. */
+  readonly args: readonly string[]
   /** Aborts with a Canceled when the user or the system asks the program to stop. */
   readonly signal: AbortSignal
   readonly isTerminal: boolean
@@ -11,5 +13,5 @@ export interface App {
   /** Writes a line to standard error: progress and problems. */
   note(line: string): void
   /** Opens the store; the caller disposes of it. */
-  openEngine(): Promise<Engine>
+  openEngine(options?: Omit<EngineOptions, 'root' | 'env'>): Promise<Engine>
 }

@@ -5,10 +5,11 @@ import type { Device, Privilege, Seccomp, Ulimit } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
 import { limitOptions, parseLimits } from './limit-options.ts'
-import { parseSize } from './option-values.ts'
+import { parseChoice, parseSize } from './option-values.ts'
 
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
+  { name: 'network', value: 'MODE', help: 'default (bridge where possible), bridge, host or none' },
   { name: 'cap-add', value: 'NAME', isRepeatable: true, help: 'Add a capability, or ALL' },
   { name: 'cap-drop', value: 'NAME', isRepeatable: true, help: 'Drop a capability, or ALL' },
   { name: 'security-opt', value: 'OPTION', isRepeatable: true, help: 'seccomp=FILE|unconfined, no-new-privileges, apparmor=PROFILE, label=CONTEXT|disable, systempaths=unconfined' },
@@ -22,9 +23,13 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
 ]
 
+const networks = ['default', 'bridge', 'host', 'none'] as const
+
 /** @throws {UsageError} */
-export function parseConfinement(options: OptionValues): Omit<Confinement, 'network'> {
+export function parseConfinement(options: OptionValues, env: NodeJS.ProcessEnv): Confinement {
   return {
+    network: parseChoice(options, 'network', networks) ?? 'default',
+    subnet: env['TSBUILD_SUBNET'],
     limits: parseLimits(options),
     privilege: parsePrivilege(options),
     ulimits: options.texts('ulimit').map(parseUlimit),

@@ -40,6 +40,10 @@ async function runCommand(name: string, args: readonly string[], app: App): Prom
     app.print(commandHelp(command))
     return 0
   }
+  if (entry.runsAsCaller !== true && process.geteuid?.() !== 0) {
+    const { runAsNamespaceRoot } = await import('./namespace-root.ts')
+    return runAsNamespaceRoot(app)
+  }
   return command.run(input, app)
 }
 
@@ -68,11 +72,12 @@ function createApp(): App {
   process.stderr.on('error', () => undefined)
   return {
     env: process.env,
+    args: process.argv.slice(2),
     signal: stopOnSignals(),
     isTerminal: process.stderr.isTTY,
     print: (line) => process.stdout.write(`${line}\n`),
     note: (line) => process.stderr.write(`${line}\n`),
-    openEngine: async () => (await import('../builder/index.ts')).openEngine({ env: process.env }),
+    openEngine: async (options) => (await import('../builder/index.ts')).openEngine({ ...options, env: process.env }),
   }
 }
 
@@ -80,7 +85,7 @@ function createApp(): App {
 process.exitCode = 70
 const app = createApp()
 try {
-  process.exitCode = await main(process.argv.slice(2), app)
+  process.exitCode = await main(app.args, app)
 } catch (error) {
   const { renderProblem } = await import('./render/problem.ts')
   const problem = renderProblem(error)

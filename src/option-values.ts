@@ -30,6 +30,18 @@ export function parseCpus(options: OptionValues, name: string): number | undefin
   return cpus
 }
 
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** A duration such as `90s` or `1h30m`, in milliseconds. @throws {UsageError} */
+export function parseDuration(options: OptionValues, name: string): number | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const parts = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/u.test(text) ? [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gu)] : []
+  const total = parts.reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (unitMs[unit] ?? 0), 0)
+  if (total <= 0) throw new UsageError(`option --${name} takes a duration such as 90s or 1h30m, not "${text}"`)
+  return total
+}
+
 /** One of the words given. @throws {UsageError} */
 export function parseChoice<Word extends string>(options: OptionValues, name: string, words: readonly Word[]): Word | undefined {
   const text = options.text(name)

@@ -15,6 +15,7 @@ import type { Database } from './records/database.ts'
 import { readInteger } from './records/database.ts'
 import { writeIndex } from './records/index-json.ts'
 import { explainFull } from './root/explain-full.ts'
+import { claimIncoming } from './root/incoming-file.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
@@ -27,6 +28,15 @@ export interface BlobWriter {
   publish(): Promise<BlobInfo>
   /** Throws away what was written and not published. */
   discard(): Promise<void>
+}
+
+/** A writer of a blob of which a part may have been written before: the same bytes are given to `write` again, which takes note of them. */
+export interface ContinuedWriter extends BlobWriter {
+  readonly heldBytes: number
+  /** The part that is there. */
+  held(): AsyncIterable<Uint8Array>
+  /** Leaves what was written, if anything was, for the next who wants the blob. */
+  leave(): Promise<void>
 }
 
 const readBytes = 256 * 1024
@@ -120,23 +130,43 @@ export class BlobStore implements ContentStore {
 
   async createWriter(limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): Promise<BlobWriter> {
     const path = this.#session.createTemporaryPath()
-    const file = await open(path, 'wx', 0o600)
+    return this.#write({ path, file: await open(path, 'wx', 0o600), heldBytes: 0 }, limits)
+  }
+
+  /** A writer that goes on where a process that died, or a transfer that failed, has stopped. @returns undefined when another process has stored the blob meanwhile */
+  async continueWriter(blob: Descriptor, task: Task): Promise<ContinuedWriter | undefined> {
+    const incoming = await claimIncoming(this.#layout, { digest: blob.digest, isThere: () => this.find(blob.digest) !== undefined }, task)
+    if (incoming === undefined) return undefined
+    const { path, file, sizeBytes } = incoming
+    if (sizeBytes > blob.size) await file.truncate()
+    const heldBytes = sizeBytes > blob.size ? 0 : sizeBytes
+    const writer = this.#write({ path, file, heldBytes }, { algorithm: digestAlgorithm(blob.digest), maxBytes: blob.size })
+    const leave = async (): Promise<void> => {
+      if ((await file.stat()).size === 0) await writer.discard()
+      else await writer.leave()
+    }
+    return { ...writer, leave, heldBytes, held: () => readHeld(file, heldBytes) }
+  }
+
+  #write({ path, file, heldBytes }: { readonly path: string; readonly file: FileHandle; readonly heldBytes: number }, limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): Omit<ContinuedWriter, 'held' | 'heldBytes'> {
     const digester = createDigester(limits.algorithm)
     const state = { sizeBytes: 0, isOpen: true, isPublished: false, written: Promise.resolve() }
-    const close = async (): Promise<void> => {
+    const leave = async (): Promise<void> => {
       if (!state.isOpen) return
       state.isOpen = false
       await Promise.allSettled([state.written])
       await file.close()
     }
     const write = async (bytes: Uint8Array): Promise<void> => {
+      const fresh = bytes.subarray(Math.max(0, heldBytes - state.sizeBytes))
       state.sizeBytes += bytes.byteLength
       if (state.sizeBytes > limits.maxBytes) throw new StreamTooLarge(limits.maxBytes)
-      const written = writeFully(file, bytes)
+      const written = writeFully(file, fresh)
       digester.update(bytes)
       await written
     }
     return {
+      leave,
       write: (bytes) => {
         const written = write(bytes).catch((error: unknown) => { throw explainFull(this.#layout.root, error) })
         // Who gives up before it has settled need not look at it: `discard` waits for it.
@@ -147,18 +177,19 @@ export class BlobStore implements ContentStore {
       publish: async () => {
         try {
           await file.datasync()
-          await close()
           const info = { digest: digester.finish(), sizeBytes: state.sizeBytes }
+          // Closed last: closing gives up the lock of a file that others wait for.
           await this.#publish(path, info)
           state.isPublished = true
+          await leave()
           return info
         } catch (error) {
           throw explainFull(this.#layout.root, error)
         }
       },
       discard: async () => {
-        await close()
-        if (!state.isPublished) await rm(path, { force: true })
+        if (!state.isPublished && state.isOpen) await rm(path, { force: true })
+        await leave()
       },
     }
   }
@@ -210,6 +241,15 @@ function fileSize(path: string): number | undefined {
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     throw error
+  }
+}
+
+async function* readHeld(file: FileHandle, heldBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let position = 0; position < heldBytes;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(readBytes), 0, Math.min(readBytes, heldBytes - position), position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
   }
 }
 

@@ -143,6 +143,15 @@ export class StorageFull extends TsbuildError {
   }
 }
 
+/** A policy asks for free inodes on a filesystem that makes as many as it needs. */
+export class InodesUncounted extends TsbuildError {
+  readonly code = 'STORAGE_INODES_UNCOUNTED'
+
+  constructor() {
+    super('cannot keep a number of inodes free: the filesystem of the store makes inodes as it needs them and cannot run out of them')
+  }
+}
+
 /** A compressed stream is damaged, truncated, or followed by bytes that do not belong to it. */
 export class MalformedCompression extends TsbuildError {
   readonly code = 'STORAGE_MALFORMED_COMPRESSION'
@@ -162,6 +171,30 @@ export class StreamTooLarge extends TsbuildError {
   constructor(maxBytes: number) {
     super(`cannot take in stream: it has more than ${maxBytes} bytes`)
     this.maxBytes = maxBytes
+  }
+}
+
+/** Layers cannot be kept, or mounted, that way here. */
+export class FormatUnavailable extends TsbuildError {
+  readonly code = 'STORAGE_FORMAT_UNAVAILABLE'
+  readonly format: string
+  readonly reason: string
+
+  constructor(format: string, reason: string) {
+    super(`cannot use layers of format "${format}": ${reason}`)
+    this.format = format
+    this.reason = reason
+  }
+}
+
+/** The index of a layer is not what this program wrote. fsck tells more; the layer can be indexed again. */
+export class IndexDamaged extends TsbuildError {
+  readonly code = 'STORAGE_INDEX_DAMAGED'
+  readonly path: string
+
+  constructor(path: string, problem: string) {
+    super(`cannot read index "${path}": ${problem}`)
+    this.path = path
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Task } from '../core/task.ts'
+import type { LowerLayer } from '../native/index.ts'
 import type { ChainId, DiffId } from '../oci/digest.ts'
 import type { FileContent } from './layer/changeset/changeset-entry.ts'
 
@@ -23,7 +24,7 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
 }
 
-export type LowerLayer = { readonly kind: 'directory'; readonly path: string }
+export type { LowerLayer }
 
 /** An active, writable layer on top of a parent. Disposing without commit discards it. */
 export interface Snapshot extends AsyncDisposable {

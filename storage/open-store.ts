@@ -5,14 +5,21 @@ import { createTask } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
 import { NotOurStore, StoreTooNew } from './errors.ts'
+import type { FormatChoice, LayerFormatName } from './erofs/choose-format.ts'
+import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.ts'
+import { ErofsFormat } from './erofs/erofs-format.ts'
+import { requireBacking } from './erofs/erofs-support.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
 import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
 import { LayerSync } from './layer/layer-sync.ts'
+import { LowerLayers } from './layer/lower-layers.ts'
+import { MixedFormat } from './layer/mixed-format.ts'
 import { OverlayDriver } from './layer/overlay-driver.ts'
 import { OverlayFormat } from './layer/overlay-format.ts'
 import { StackedLayers } from './layer/stacked-layers.ts'
 import { CacheMountDirectories } from './mounts/cache-mounts.ts'
+import { FileDigestTable } from './records/file-digests.ts'
 import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
@@ -31,29 +38,33 @@ import { fillReserve, releaseReserveIfFull } from './upkeep/reserve.ts'
 export interface OpenOptions {
   /** For work that makes room, gc above all: gives the reserve back first when the filesystem is full. */
   readonly mayUseReserve?: boolean
+  /** How new layers are kept, else what TSBUILD_LAYER_FORMAT says, else what the store was converted to. */
+  readonly format?: LayerFormatName
 }
 
 /**
  * Opens the store at `root`, making it when nothing is there. What processes that are gone left behind is put aside.
- * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull}
+ * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull} @throws {FormatUnavailable}
  */
-export function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
-  return new Promise((settle) => { settle(open(createLayout(resolve(root)), options)) })
-}
-
-function open(layout: Layout, options: OpenOptions): Store {
+export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
+  const layout = createLayout(resolve(root))
   createFolders(layout)
   if (options.mayUseReserve === true) releaseReserveIfFull(layout)
   const database = openDatabase(layout.root, layout.database)
   try {
-    return assemble(layout, database)
+    return assemble(layout, database, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
   } catch (error) {
     database.close()
     throw error
   }
 }
 
-function assemble(layout: Layout, database: Database): Store {
+function formatOfEnvironment(): LayerFormatName | undefined {
+  const word = process.env['TSBUILD_LAYER_FORMAT']
+  return word === undefined || word === '' ? undefined : parseFormat(word)
+}
+
+function assemble(layout: Layout, database: Database, { format: chosen, erofs: support }: FormatChoice): Store {
   const hasBuried = readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0
   const session = new Session(layout, database)
   const blobs = new BlobStore(layout, database, session)
@@ -62,7 +73,10 @@ function assemble(layout: Layout, database: Database): Store {
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
-  const context = { layout, records, blobs, layerBlobs, format: new OverlayFormat({ layout, session, records, layerBlobs, xattrs }) }
+  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
+  const erofs = new ErofsFormat({ layout, session, records, lowers })
+  const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }) }
   const layers = new StackedLayers(context, new OverlayDriver(context, { session, xattrs }), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
@@ -82,6 +96,7 @@ function assemble(layout: Layout, database: Database): Store {
     layers,
     images: new Images({ layout, database, session, blobs, layers: records }),
     cache,
+    fileDigests: new FileDigestTable(database),
     mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, compression, task) => {
@@ -91,7 +106,7 @@ function assemble(layout: Layout, database: Database): Store {
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers })
   return store
 }
 

@@ -1,6 +1,7 @@
 import type { BlobStore } from './content-store.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
+import type { LowerLayers } from './layer/lower-layers.ts'
 import type { Database } from './records/database.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
@@ -14,6 +15,7 @@ export interface StoreParts {
   readonly blobs: BlobStore
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
+  readonly lowers: LowerLayers
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

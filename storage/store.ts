@@ -15,6 +15,7 @@ export interface Store extends AsyncDisposable {
   readonly images: ImageStore
   readonly cache: CacheRecords
   readonly mounts: CacheMounts
+  readonly fileDigests: FileDigestRecords
   /**
    * Takes a layer's blob and its tree in one pass: bytes are stored as they come, and decompressed, checked and applied.
    * The layers of one image can come at the same time, if the call for a parent is made before those for its children.
@@ -33,9 +34,15 @@ export interface Store extends AsyncDisposable {
 export interface IncomingLayer {
   readonly parent: ChainId | undefined
   readonly blob: Descriptor
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: AsyncIterable<Uint8Array> | OpenBlob
   readonly diffId: DiffId
 }
+
+/**
+ * Gets a blob's bytes from one of them on. Given in place of the bytes, it is called for what the store lacks: what a
+ * process that died had stored of the blob is kept, and of several processes that want it one fetches it.
+ */
+export type OpenBlob = (fromByte: number) => AsyncIterable<Uint8Array>
 
 export interface BlobInfo { readonly digest: Digest; readonly sizeBytes: number }
 
@@ -68,6 +75,8 @@ export interface ImageStore {
   /** By canonical name, by id, or by a unique beginning of an id. @throws {AmbiguousId} */
   find(nameOrId: string): StoredImage | undefined
   list(): StoredImage[]
+  /** Leases an image's documents, blobs and layers to this session at once. @returns whether it is still there */
+  lease(id: Digest): boolean
   /**
    * Records a manifest whose document and layers are there and durable, and points the names to it, away from what they
    * pointed to. @throws {ImageIncomplete}, when `LayerStore.sync` was not called for example
@@ -93,4 +102,10 @@ export interface CacheRecords {
   find(key: string): CacheRecord | undefined
   /** Other processes find it after the next `LayerStore.sync`, or when this session closes. */
   put(record: Omit<CacheRecord, 'createdAtMs'>): void
+}
+
+/** What the builder knows of files outside the store, by folder: path → its own text. Losing it costs time only. */
+export interface FileDigestRecords {
+  load(folder: string): ReadonlyMap<string, string>
+  save(folder: string, digests: ReadonlyMap<string, string>): void
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -22,8 +21,16 @@ const fixedTime = new Date(0)
 
 /** A tar on a stream the caller owns, standard output for example. */
 export function createStreamSink(output: Writable): ArchiveSink {
-  return createTarSink(async (chunk) => {
-    if (!output.write(chunk)) await once(output, 'drain')
+  return createTarSink((chunk) => writeChunk(output, chunk))
+}
+
+/** Settles when the stream has taken the chunk, or will never take it. */
+export function writeChunk(output: Writable, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    output.write(chunk, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
   })
 }
 
@@ -53,7 +60,13 @@ function createTarSink(write: (chunk: Uint8Array) => Promise<void>): ArchiveSink
   const writing = drain(tar as AsyncIterable<Uint8Array>, write)
   writing.catch(() => undefined)
   return {
-    put: (name, sizeBytes, bytes) => Promise.race([addEntry(tar, { name, sizeBytes }, bytes), writing]),
+    put: async (name, sizeBytes, bytes) => {
+      try {
+        await Promise.race([addEntry(tar, { name, sizeBytes }, bytes), writing])
+      } catch (error) {
+        throw await causeOf(error, writing)
+      }
+    },
     finish: () => {
       tar.finalize()
       return writing
@@ -63,6 +76,12 @@ function createTarSink(write: (chunk: Uint8Array) => Promise<void>): ArchiveSink
       await Promise.allSettled([writing])
     },
   }
+}
+
+/** When what takes the tar fails, the entry being added fails too, without knowing why. */
+async function causeOf(error: unknown, writing: Promise<void>): Promise<unknown> {
+  const failed = writing.then(() => error, (reason: unknown) => reason)
+  return Promise.race([failed, new Promise<unknown>((resolve) => { setImmediate(resolve, error) })])
 }
 
 async function drain(chunks: AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => Promise<void>): Promise<void> {

@@ -44,7 +44,7 @@ async function storeImage(store: Store, { descriptor, manifest, config, names }:
     layers: manifest.layers,
     diffIds: config.rootfs.diff_ids,
     maxConcurrent: 2,
-    open: (blob) => { throw new MalformedArchive(`it lacks the layer "${blob.digest}"`) },
+    open: ({ blob }) => { throw new MalformedArchive(`it lacks the layer "${blob.digest}"`) },
     isWorthRetrying: () => false,
   }, task)
   await store.layers.sync(task)

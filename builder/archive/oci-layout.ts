@@ -51,7 +51,7 @@ export function pullFromLayout(store: Store, { folder, manifest, config }: Layou
     layers: manifest.layers,
     diffIds: config.rootfs.diff_ids,
     maxConcurrent: 2,
-    open: (blob) => createReadStream(blobPath(folder, blob)) as AsyncIterable<Uint8Array>,
+    open: ({ blob, fromByte }) => createReadStream(blobPath(folder, blob), { start: fromByte }) as AsyncIterable<Uint8Array>,
     isWorthRetrying: () => false,
   }, task)
 }

@@ -1,8 +1,11 @@
-import type { Device, Limits, Network, Privilege, Ulimit } from '../../runtime/index.ts'
+import type { Device, Limits, Privilege, Ulimit } from '../../runtime/index.ts'
+import type { NetworkChoice } from './open-network.ts'
 
 /** What a caller says about how containers are confined: the same words for RUN steps and for run. */
 export interface Confinement {
-  readonly network: Network['mode']
+  readonly network: NetworkChoice
+  /** Of the bridge, `10.213.0.0/16`; default one that the host does not use. */
+  readonly subnet: string | undefined
   readonly limits: Limits
   readonly privilege: Privilege
   readonly ulimits: readonly Ulimit[]
@@ -26,6 +29,6 @@ export interface DnsSettings {
   readonly options: readonly string[]
 }
 
-export const unsetConfinement: Omit<Confinement, 'network'> = {
-  limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
+export const unsetConfinement: Confinement = {
+  network: 'default', subnet: undefined, limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isErrno } from '../../core/errors.ts'
 import type { Mount, Network } from '../../runtime/index.ts'
-import type { Confinement, DnsSettings, HostEntry } from './confinement.ts'
+import type { Confinement, DnsSettings } from './confinement.ts'
 
 const fileMode = 0o644
 
@@ -17,9 +17,9 @@ interface NetworkFileParts {
  */
 export function networkFiles({ network, hostname, confinement: { hosts, dns } }: NetworkFileParts): Mount[] {
   return [
-    file('/etc/hosts', hostsFile(hostname, hosts)),
+    file('/etc/hosts', hostsFile({ network, hostname, confinement: { hosts, dns } })),
     file('/etc/hostname', `${hostname}\n`),
-    file('/etc/resolv.conf', network.mode === 'none' ? '' : resolvConf(hostResolvConf(), dns)),
+    file('/etc/resolv.conf', network.mode === 'none' ? '' : resolvConf(network.mode === 'bridge' ? reachableResolvConf() : hostResolvConf(), dns)),
   ]
 }
 
@@ -27,10 +27,11 @@ function file(target: string, text: string): Mount {
   return { kind: 'file', target, content: Buffer.from(text), mode: fileMode, uid: 0, gid: 0 }
 }
 
-function hostsFile(hostname: string, hosts: readonly HostEntry[]): string {
-  const own = `127.0.0.1\tlocalhost ${hostname}\n`
+function hostsFile({ network, hostname, confinement: { hosts } }: NetworkFileParts): string {
+  const own = network.mode === 'bridge' ? `127.0.0.1\tlocalhost\n${network.port.address}\t${hostname}\n` : `127.0.0.1\tlocalhost ${hostname}\n`
+  const gateway = network.mode === 'bridge' ? network.port.gateway : '127.0.0.1'
   const common = '::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n'
-  return own + common + hosts.map(({ name, address }) => `${address}\t${name}\n`).join('')
+  return own + common + hosts.map(({ name, address }) => `${address === 'host-gateway' ? gateway : address}\t${name}\n`).join('')
 }
 
 /** What is given replaces the host's lines of that kind. */
@@ -49,9 +50,25 @@ export function resolvConf(text: string, { servers, search, options }: DnsSettin
   return [...kept, ...own].map((line) => `${line}\n`).join('')
 }
 
+const loopbackServer = /^\s*nameserver\s+(?:127\.|::1)/u
+
+/**
+ * A name server on the host's loopback, a local cache, is not there for a container; systemd's says in another file whom
+ * it asks itself. Where nothing is left, Docker's choice is ours.
+ */
+function reachableResolvConf(): string {
+  const reachable = [hostResolvConf(), readIfThere('/run/systemd/resolve/resolv.conf')]
+    .map((text) => text.split('\n').filter((line) => !loopbackServer.test(line)).join('\n'))
+  return reachable.find((text) => /^\s*nameserver\s/mu.test(text)) ?? `${reachable[0] ?? ''}\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n`
+}
+
 function hostResolvConf(): string {
+  return readIfThere('/etc/resolv.conf')
+}
+
+function readIfThere(path: string): string {
   try {
-    return readFileSync('/etc/resolv.conf', 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return ''
     throw error

@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, Mount, OutputEvent } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Mount, Network } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
+import type { BuildEvent } from '../events.ts'
 import { NoCommand } from '../errors.ts'
 import { putEnv } from '../plan/lower-config.ts'
 import { defaultPath } from '../plan/stage-state.ts'
 import { openImage } from '../transfer/portable-image.ts'
 import type { Confinement } from './confinement.ts'
 import { networkFiles } from './network-files.ts'
+import { openNetwork } from './open-network.ts'
 import { resolveGroups, resolveUser } from './user.ts'
 
 /** What `docker run` says beyond the image. */
@@ -36,29 +38,34 @@ export interface RunRequest {
 }
 
 /** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
-export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<OutputEvent>): Promise<ContainerExit> {
+export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<ContainerEvent | RunWarning>): Promise<ContainerExit> {
   const { config, chain } = await openImage(store, request.image)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)
-  const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top })
+  const { network: choice, subnet } = request.confinement
+  const warn = (reason: string): void => { task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so the container uses the host's: ${reason}`, range: undefined }) }
+  using open = await openNetwork(choice, { subnet, isIsolated: false, warn })
+  const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network })
   return await runContainer(spec, request.stdio, task)
 }
 
+export type RunWarning = BuildEvent & { readonly type: 'warning-raised' }
+
 interface SpecParts {
+  readonly network: Network
   readonly request: RunRequest
   readonly config: RunConfig
   readonly rootfs: ContainerSpec['rootfs']
   readonly top: Parameters<Store['layers']['view']>[0]
 }
 
-async function containerSpec(store: Store, { request, config, rootfs, top }: SpecParts): Promise<ContainerSpec> {
+async function containerSpec(store: Store, { request, config, rootfs, top, network }: SpecParts): Promise<ContainerSpec> {
   const containerId = randomBytes(6).toString('hex')
   const hostname = request.hostname ?? containerId
   const view = store.layers.view(top)
   const user = await resolveUser(view, request.user ?? config.User ?? '')
   const groups = await resolveGroups(view, request.groups)
   const { limits, privilege, devices, ulimits, shmSizeBytes } = request.confinement
-  const network = { mode: request.confinement.network }
   return {
     id: `run-${containerId}`,
     rootfs,

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { findNearest } from '../../core/nearest.ts'
-import type { RootfsView } from '../../storage/index.ts'
+import type { FileDigestRecords, RootfsView } from '../../storage/index.ts'
 import { openCompressed, peek } from '../archive/open-compressed.ts'
 import { cleanSource } from '../copy/select.ts'
 import { isTarHeader, tarHeaderBytes } from '../copy/tar-header.ts'
@@ -11,6 +11,7 @@ import { ContextUnreadable } from '../errors.ts'
 import { DirectoryView } from './directory-view.ts'
 import { parseDockerignore } from './dockerignore.ts'
 import { download } from './download.ts'
+import { FileDigests } from './file-digests.ts'
 import type { GitReference } from './git-reference.ts'
 import { isGitReference, parseGitReference } from './git-reference.ts'
 import { isDirectory, readText, shownPath, suggestion } from './local-files.ts'
@@ -22,6 +23,8 @@ export interface BuildContext {
   readonly view: RootfsView
   /** Of a local folder that has an ignore file. */
   readonly ignore: PatternMatcher | undefined
+  /** Of a local folder. */
+  readonly digests: FileDigests | undefined
 }
 
 export interface ContextRequest {
@@ -38,6 +41,7 @@ export interface ContextTrees {
   readonly unpack: (tar: AsyncIterable<Uint8Array>, task: Task) => Promise<RootfsView>
   readonly checkOut: (reference: GitReference, task: Task) => Promise<RootfsView>
   readonly empty: RootfsView
+  readonly fileDigests: FileDigestRecords
 }
 
 const maxDockerfileBytes = 16 * 1024 * 1024
@@ -49,7 +53,7 @@ export async function openContext(request: ContextRequest, trees: ContextTrees, 
   const { context, dockerfile } = request
   if (context === '-' && dockerfile === '-') throw new ContextUnreadable('-', 'standard input cannot be both the context and the Dockerfile')
   if (context === '-') return openStream(request, { name: 'standard input', bytes: stdinOf(request) }, { trees, task })
-  if (isDirectory(resolve(context))) return openFolder(request, task)
+  if (isDirectory(resolve(context))) return openFolder(request, { trees, task })
   const git = context.startsWith('github.com/') ? `https://${context}` : context
   if (isGitReference(git) || git !== context) {
     const reference = parseGitReference(git)
@@ -64,13 +68,14 @@ export async function openContext(request: ContextRequest, trees: ContextTrees, 
   throw new ContextUnreadable(context, statSync(context, { throwIfNoEntry: false }) === undefined ? `there is no folder of this name${suggestion(resolve(context))}` : 'it is no folder')
 }
 
-async function openFolder(request: ContextRequest, task: Task): Promise<BuildContext> {
+async function openFolder(request: ContextRequest, { trees, task }: Opening): Promise<BuildContext> {
   const root = resolve(request.context)
   const dockerfile = await readLocalDockerfile(root, request, task)
   const own = dockerfile.path === undefined ? undefined : readText(`${dockerfile.path}.dockerignore`, maxIgnoreBytes)
   const text = own ?? readText(resolve(root, '.dockerignore'), maxIgnoreBytes)
   const ignore = text === undefined ? undefined : parseDockerignore(text)
-  return { dockerfile: dockerfile.source, view: new DirectoryView(root, ignore ?? parseDockerignore('')), ignore }
+  const digests = new FileDigests(trees.fileDigests, root)
+  return { dockerfile: dockerfile.source, view: new DirectoryView(root, ignore ?? parseDockerignore(''), digests), ignore, digests }
 }
 
 /** A folder that COPY --from may see, under its own ignore file. */
@@ -119,20 +124,20 @@ async function openStream(request: ContextRequest, { name, bytes }: { readonly n
   const { start, rest } = await peek(await openCompressed(bytes, maxContextBytes, task), tarHeaderBytes)
   if (isTarHeader(start.subarray(0, tarHeaderBytes))) return openTree(request, await trees.unpack(rest, task), task)
   if (request.dockerfile !== undefined) throw new ContextUnreadable(name, `it is no tar, so that there is no "${request.dockerfile}" in it`)
-  return { dockerfile: { name, text: decodeText(name, await readAll(name, rest)) }, view: trees.empty, ignore: undefined }
+  return { dockerfile: { name, text: decodeText(name, await readAll(name, rest)) }, view: trees.empty, ignore: undefined, digests: undefined }
 }
 
 /** Links in the tree lead nowhere but in the tree. */
 async function openTree(request: ContextRequest, view: RootfsView, task: Task): Promise<BuildContext> {
   const elsewhere = await readOtherDockerfile(request, task)
-  if (elsewhere !== undefined) return { dockerfile: elsewhere, view, ignore: undefined }
+  if (elsewhere !== undefined) return { dockerfile: elsewhere, view, ignore: undefined, digests: undefined }
   const names = request.dockerfile === undefined ? ['Dockerfile', 'dockerfile'] : [request.dockerfile]
   for (const name of names) {
     const path = await view.resolve(cleanSource(name))
     const entry = await view.lstat(path)
     if (entry === undefined) continue
     if (entry.type !== 'file') throw new ContextUnreadable(name, `it is a ${entry.type}`)
-    return { dockerfile: { name, text: decodeText(name, await view.readFile(path, maxDockerfileBytes)) }, view, ignore: undefined }
+    return { dockerfile: { name, text: decodeText(name, await view.readFile(path, maxDockerfileBytes)) }, view, ignore: undefined, digests: undefined }
   }
   const [wanted = ''] = names
   const near = findNearest(basename(wanted), (await view.list('/')).map(String))

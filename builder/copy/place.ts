@@ -21,6 +21,8 @@ export interface CopyEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>
   /** Of a regular file. */
   readonly content: FileContent | undefined
+  /** Of the content, where it may be known without reading it. */
+  readonly digest?: () => string
   /** Of a directory: one that is there already stays as it is. True for a root unless it is said otherwise. */
   readonly keepsExisting?: boolean
 }
@@ -159,7 +161,8 @@ function linkGroupOf(entry: TreeEntry, groups: Map<string, object>): object | un
   return group
 }
 
-function changesetEntry(path: Buffer, entry: TreeEntry, { xattrs, content }: Pick<Placed, 'xattrs' | 'content'>): ChangesetEntry {
+/** An entry of a view as a changeset has it. Sockets have none. */
+export function changesetEntry(path: Buffer, entry: TreeEntry, { xattrs, content }: Pick<CopyEntry, 'xattrs' | 'content'>): ChangesetEntry {
   const metadata = metadataOf(entry, xattrs)
   switch (entry.type) {
     case 'file':
@@ -174,6 +177,6 @@ function changesetEntry(path: Buffer, entry: TreeEntry, { xattrs, content }: Pic
   }
 }
 
-function metadataOf({ mode, uid, gid, mtimeNs }: TreeEntry, xattrs: ReadonlyMap<string, Buffer>): EntryMetadata {
+export function metadataOf({ mode, uid, gid, mtimeNs }: TreeEntry, xattrs: ReadonlyMap<string, Buffer>): EntryMetadata {
   return { mode, uid, gid, mtimeNs, xattrs }
 }

@@ -1,4 +1,5 @@
 import { sha256 } from '../../oci/digest.ts'
+import type { KeyPart } from '../cache/cache-key.ts'
 import { contentDigest } from './content-digest.ts'
 import type { CopyEntry, CopyRoot } from './place.ts'
 
@@ -16,12 +17,17 @@ export function rootDigest({ name, entries }: CopyRoot): string {
   return sha256(JSON.stringify([isDirectory ? '' : name.toString('latin1'), identities]))
 }
 
+/** What each file of a root is, named for people. */
+export function fileParts({ name, entries }: CopyRoot): KeyPart[] {
+  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
+}
+
 /** What makes two entries equal in a changeset, apart from times. */
-export function entryIdentity({ relative, entry, xattrs, content }: CopyEntry): unknown[] {
+function entryIdentity({ relative, entry, xattrs, content, digest }: CopyEntry): unknown[] {
   const { type, mode, uid, gid, sizeBytes, major, minor, target } = entry
   return [
     relative.toString('latin1'), type, mode, uid, gid, sizeBytes, major, minor, target?.toString('latin1') ?? '',
-    content === undefined ? '' : contentDigest(content),
+    content === undefined ? '' : digest?.() ?? contentDigest(content),
     [...xattrs].map(([key, value]) => [key, value.toString('hex')]),
   ]
 }

@@ -1,20 +1,19 @@
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import { sha256 } from '../../oci/digest.ts'
 import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
-import { packChangeset } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import { resolveOwner } from '../container/user.ts'
 import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
-import { entryIdentity, rootDigest } from '../copy/root-digest.ts'
+import { fileParts, rootDigest } from '../copy/root-digest.ts'
 import { cleanSource, isPattern } from '../copy/select.ts'
 import { isArchive, unpackArchive } from '../copy/unpack-archive.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
 import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
 import type { CopyNode, NodeId } from '../plan/plan.ts'
 import type { CachedLayers } from './cached-layers.ts'
 import type { Executed, Executor, Lookup, Step } from './executor.ts'
@@ -26,12 +25,13 @@ const nothing = Buffer.alloc(0)
 export interface CopyParts {
   readonly store: Store
   readonly layers: CachedLayers
+  readonly guard: SecretGuard
   readonly context: (name: string | undefined) => Promise<RootfsView>
 }
 
 /** COPY and ADD: writes the changeset from what is selected, without mounting anything. */
 export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
-  const { store, layers } = parts
+  const { store, layers, guard } = parts
   const copying = new Map<string, Promise<Selected[]>>()
   const select = (step: Step<CopyNode>, task: Task<BuildEvent>): Promise<Selected[]> => {
     const started = copying.get(step.id) ?? selectSources(step, parts, task)
@@ -58,7 +58,7 @@ export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
       const roots = await unpackRoots(await select(step, task), store, task)
       const entries = await placeCopies(step.node.isLink ? store.layers.view(undefined) : view, roots, await copyRules(view, step.node))
       copying.delete(step.id)
-      const layer = await store.layers.apply(base.chainId, packChangeset(entries, silent(task)), undefined, silent(task))
+      const layer = await store.layers.apply(base.chainId, guard.changeset(entries, silent(task)), undefined, silent(task))
       const result = layers.record(key, layer, base)
       const byStage = stageKey(step)
       if (byStage !== undefined) layers.alias(byStage, result)
@@ -159,8 +159,4 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 function contentKey(step: Step<CopyNode>, selected: readonly Selected[]): CacheKey {
   const files = selected.map(({ root }, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
   return { ...cacheKey('copy', [...definition(step), ...files]), files: () => selected.flatMap(({ root }) => fileParts(root)) }
-}
-
-function fileParts({ name, entries }: CopyRoot): KeyPart[] {
-  return entries.map((copied) => ({ name: `file ${[name, copied.relative].filter(({ length }) => length > 0).map(String).join('/')}`, value: sha256(JSON.stringify(entryIdentity(copied))) }))
 }

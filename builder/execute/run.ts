@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerSpec, Limits, Network, OutputEvent, UsageReport } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -10,10 +10,13 @@ import type { Confinement } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
+import type { NetworkChoice } from '../container/open-network.ts'
+import { openNetwork } from '../container/open-network.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
 import type { MountParts } from '../mount/mount-parts.ts'
 import type { OpenMounts } from '../mount/open-mounts.ts'
@@ -35,6 +38,7 @@ const scriptMode = 0o755
 
 export interface RunParts {
   readonly store: Store
+  readonly guard: SecretGuard
   readonly layers: CachedLayers
   readonly settings: RunSettings
   readonly mounts: MountParts
@@ -90,10 +94,26 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id) })
-  const exit = await runContainer(spec, { kind: 'events' }, outputOf(step, task))
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
+  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
+  await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
+}
+
+async function checkWritten(guard: SecretGuard, { rootfs: { upper } }: Snapshot, task: Task): Promise<void> {
+  if (upper === undefined) throw new TypeError('a snapshot has nowhere to write')
+  await guard.checkDirectory(upper.upperdir, task)
+}
+
+/** Of the settings of a build, which are told once why their network is not a bridge. */
+const warned = new WeakSet<RunSettings>()
+
+function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>): void {
+  if (warned.has(settings)) return
+  warned.add(settings)
+  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
 }
 
 function hasSources({ mounts }: RunNode): boolean {
@@ -106,8 +126,10 @@ function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettin
   if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
 }
 
-function outputOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<OutputEvent> {
-  return mapTask(task, ({ stream, bytes }): BuildEvent => ({ type: 'node-output', node: step.id, stream, bytes }))
+function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
+  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
+    ? { ...event, node: step.id }
+    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
 }
 
 /** undefined when only the content of what is mounted can tell. */
@@ -131,7 +153,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
   ]
 }
 
-function effectiveNetwork(node: RunNode, settings: RunSettings): Network['mode'] {
+function effectiveNetwork(node: RunNode, settings: RunSettings): NetworkChoice {
   return node.network === 'default' ? settings.network : node.network
 }
 
@@ -142,10 +164,10 @@ interface SpecParts {
   readonly settings: RunSettings
   readonly opened: OpenMounts
   readonly policy: StepPolicy
+  readonly network: Network
 }
 
-function containerSpec({ node, snapshot, user, settings, opened, policy }: SpecParts): ContainerSpec {
-  const network: Network = { mode: effectiveNetwork(node, settings) }
+function containerSpec({ node, snapshot, user, settings, opened, policy, network }: SpecParts): ContainerSpec {
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,

@@ -1,5 +1,5 @@
 import { layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
-import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Annotations, Descriptor } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainIds, diffIdAsDigest } from '../../oci/digest.ts'
 import type { HistoryEntry, ImageConfig } from '../../oci/image-config.ts'
@@ -8,6 +8,7 @@ import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument } from '../../oci/manifest.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { NodeResult } from '../execute/executor.ts'
+import type { OpenedImage } from '../transfer/portable-image.ts'
 import type { NodeId, PlannedHistory, PlannedImage } from '../plan/plan.ts'
 
 export interface BuiltImage {
@@ -15,23 +16,36 @@ export interface BuiltImage {
   readonly rootfs: NodeResult
   /** Of every step. */
   readonly results: ReadonlyMap<NodeId, NodeResult>
+  /** RFC 3339: stands for the time of every step, and of the image. */
+  readonly created: string | undefined
 }
 
-/** Writes the config and manifest of a built image and points the names to it. Its layers are durable already. */
-export async function exportImage(store: Store, image: BuiltImage, names: readonly string[]): Promise<StoredImage> {
-  const config = await store.content.write(encodeImageConfig(imageConfig(image)), mediaTypes.ociConfig)
-  const manifest: Manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: layerDescriptors(store, image) }
-  const descriptor = await store.content.write(encodeDocument(manifest), mediaTypes.ociManifest)
-  return store.images.put(descriptor, config.digest, names)
+/** Writes the config and manifest of a built image, whose layers are in the store. */
+export async function assembleImage(store: Store, image: BuiltImage, annotations: Annotations): Promise<OpenedImage> {
+  const imageConfigDocument = imageConfig(image)
+  const configBytes = encodeImageConfig(imageConfigDocument)
+  const config = await store.content.write(configBytes, mediaTypes.ociConfig)
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config,
+    layers: layerDescriptors(store, image),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  }
+  const manifestBytes = encodeDocument(manifest)
+  const descriptor = await store.content.write(manifestBytes, mediaTypes.ociManifest)
+  const stored: StoredImage = { id: config.digest, manifest: descriptor, names: [], createdAtMs: Date.now() }
+  return { stored, manifest, manifestBytes, config: imageConfigDocument, configBytes, chain: chainIds(image.rootfs.diffIds) }
 }
 
 /**
  * Fields in the order the specification lists them. No time of this build gets in: an instruction that makes no layer
  * has the time of the layer before it, so the same steps from the cache give the same image id.
  */
-export function imageConfig({ planned, rootfs, results }: BuiltImage): ImageConfig {
-  const history = [...planned.base?.history ?? [], ...datedHistory(planned, results)]
-  const newest = history.reduce<string | undefined>((latest, entry) => latest === undefined || (entry.created ?? '') > latest ? entry.created ?? latest : latest, undefined)
+export function imageConfig({ planned, rootfs, results, created }: BuiltImage): ImageConfig {
+  const dated = datedHistory(planned, results)
+  const history = [...planned.base?.history ?? [], ...created === undefined ? dated : dated.map((entry) => ({ ...entry, created }))]
+  const newest = created ?? history.reduce<string | undefined>((latest, entry) => latest === undefined || (entry.created ?? '') > latest ? entry.created ?? latest : latest, undefined)
   return {
     ...(newest === undefined ? {} : { created: newest }),
     ...(planned.author === undefined ? {} : { author: planned.author }),

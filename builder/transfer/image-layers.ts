@@ -4,7 +4,7 @@ import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
-import { MalformedDocument } from '../../oci/errors.ts'
+import { DigestMismatch, MalformedDocument } from '../../oci/errors.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 
 /** The layers of an image, bottom first, and where to get the blobs of those the store lacks. */
@@ -12,7 +12,8 @@ export interface LayerSource<E> {
   readonly layers: readonly Descriptor[]
   readonly diffIds: readonly DiffId[]
   readonly maxConcurrent: number
-  readonly open: (blob: Descriptor, task: Task<E>) => AsyncIterable<Uint8Array>
+  /** The blob's bytes from one of them on; the others are in the store already. */
+  readonly open: (part: { readonly blob: Descriptor; readonly fromByte: number }, task: Task<E>) => AsyncIterable<Uint8Array>
   /** Whether fetching again may give the right bytes, from another mirror. */
   readonly isWorthRetrying: (error: unknown) => boolean
 }
@@ -52,11 +53,17 @@ async function ingest<E>(store: Store, { source, wanted }: { source: LayerSource
   const { blob, diffId, parent } = wanted
   const quiet: Task = { signal: task.signal, emit: () => undefined }
   for (;;) {
-    const bytes = store.content.find(blob.digest) === undefined ? source.open(blob, task) : store.content.read(blob, quiet)
+    const asked: number[] = []
+    const open = (fromByte: number): AsyncIterable<Uint8Array> => {
+      asked.push(fromByte)
+      return source.open({ blob, fromByte }, task)
+    }
     try {
-      return await store.ingestLayer({ parent, blob, bytes, diffId }, quiet)
+      return await store.ingestLayer({ parent, blob, bytes: open, diffId }, quiet)
     } catch (error) {
-      if (!source.isWorthRetrying(error)) throw error
+      // What an earlier call had left may have been the wrong part; it is gone now.
+      const isLeftoverWrong = asked.some((fromByte) => fromByte > 0) && error instanceof DigestMismatch
+      if (!isLeftoverWrong && !source.isWorthRetrying(error)) throw error
     }
   }
 }

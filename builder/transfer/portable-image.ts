@@ -1,6 +1,6 @@
 import type { Task } from '../../core/task.ts'
-import type { Compression, Descriptor } from '../../oci/descriptor.ts'
-import { findLayerCompression, mediaTypes } from '../../oci/descriptor.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { findLayerCompression, layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
 import type { ImageConfig } from '../../oci/image-config.ts'
@@ -8,6 +8,9 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
+import { compress } from '../../storage/index.ts'
+import { ImageNotFound, UnsuitableRequest } from '../errors.ts'
+import type { BlobOptions } from '../output/build-output.ts'
 
 /** An image of the store with its documents read. */
 export interface OpenedImage {
@@ -20,7 +23,9 @@ export interface OpenedImage {
   readonly chain: readonly ChainId[]
 }
 
+/** What is opened stays until the store is closed. @throws {ImageNotFound} when it was removed since it was found */
 export async function openImage(store: Store, stored: StoredImage): Promise<OpenedImage> {
+  if (!store.images.lease(stored.id)) throw new ImageNotFound(stored.names[0] ?? stored.id, undefined)
   const manifestBytes = await store.content.readDocument(stored.manifest)
   const document = parseManifestDocument(manifestBytes, stored.manifest.mediaType)
   if (document.kind === 'index') throw new TypeError(`image ${stored.id} has an index for a manifest`)
@@ -37,21 +42,33 @@ export interface PortableImage {
 }
 
 /**
- * The image with a blob for each layer: those whose blob is there stay as they are, the others, and plain ones, become
- * blobs of the given compression. When nothing has to change the original bytes, and so the digest, are kept.
+ * The image with a blob for each layer: those whose blob is there and compressed stay as they are unless told otherwise,
+ * the others become blobs of the given compression. When nothing has to change the original bytes, and so the digest, are kept.
+ * @throws {UnsuitableRequest} for what Docker's media types cannot say
  */
-export async function makePortable(store: Store, image: OpenedImage, options: { readonly compression: Compression; readonly task: Task }): Promise<PortableImage> {
+export async function makePortable(store: Store, image: OpenedImage, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task }): Promise<PortableImage> {
   const { manifest, manifestBytes, chain } = image
+  if (blobs.mediaTypes === 'docker' && blobs.compression === 'zstd') throw new UnsuitableRequest('Docker media types have no zstd; take oci-mediatypes=true or another compression')
   const layers: Descriptor[] = []
-  for (const [index, layer] of manifest.layers.entries()) layers.push(await portableLayer(store, { layer, chainId: chain[index] }, options))
-  if (layers.every((layer, index) => layer.digest === manifest.layers[index]?.digest)) return { manifest, bytes: manifestBytes, mediaType: image.stored.manifest.mediaType }
-  const changed: Manifest = { ...manifest, mediaType: mediaTypes.ociManifest, config: { ...manifest.config, mediaType: mediaTypes.ociConfig }, layers }
-  return { manifest: changed, bytes: encodeDocument(changed), mediaType: mediaTypes.ociManifest }
+  for (const [index, layer] of manifest.layers.entries()) layers.push(await portableLayer(store, { layer, chainId: chain[index], blobs }, task))
+  const isSame = layers.every((layer, index) => layer.digest === manifest.layers[index]?.digest)
+  if (isSame && blobs.mediaTypes === 'oci') return { manifest, bytes: manifestBytes, mediaType: image.stored.manifest.mediaType }
+  const changed = blobs.mediaTypes === 'oci'
+    ? { ...manifest, mediaType: mediaTypes.ociManifest, config: { ...manifest.config, mediaType: mediaTypes.ociConfig }, layers }
+    : { ...manifest, mediaType: mediaTypes.dockerManifest, config: { ...manifest.config, mediaType: mediaTypes.dockerConfig }, layers: layers.map(dockerLayer) }
+  return { manifest: changed, bytes: encodeDocument(changed), mediaType: changed.mediaType }
 }
 
-async function portableLayer(store: Store, { layer, chainId }: { layer: Descriptor; chainId: ChainId | undefined }, { compression, task }: { compression: Compression; task: Task }): Promise<Descriptor> {
-  const isCompressed = findLayerCompression(layer.mediaType) !== 'none'
-  if (isCompressed && store.content.find(layer.digest) !== undefined) return layer
+async function portableLayer(store: Store, { layer, chainId, blobs }: { layer: Descriptor; chainId: ChainId | undefined; blobs: BlobOptions }, task: Task): Promise<Descriptor> {
+  const compression = findLayerCompression(layer.mediaType)
+  const mayStay = compression !== 'none' && (!blobs.isForced || compression === blobs.compression && blobs.level === undefined)
+  if (mayStay && store.content.find(layer.digest) !== undefined) return layer
   if (chainId === undefined) throw new TypeError(`layer ${layer.digest} has no diffID in the image's config`)
-  return store.layerBlob(chainId, compression, task)
+  if (blobs.level === undefined) return store.layerBlob(chainId, blobs.compression, task)
+  // Not remembered as the layer's blob, which the next one who asks may want at the usual level.
+  return store.content.add(compress(store.layers.changeset(chainId, task), blobs.compression, blobs.level), layerMediaType(blobs.compression), task)
+}
+
+function dockerLayer(layer: Descriptor): Descriptor {
+  return { ...layer, mediaType: findLayerCompression(layer.mediaType) === 'none' ? mediaTypes.dockerLayer : mediaTypes.dockerLayerGzip }
 }

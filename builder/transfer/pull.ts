@@ -9,6 +9,7 @@ import { AllPlacesFailed, formatReference, ManifestUnknown, pullImage as readRem
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
 import { ImageUnavailable } from '../errors.ts'
+import { noteOrigin } from './blob-origins.ts'
 import { ensureLayers } from './image-layers.ts'
 
 export interface PullOptions {
@@ -61,9 +62,10 @@ export async function pullLayers(engine: Engine, { found, maxConcurrentDownloads
     layers: found.manifest.layers,
     diffIds: found.config.rootfs.diff_ids,
     maxConcurrent: maxConcurrentDownloads ?? defaultConcurrentDownloads,
-    open: (blob, fetchTask) => client.fetchBlob(found.reference, blob, fetchTask),
+    open: ({ blob, fromByte }, fetchTask) => (fromByte === 0 ? client.fetchBlob(found.reference, blob, fetchTask) : client.continueBlob(found.reference, { blob, fromByte }, fetchTask)),
     isWorthRetrying: (error) => error instanceof WrongContent && error.isWorthRetrying,
   }, task)
+  await noteOrigin(engine.store, found.reference, [...found.manifest.layers, found.manifest.config])
 }
 
 /** Stores the image's documents and points the names to it, once its layers are durable. */

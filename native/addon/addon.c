@@ -142,6 +142,7 @@ NAPI_MODULE_INIT()
 {
     init_process(env, exports);
     init_descriptors(env, exports);
+    init_cgroup(env, exports);
     init_xattrs(env, exports);
     return exports;
 }

@@ -97,9 +97,29 @@ static napi_value try_lock(napi_env env, napi_callback_info info)
     return result;
 }
 
+/*
+ * lockRange(fd, start, length, waits): whether the bytes, which need not exist, were locked for this open file alone. 0
+ * bytes are all from the start on.
+ */
+static napi_value lock_range(napi_env env, napi_callback_info info)
+{
+    napi_value args[4], result;
+    int64_t fd, start, length;
+    bool waits;
+    if (!read_args(env, info, 4, args) || !read_int(env, args[0], &fd) || !read_int(env, args[1], &start) || !read_int(env, args[2], &length)) return NULL;
+    if (napi_get_value_bool(env, args[3], &waits) != napi_ok) return throw_type(env, "want a boolean");
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    int got;
+    while ((got = fcntl((int)fd, waits ? F_OFD_SETLKW : F_OFD_SETLK, &range)) < 0 && errno == EINTR) {}
+    if (got < 0 && errno != EAGAIN && errno != EACCES) return throw_errno(env, errno, "fcntl", NULL);
+    napi_get_boolean(env, got == 0, &result);
+    return result;
+}
+
 void init_descriptors(napi_env env, napi_value exports)
 {
     export_function(env, exports, "pipe", make_pipe);
     export_function(env, exports, "memoryFile", make_memory_file);
     export_function(env, exports, "tryLock", try_lock);
+    export_function(env, exports, "lockRange", lock_range);
 }

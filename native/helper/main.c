@@ -4,6 +4,8 @@
  * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
 #include "container/run.h"
+#include "container/user-namespace.h"
+#include "network/modes.h"
 #include "report.h"
 #include "tree/modes.h"
 #include "wire.h"
@@ -46,12 +48,17 @@ static int run_probe(struct wire *request)
 static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
+    {"enter", run_enter},
+    {"make-bridge", run_make_bridge},
+    {"remove-bridge", run_remove_bridge},
     {"pack-tree", run_pack_tree},
     {"pack-list", run_pack_list},
     {"unpack", run_unpack},
     {"measure", run_measure},
     {"sync", run_sync},
     {"remove", run_remove},
+    {"index", run_index},
+    {"mount", run_mount},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends; a mode may ask for another signal. */

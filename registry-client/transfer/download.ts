@@ -16,6 +16,8 @@ import type { Connections } from './connections.ts'
 import type { Place } from './places.ts'
 import { allFailed, pullPlaces } from './places.ts'
 import { createProgress } from './progress.ts'
+import type { ByteRange } from './ranges.ts'
+import { createPace, rangeBytes, readRanges } from './ranges.ts'
 
 /** So much more than before a cut is progress, after which patience starts anew. */
 const progressBytes = 1024 * 1024
@@ -27,19 +29,27 @@ interface Position {
   readonly givers: Place[]
 }
 
+export interface BlobRequest {
+  readonly repository: Reference
+  readonly blob: Descriptor
+  /** The bytes before it are there, and are the caller's to check together with the others. */
+  readonly fromByte: number
+}
+
 /**
  * The bytes of a blob, in order and each once. A cut connection is continued where it broke, at the same place while that
  * gets further, then at the next; the digest is taken over all of it. When it is wrong, the place that began is asked last
  * from then on, and the error says whether asking again is worth while.
  */
-export async function* fetchBlob(connections: Connections, { repository, blob }: { repository: Reference; blob: Descriptor }, task: Task<TransferEvent>): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* fetchBlob(connections: Connections, { repository, blob, fromByte }: BlobRequest, task: Task<TransferEvent>): AsyncGenerator<Uint8Array, void, undefined> {
   refuseForeign(blob)
   const progress = createProgress('pull', blob, task.emit)
   const { memory, registries } = connections
   const places = memory.order(pullPlaces(repository, registries, 'blob'), blob.digest)
-  const position: Position = { doneBytes: 0, givers: [] }
+  const position: Position = { doneBytes: fromByte, givers: [] }
+  const bytes = fromByte === blob.size && fromByte > 0 ? none() : readPlaces(connections, { places, blob, position }, silent(task))
   try {
-    for await (const chunk of verifyBytes(readPlaces(connections, { places, blob, position }, silent(task)), blob)) {
+    for await (const chunk of fromByte === 0 ? verifyBytes(bytes, blob) : bytes) {
       progress.advanced(position.doneBytes)
       yield chunk
     }
@@ -51,6 +61,8 @@ export async function* fetchBlob(connections: Connections, { repository, blob }:
   }
   progress.finished('transferred')
 }
+
+async function* none(): AsyncGenerator<Uint8Array, void, undefined> {}
 
 /** @throws {UnsupportedMediaType} */
 export function refuseForeign({ mediaType }: Descriptor): void {
@@ -101,39 +113,85 @@ async function* readPersistently(connections: Connections, piece: Piece, task: T
   }
 }
 
-/** From where the blob stands to its end, or to the next cut. */
-async function* readOnce(connections: Connections, { place, blob, position, isLast }: Piece, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
+/** From where the blob stands to its end, or to the next cut: over several connections once one alone proves slow. */
+async function* readOnce(connections: Connections, piece: Piece, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
+  const { place, blob, position } = piece
   const offset = position.doneBytes
+  const reply = await ask(connections, { ...piece, range: offset === 0 ? undefined : { first: offset, last: undefined } }, task)
+  position.givers.push(place)
+  const knowsRanges = reply.status === 206 || reply.header('accept-ranges') === 'bytes'
+  const pace = createPace()
+  const isWorthSplitting = (): boolean => knowsRanges && pace.isSlow() && blob.size - position.doneBytes > minParallelBytes
+  for await (const chunk of reply.status === 200 ? skip(reply.body, offset) : reply.body) {
+    pace.received(chunk.byteLength)
+    yield chunk
+    if (isWorthSplitting()) break
+    pace.waiting()
+  }
+  if (!isWorthSplitting()) return
+  const read = async (range: ByteRange, rangeTask: Task): Promise<Uint8Array[]> => readRange(connections, { ...piece, range }, rangeTask)
+  yield* readRanges({ blob, fromByte: position.doneBytes, read }, task)
+}
+
+/** With less left, opening connections costs more than it spares. */
+const minParallelBytes = 4 * rangeBytes
+
+interface Wish extends Piece { readonly range: { readonly first: number; readonly last: number | undefined } | undefined }
+
+async function ask(connections: Connections, { place, blob, isLast, range }: Wish, task: Task): Promise<Reply> {
   const what = `pull blob "${blob.digest}"`
   const reply = await connections.endpoint(place).send({
     what,
     method: 'GET',
     target: `/v2/${place.repository}/blobs/${blob.digest}`,
     scopes: [repositoryScope(place.repository, 'pull')],
-    expect: offset === 0 ? [200, 404] : [200, 206, 404, 416],
-    ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }),
+    expect: range === undefined ? [200, 404] : [200, 206, 404, 416],
+    ...(range === undefined ? {} : { headers: { range: `bytes=${range.first}-${range.last ?? ''}` } }),
     ...(isLast ? {} : { attempts: 2 }),
   }, task)
   try {
     if (reply.status === 404) throw new BlobUnknown(blob.digest, place.host)
-    if (reply.status === 416) throw new InvalidAnswer(what, reply.host, `has no more than ${offset} bytes under this digest, expected ${blob.size}`)
-    checkExtent(reply, { what, offset, blob })
+    if (reply.status === 416) throw new InvalidAnswer(what, reply.host, `has no more than ${range?.first ?? 0} bytes under this digest, expected ${blob.size}`)
+    checkExtent(reply, { what, blob, first: range?.first ?? 0, last: range?.last ?? blob.size - 1 })
   } catch (error) {
     await reply.discard()
     throw error
   }
   await refuseEncoding(reply, what, reply.host)
-  position.givers.push(place)
-  yield* reply.status === 200 ? skip(reply.body, offset) : reply.body
+  return reply
 }
 
+/** Exactly one range, whole. */
+async function readRange(connections: Connections, wish: Wish & { readonly range: ByteRange }, task: Task): Promise<Uint8Array[]> {
+  const { blob, place, range } = wish
+  const reply = await ask(connections, wish, task)
+  const wantedBytes = range.last - range.first + 1
+  if (reply.status !== 206) {
+    await reply.discard()
+    throw new InvalidAnswer(`pull blob "${blob.digest}"`, reply.host, 'sent all of it where a part was asked for, as it had sent before')
+  }
+  const chunks: Uint8Array[] = []
+  let receivedBytes = 0
+  for await (const chunk of reply.body) {
+    receivedBytes += chunk.byteLength
+    if (receivedBytes > wantedBytes) break
+    chunks.push(chunk)
+  }
+  if (receivedBytes !== wantedBytes) {
+    throw new RegistryUnreachable(place.host, { reason: 'reset', detail: 'ended early', text: `a part of blob "${blob.digest}" had ${receivedBytes} of ${wantedBytes} bytes`, isTransient: true })
+  }
+  return chunks
+}
+
+interface Extent { readonly what: string; readonly blob: Descriptor; readonly first: number; readonly last: number }
+
 /** A part must be exactly the one asked for, a whole must have the blob's size. */
-function checkExtent(reply: Reply, { what, offset, blob }: { what: string; offset: number; blob: Descriptor }): void {
+function checkExtent(reply: Reply, { what, blob, first, last }: Extent): void {
   if (reply.status === 206) {
     const range = reply.header('content-range') ?? ''
-    const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/u.exec(range) ?? []
-    const isRight = Number(first) === offset && Number(last) < blob.size && (total === '*' || Number(total) === blob.size)
-    if (!isRight) throw new InvalidAnswer(what, reply.host, `sent range ${JSON.stringify(range.slice(0, 80))}, asked for bytes from ${offset} of ${blob.size}`)
+    const [, start, end, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/u.exec(range) ?? []
+    const isRight = Number(start) === first && Number(end) <= last && (total === '*' || Number(total) === blob.size)
+    if (!isRight) throw new InvalidAnswer(what, reply.host, `sent range ${JSON.stringify(range.slice(0, 80))}, asked for bytes from ${first} of ${blob.size}`)
     return
   }
   const length = reply.header('content-length')

@@ -2,9 +2,9 @@ import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, rmdi
 import { basename, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
-import type { CgroupDriver, CgroupUsage } from './driver.ts'
+import type { CgroupDriver, CgroupUsage, DeviceRule } from './driver.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
-import { findHierarchies } from './hierarchies.ts'
+import { findHierarchies, readWords } from './hierarchies.ts'
 import { v1Driver } from './v1.ts'
 import { v2Driver } from './v2.ts'
 import type { Limits } from '../container-spec.ts'
@@ -35,21 +35,32 @@ interface LockedGroup extends ContainerGroup {
 const prefix = 'tsbuild-container-'
 const drivers: Readonly<Record<CgroupHierarchy['kind'], CgroupDriver>> = { v1: v1Driver, v2: v2Driver }
 
+export interface CgroupParts {
+  readonly id: string
+  readonly limits: Limits
+  /** undefined: every device may be used. */
+  readonly devices?: readonly DeviceRule[] | undefined
+  readonly hierarchies: readonly CgroupHierarchy[]
+}
+
 /**
  * Makes the groups for what is limited, and for memory where that is possible, because peak and OOM kills are reported
  * for every container. Groups of dead owners in the same place are removed on the way.
  * @throws {LimitNotApplicable}
  */
-export function createContainerCgroup(id: string, limits: Limits, hierarchies: readonly CgroupHierarchy[]): ContainerCgroup {
+export function createContainerCgroup({ id, limits, devices, hierarchies }: CgroupParts): ContainerCgroup {
   const groups: LockedGroup[] = []
   try {
-    for (const hierarchy of hierarchies) {
-      const group = createGroup(id, limits, hierarchy)
+    const limited = limitedControllers(limits, devices !== undefined)
+    for (const { hierarchy, controllers } of placeControllers(limited, hierarchies)) {
+      const group = createGroup(id, controllers, hierarchy)
       if (group === undefined) continue
       groups.push(group)
-      for (const controller of group.controllers) group.driver.applyLimits(group.folder, controller, limits)
+      const enforced = group.controllers.filter((controller) => limited.includes(controller))
+      for (const controller of enforced.filter((each) => each !== 'devices')) group.driver.applyLimits(group.folder, controller, limits)
+      if (enforced.includes('devices')) group.driver.allowDevices(group.folder, devices ?? [])
     }
-    const missing = limitedControllers(limits).find((controller) => !groups.some((group) => group.controllers.includes(controller)))
+    const missing = limited.find((controller) => !groups.some((group) => group.controllers.includes(controller)))
     if (missing !== undefined) throw new LimitNotApplicable(missing, `no mounted cgroup hierarchy has the ${missing} controller`)
   } catch (error) {
     removeGroups(groups)
@@ -93,6 +104,7 @@ function removeIfStale(folder: string): boolean {
     const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       if (!getAddon().tryLock(fd, true)) return false
+      killAll(folder)
       rmdirSync(folder)
       return true
     } finally {
@@ -105,27 +117,74 @@ function removeIfStale(folder: string): boolean {
   }
 }
 
-function limitedControllers(limits: Limits): CgroupController[] {
-  const limited: CgroupController[] = []
-  if (limits.memoryBytes !== undefined) limited.push('memory')
-  if (limits.pids !== undefined) limited.push('pids')
-  if (limits.cpus !== undefined) limited.push('cpu')
-  return limited
+function limitedControllers(limits: Limits, hasDeviceRules: boolean): CgroupController[] {
+  const isAsked: Readonly<Record<CgroupController, boolean>> = {
+    memory: [limits.memoryBytes, limits.memoryReservationBytes, limits.memorySwappiness].some((value) => value !== undefined),
+    pids: limits.pids !== undefined && limits.pids !== -1,
+    cpu: limits.cpus !== undefined || limits.cpuShares !== undefined,
+    cpuset: limits.cpusetCpus !== undefined || limits.cpusetMems !== undefined,
+    io: limits.blkioWeight !== undefined || (limits.deviceRates ?? []).length > 0,
+    hugetlb: Object.keys(limits.hugetlbBytes ?? {}).length > 0,
+    devices: hasDeviceRules,
+  }
+  return controllerNames.filter((controller) => isAsked[controller])
 }
 
-/** undefined when this hierarchy has nothing to limit and cannot count. */
-function createGroup(id: string, limits: Limits, hierarchy: CgroupHierarchy): LockedGroup | undefined {
-  const limited = limitedControllers(limits).filter((controller) => hierarchy.controllers.includes(controller))
-  const wanted: CgroupController[] = limited.includes('memory') || !hierarchy.controllers.includes('memory') ? limited : ['memory', ...limited]
-  if (wanted.length === 0) return undefined
+const controllerNames: readonly CgroupController[] = ['memory', 'pids', 'cpu', 'cpuset', 'io', 'hugetlb', 'devices']
+
+interface Placement {
+  readonly hierarchy: CgroupHierarchy
+  readonly controllers: PlacedControllers
+}
+
+interface PlacedControllers {
+  /** A limit or rule has to be enforced. */
+  readonly limited: readonly CgroupController[]
+  /** Only counted, where that is possible. */
+  readonly counted: readonly CgroupController[]
+}
+
+/** Each controller goes to the one hierarchy that has it; memory is counted for every container, the others of a group that is made anyway. */
+function placeControllers(limited: readonly CgroupController[], hierarchies: readonly CgroupHierarchy[]): Placement[] {
+  const hasDeviceList = hierarchies.some(({ kind, controllers }) => kind === 'v1' && controllers.includes('devices'))
+  return hierarchies.flatMap((hierarchy) => {
+    const has = (controller: CgroupController): boolean => controller === 'devices' ? hierarchy.kind === 'v2' ? !hasDeviceList : hierarchy.controllers.includes(controller) : hierarchy.controllers.includes(nameIn(hierarchy, controller))
+    const own = limited.filter(has)
+    const counted = (['memory', ...(hierarchy.kind === 'v2' ? ['cpu', 'pids', 'io'] as const : [])] as const).filter((controller) => has(controller) && !own.includes(controller))
+    return own.length === 0 && !counted.includes('memory') ? [] : [{ hierarchy, controllers: { limited: own, counted } }]
+  })
+}
+
+function nameIn({ kind }: CgroupHierarchy, controller: CgroupController): string {
+  return controller === 'io' && kind === 'v1' ? 'blkio' : controller
+}
+
+/** What is only counted is left out where our place in the hierarchy does not give it; undefined when nothing is left. */
+function createGroup(id: string, { limited, counted }: PlacedControllers, hierarchy: CgroupHierarchy): LockedGroup | undefined {
   const driver = drivers[hierarchy.kind]
-  try {
-    const parent = driver.findParent(hierarchy, wanted)
+  const make = (controllers: readonly CgroupController[]): LockedGroup => {
+    const parent = driver.findParent(hierarchy, controllers)
     sweepOnce(parent)
-    return { hierarchy, driver, controllers: wanted, ...makeLockedFolder(join(parent, `${prefix}${id}`), wanted[0] ?? 'memory') }
-  } catch (error) {
-    if (error instanceof LimitNotApplicable && limited.length === 0) return undefined
-    throw error
+    return { hierarchy, driver, controllers, ...makeLockedFolder(join(parent, `${prefix}${id}`), controllers[0] ?? 'memory') }
+  }
+  for (const some of [counted, counted.filter((controller) => controller === 'memory')]) {
+    try {
+      return make([...limited, ...some])
+    } catch (error) {
+      if (!(error instanceof LimitNotApplicable) || some.length === 0) throw error
+    }
+  }
+  return limited.length === 0 ? undefined : make(limited)
+}
+
+/** What a container with the host's pid namespace left when its owner was killed: nobody else will end it. */
+function killAll(folder: string): void {
+  for (const pid of readWords(join(folder, 'cgroup.procs'))) {
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch (error) {
+      if (!isErrno(error, 'ESRCH')) throw error
+    }
   }
 }
 

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
-import type { Limits, UsageReport } from '../container-spec.ts'
+import type { DeviceRate, Limits, UsageReport } from '../container-spec.ts'
+import { deviceMajor, deviceMinor } from '../devices.ts'
 import type { CgroupController } from '../errors.ts'
 import { LimitNotApplicable } from '../errors.ts'
 
@@ -15,7 +16,18 @@ export interface CgroupDriver {
   findParent(hierarchy: CgroupHierarchy, controllers: readonly CgroupController[]): string
   /** @throws {LimitNotApplicable} */
   applyLimits(folder: string, controller: CgroupController, limits: Limits): void
+  /** Lets processes open these devices only. @throws {LimitNotApplicable} */
+  allowDevices(folder: string, rules: readonly DeviceRule[]): void
   readUsage(folder: string, controller: CgroupController): CgroupUsage
+}
+
+/** A device number that may be used; undefined is any. */
+export interface DeviceRule {
+  readonly kind: 'b' | 'c'
+  readonly major: number | undefined
+  readonly minor: number | undefined
+  /** Some of `r`, `w` and `m`. */
+  readonly permissions: string
 }
 
 export type CgroupUsage = { readonly [K in Exclude<keyof UsageReport, 'wallMs'>]?: UsageReport[K] }
@@ -29,12 +41,24 @@ interface LimitFile {
   readonly file: string
 }
 
+/** `8:0` of a block device. @throws {LimitNotApplicable} */
+export function blockDeviceNumber({ device }: DeviceRate): string {
+  const stat = statSync(device, { throwIfNoEntry: false })
+  if (stat?.isBlockDevice() !== true) throw new LimitNotApplicable('io', `"${device}" is no block device of this host`)
+  return `${deviceMajor(stat.rdev)}:${deviceMinor(stat.rdev)}`
+}
+
+/** Where a hierarchy lacks what counts swap, Docker's default of twice the memory is left out; the memory limit holds all the same. */
+export function isThere(folder: string, file: string): boolean {
+  return existsSync(join(folder, file))
+}
+
 export function writeLimit({ folder, controller, file }: LimitFile, value: string): void {
   try {
     writeFileSync(join(folder, file), value, { flag: 'r+' })
   } catch (error) {
     if (isErrno(error, 'ENOENT')) throw new LimitNotApplicable(controller, `the kernel has no ${file}${file.includes('swap') || file.includes('memsw') ? ', swap accounting is off: boot with swapaccount=1' : ''}`, { cause: error })
-    if (isErrno(error, 'EINVAL', 'EBUSY', 'EACCES', 'EPERM', 'ERANGE')) throw new LimitNotApplicable(controller, `the kernel refuses ${value} for ${file} with ${error.code}`, { cause: error })
+    if (isErrno(error, 'EINVAL', 'EBUSY', 'EACCES', 'EPERM', 'ERANGE', 'ENODEV', 'EOPNOTSUPP', 'ENOSPC')) throw new LimitNotApplicable(controller, `the kernel refuses ${value} for ${file} with ${error.code}`, { cause: error })
     throw error
   }
 }
@@ -62,4 +86,11 @@ function readOptional(folder: string, file: string): string | undefined {
 
 function parseCounter(text: string): number | undefined {
   return /^\d+\s*$/u.test(text) ? Number(text) : undefined
+}
+
+/** Sums over the lines of a file those numbers that stand behind a word: `8:0 Read 4096`, or `rbytes=4096`. */
+export function sumCounters(folder: string, file: string, word: string): number | undefined {
+  const text = readOptional(folder, file)
+  if (text === undefined) return undefined
+  return [...text.matchAll(new RegExp(`\\b${word}[ =](\\d+)`, 'gu'))].reduce((sum, [, digits]) => sum + Number(digits), 0)
 }

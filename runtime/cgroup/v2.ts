@@ -1,10 +1,13 @@
-import { writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
+import { getAddon } from '../../native/index.ts'
+import { deviceProgram } from './device-program.ts'
 import type { CgroupDriver } from './driver.ts'
-import { cpuPeriodUs, readCounter, readKeyedCounter, writeLimit } from './driver.ts'
+import { blockDeviceNumber, cpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit } from './driver.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
 import { readWords } from './hierarchies.ts'
+import type { Limits, Pressure } from '../container-spec.ts'
 import type { CgroupController } from '../errors.ts'
 import { LimitNotApplicable } from '../errors.ts'
 
@@ -13,25 +16,96 @@ export const v2Driver: CgroupDriver = {
   findParent,
 
   applyLimits(folder, controller, limits) {
-    if (controller === 'memory' && limits.memoryBytes !== undefined) {
-      writeLimit({ folder, controller, file: 'memory.max' }, String(limits.memoryBytes))
-      const swap = limits.memorySwapBytes
-      if (swap !== undefined) writeLimit({ folder, controller, file: 'memory.swap.max' }, swap === -1 ? 'max' : String(swap - limits.memoryBytes))
+    limiters[controller]?.(limits, (file, value) => { writeLimit({ folder, controller, file }, String(value)) }, folder)
+  },
+
+  allowDevices(folder, rules) {
+    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      getAddon().attachDeviceProgram(fd, deviceProgram(rules))
+    } catch (error) {
+      if (isErrno(error, 'EPERM', 'ENOSYS', 'EINVAL')) throw new LimitNotApplicable('devices', `the kernel takes no device program for ${folder}: ${error.code}`, { cause: error })
+      throw error
+    } finally {
+      closeSync(fd)
     }
-    if (controller === 'cpu' && limits.cpus !== undefined) writeLimit({ folder, controller, file: 'cpu.max' }, `${Math.round(limits.cpus * cpuPeriodUs)} ${cpuPeriodUs}`)
-    if (controller === 'pids' && limits.pids !== undefined) writeLimit({ folder, controller, file: 'pids.max' }, String(limits.pids))
   },
 
   readUsage(folder, controller) {
     switch (controller) {
-      case 'memory': return { memoryPeakBytes: readCounter(folder, 'memory.peak'), oomKills: readKeyedCounter(folder, 'memory.events', 'oom_kill') }
+      case 'memory': return {
+        memoryPeakBytes: readCounter(folder, 'memory.peak'), memoryCurrentBytes: readCounter(folder, 'memory.current'),
+        oomKills: readKeyedCounter(folder, 'memory.events', 'oom_kill'), pressure: readPressure(folder),
+      }
       case 'pids': return { pidsPeak: readCounter(folder, 'pids.peak'), pidsDenied: readKeyedCounter(folder, 'pids.events', 'max') }
       case 'cpu': {
-        const usageUs = readKeyedCounter(folder, 'cpu.stat', 'usage_usec')
-        return usageUs === undefined ? {} : { cpuMs: usageUs / 1000 }
+        const milliseconds = (key: string): number | undefined => {
+          const microseconds = readKeyedCounter(folder, 'cpu.stat', key)
+          return microseconds === undefined ? undefined : microseconds / 1000
+        }
+        return {
+          cpuMs: milliseconds('usage_usec'), cpuPeriods: readKeyedCounter(folder, 'cpu.stat', 'nr_periods'),
+          cpuThrottledPeriods: readKeyedCounter(folder, 'cpu.stat', 'nr_throttled'), cpuThrottledMs: milliseconds('throttled_usec'),
+        }
       }
+      case 'io': return {
+        ioReadBytes: sumCounters(folder, 'io.stat', 'rbytes'), ioWriteBytes: sumCounters(folder, 'io.stat', 'wbytes'),
+        ioReads: sumCounters(folder, 'io.stat', 'rios'), ioWrites: sumCounters(folder, 'io.stat', 'wios'),
+      }
+      case 'cpuset': case 'hugetlb': case 'devices': return {}
     }
   },
+}
+
+type Write = (file: string, value: number | string) => void
+
+const limiters: Partial<Readonly<Record<CgroupController, (limits: Limits, write: Write, folder: string) => void>>> = {
+  memory({ memoryBytes, memorySwapBytes, memoryReservationBytes, memorySwappiness }, write, folder) {
+    if (memorySwappiness !== undefined) throw new LimitNotApplicable('memory', 'version 2 of cgroups has no swappiness of a group; leave --memory-swappiness out')
+    if (memoryReservationBytes !== undefined) write('memory.low', memoryReservationBytes)
+    if (memoryBytes === undefined) return
+    write('memory.max', memoryBytes)
+    if (memorySwapBytes !== undefined) write('memory.swap.max', memorySwapBytes === -1 ? 'max' : memorySwapBytes - memoryBytes)
+    else if (isThere(folder, 'memory.swap.max')) write('memory.swap.max', memoryBytes)
+  },
+
+  cpu({ cpus, cpuShares }, write) {
+    if (cpuShares !== undefined) write('cpu.weight', toCpuWeight(cpuShares))
+    if (cpus !== undefined) write('cpu.max', `${Math.round(cpus * cpuPeriodUs)} ${cpuPeriodUs}`)
+  },
+
+  pids({ pids = -1 }, write) {
+    if (pids !== -1) write('pids.max', pids)
+  },
+
+  cpuset({ cpusetCpus, cpusetMems }, write) {
+    if (cpusetCpus !== undefined) write('cpuset.cpus', cpusetCpus)
+    if (cpusetMems !== undefined) write('cpuset.mems', cpusetMems)
+  },
+
+  io({ blkioWeight, deviceRates = [] }, write, folder) {
+    if (blkioWeight !== undefined) {
+      if (isThere(folder, 'io.bfq.weight')) write('io.bfq.weight', blkioWeight)
+      else write('io.weight', `default ${Math.round(1 + (blkioWeight - 10) * 9999 / 990)}`)
+    }
+    for (const rate of deviceRates) write('io.max', `${blockDeviceNumber(rate)} ${rate.operation === 'read' ? 'r' : 'w'}${rate.unit === 'bytes' ? 'bps' : 'iops'}=${rate.perSecond}`)
+  },
+
+  hugetlb({ hugetlbBytes = {} }, write) {
+    for (const [size, bytes] of Object.entries(hugetlbBytes)) write(`hugetlb.${size}.max`, bytes)
+  },
+}
+
+/** Both scales have a usual value, 1024 and 100, and ends, 2 to 262144 and 1 to 10000: a curve through these three, as runc and crun have it. */
+export function toCpuWeight(shares: number): number {
+  const power = Math.log2(shares)
+  return Math.min(10_000, Math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34)))
+}
+
+function readPressure(folder: string): Pressure | undefined {
+  const [cpu, memory, io] = ['cpu', 'memory', 'io'].map((kind) => sumCounters(folder, `${kind}.pressure`, 'some .* total'))
+  if (cpu === undefined || memory === undefined || io === undefined) return undefined
+  return { cpuMs: cpu / 1000, memoryMs: memory / 1000, ioMs: io / 1000 }
 }
 
 /**
@@ -40,9 +114,10 @@ export const v2Driver: CgroupDriver = {
  */
 function findParent(hierarchy: CgroupHierarchy, controllers: readonly CgroupController[]): string {
   const candidates = [...ancestors(hierarchy)]
-  const found = candidates.find((folder) => lacking(folder, controllers).length === 0) ?? candidates.find((folder) => enable(folder, lacking(folder, controllers)))
+  const needed = controllers.filter((controller) => controller !== 'devices')
+  const found = candidates.find((folder) => lacking(folder, needed).length === 0) ?? candidates.find((folder) => enable(folder, lacking(folder, needed)))
   if (found !== undefined) return found
-  const missing = controllers.find((controller) => !hierarchy.controllers.includes(controller)) ?? controllers[0] ?? 'memory'
+  const missing = needed.find((controller) => !hierarchy.controllers.includes(controller)) ?? needed[0] ?? 'memory'
   throw new LimitNotApplicable(missing, hierarchy.controllers.includes(missing)
     ? `no cgroup from ${hierarchy.ownGroup} upwards delegates the ${missing} controller to us`
     : `the ${missing} controller is not available in ${hierarchy.mountPoint}`)

@@ -1,13 +1,19 @@
-import type { BuildEvent, BuildRequest, CallMethod, Entitlement, PullMode } from '../../builder/index.ts'
-import { build, callBuild } from '../../builder/index.ts'
+import { writeFileSync } from 'node:fs'
+import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
+import { build } from '../../builder/index.ts'
+import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { parseChoice, parsePositive, platformOption } from '../option-values.ts'
+import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
+import { createRenderer, progressModes } from '../render/create-renderer.ts'
+import { startLoader } from '../load-into.ts'
+import { outputOptions, parseAnnotations, parseOutputs, parseSquash } from '../output-options.ts'
+import { answerCall, parseCall } from '../call-option.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
-import { createRenderer } from '../render/create-renderer.ts'
 import { MissCauses } from '../render/miss-causes.ts'
+import { findSourceDate } from '../source-date.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
@@ -30,98 +36,118 @@ export const buildCommand: CommandSpec = {
     { name: 'no-cache-filter', value: 'STAGE[,STAGE]', isRepeatable: true, help: 'Run every step of these stages' },
     { name: 'explain-cache', help: 'Say of every step that was run why its result was not in the cache' },
     { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
-    { name: 'network', value: 'MODE', help: 'Network of RUN steps: host (default) or none' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
+    ...outputOptions,
+    { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
+    { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
+    { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
-    { name: 'progress', value: 'MODE', help: 'auto, plain, json or quiet' },
+    { name: 'metadata-file', value: 'FILE', help: 'Write digests and names to a file, as JSON' },
+    { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
   ],
   examples: ['tsbuild -t app:1 .', 'tsbuild build -t app:1 --memory 1g --network none --progress plain .'],
   run: runBuild,
 }
 
-async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
-  const request = buildRequest(context, options, app.env)
-  const progress = parseChoice(options, 'progress', ['auto', 'plain', 'json', 'quiet']) ?? 'auto'
-  const isQuiet = options.has('quiet') || progress === 'quiet'
-  const renderer = await createRenderer(app, isQuiet ? 'quiet' : progress)
+function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
+  const asked = parseCall(options)
+  return asked === undefined ? buildFrom(context, options, app) : answerCall(buildRequest(context, options, app.env), asked, app)
+}
+
+async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
+  const { outputs, loads } = parseOutputs(options, process.stdout)
+  const loader = loads ? startLoader(app.env) : undefined
+  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loadedBy(loader)] }
+  const progress = parseProgress(options, app)
+  const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
   const causes = options.has('explain-cache') ? new MissCauses() : undefined
   const onEvent = (event: BuildEvent): void => {
     renderer.handle(event)
     causes?.handle(event)
   }
-  const asked = parseCall(options)
-  if (asked !== undefined) return answerCall(request, asked, app)
   await using engine = await app.openEngine()
   try {
-    const { id } = await build(request, { engine, signal: app.signal, onEvent })
+    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent })
+    await loader?.finish()
     await renderer.finish()
     for (const line of causes?.lines() ?? []) app.note(line)
-    const iidfile = options.text('iidfile')
-    if (iidfile !== undefined) (await import('node:fs')).writeFileSync(iidfile, id)
-    if (isQuiet) app.print(id)
+    writeResultFiles(result, options)
+    if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
     return 0
   } catch (error) {
     await renderer.finish()
-    throw error
+    throw await loader?.discard(error) ?? error
   }
 }
 
-interface Asked { readonly method: CallMethod; readonly isJson: boolean }
-
-function parseCall(options: OptionValues): Asked | undefined {
-  const isJson = options.text('progress') === 'json'
-  if (options.has('print-context')) return { method: 'context', isJson }
-  const text = options.text('call') ?? (options.has('check') ? 'check' : 'build')
-  const [method = '', format, ...rest] = text.split(',')
-  if (rest.length > 0 || !['build', 'check', 'lint', 'outline', 'targets'].includes(method) || ![undefined, 'format=json', 'format=text'].includes(format)) {
-    throw new UsageError(`option --call takes check, outline or targets, and format=json behind a comma, not "${text}"`)
-  }
-  if (method === 'build') return undefined
-  return { method: method === 'outline' || method === 'targets' ? method : 'check', isJson: isJson || format === 'format=json' }
+function loadedBy(loader: ReturnType<typeof startLoader> | undefined): BuildOutput[] {
+  return loader === undefined ? [] : [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }]
 }
 
-async function answerCall(request: BuildRequest, { method, isJson }: Asked, app: App): Promise<number> {
-  const { answerExitCode, encodeAnswer, renderAnswer } = await import('../render/call.ts')
-  await using engine = await app.openEngine()
-  const answer = await callBuild(request, method, { engine, signal: app.signal })
-  for (const line of isJson ? [encodeAnswer(answer)] : renderAnswer(answer)) app.print(line)
-  return answerExitCode(answer)
+function isStream(output: BuildOutput): boolean {
+  return 'to' in output && output.to.kind === 'stream'
+}
+
+function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
+  const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
+  if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
+  return progress
+}
+
+/** With the names that buildx gives these values. */
+function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, options: OptionValues): void {
+  const iidfile = options.text('iidfile')
+  if (iidfile !== undefined) writeFileSync(iidfile, id)
+  const metadata = options.text('metadata-file')
+  if (metadata === undefined) return
+  const left = outputs.find(({ output }) => output.type !== 'image')?.descriptor ?? descriptor
+  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': names.join(',') }, undefined, 2)}\n`)
+}
+
+function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {
+  if (timeoutMs === undefined) return signal
+  const deadline = new AbortController()
+  setTimeout(() => { deadline.abort(new Canceled('timeout')) }, timeoutMs).unref()
+  return AbortSignal.any([signal, deadline.signal])
+}
+
+function withStepTimeout(confinement: Confinement, timeoutMs: number | undefined): Confinement {
+  return timeoutMs === undefined ? confinement : { ...confinement, limits: { ...confinement.limits, timeoutMs } }
 }
 
 function buildRequest(context: string, options: OptionValues, env: NodeJS.ProcessEnv): BuildRequest {
   const dockerfile = options.text('file')
   const target = options.text('target')
-  const network = parseChoice(options, 'network', ['none', 'host', 'default'])
   const jobs = parsePositive(options, 'jobs')
+  const squash = parseSquash(options)
+  const buildArgs = parseBuildArgs(options.texts('build-arg'), env)
+  const sourceDateEpoch = findSourceDate([options.text('source-date-epoch'), buildArgs['SOURCE_DATE_EPOCH'], env['SOURCE_DATE_EPOCH']], context)
   return {
     context,
     contexts: parsePairs(options.texts('build-context'), 'build-context'),
     ...(context === '-' || dockerfile === '-' ? { stdin: process.stdin } : {}),
     names: options.texts('tag'),
-    buildArgs: parseBuildArgs(options.texts('build-arg'), env),
+    buildArgs: sourceDateEpoch === undefined ? buildArgs : { ...buildArgs, SOURCE_DATE_EPOCH: String(sourceDateEpoch) },
     labels: parsePairs(options.texts('label'), 'label'),
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
+    annotations: parseAnnotations(options.texts('annotation')),
+    ...(squash === undefined ? {} : { squash }),
+    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
-    ...parseConfinement(options),
+    ...withStepTimeout(parseConfinement(options, env), parseDuration(options, 'step-timeout')),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
-    ...(network === undefined ? {} : { network: network === 'default' ? 'host' : network }),
     ...(jobs === undefined ? {} : { jobs }),
   }
-}
-
-function parseEntitlement(text: string): Entitlement {
-  if (text === 'network.host' || text === 'security.insecure') return text
-  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** Docker's `--pull` is a switch, Buildah's and podman's a mode. */
@@ -129,6 +155,11 @@ function parsePull(options: OptionValues): PullMode {
   const mode = parseChoice(options, 'pull', ['missing', 'always', 'newer', 'never', 'true', 'false']) ?? 'missing'
   if (mode === 'true') return 'always'
   return mode === 'false' ? 'missing' : mode
+}
+
+function parseEntitlement(text: string): Entitlement {
+  if (text === 'network.host' || text === 'security.insecure') return text
+  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */

@@ -1,23 +1,25 @@
-import { gc } from '../../storage/index.ts'
+import { loadConfig } from '../config.ts'
 import type { CommandSpec } from '../command.ts'
-import { formatBytes } from '../render/format.ts'
+import { parsePolicy, policyOptions, policyTexts, saysAnything } from '../prune-options.ts'
+import { outputOptions, removeByPolicies } from '../remove-by-policies.ts'
 
 export const gcCommand: CommandSpec = {
   name: 'gc',
   operands: '',
   minOperands: 0,
   maxOperands: 0,
-  summary: 'Remove blobs and layers that no image, cache entry or running process needs',
-  options: [
-    { name: 'dry-run', help: 'Only say what would be freed' },
-    { name: 'json', help: 'Print JSON' },
-  ],
-  examples: ['tsbuild gc --dry-run'],
-  run: async ({ options }, app) => {
-    await using engine = await app.openEngine()
-    const report = await gc(engine.store, { signal: app.signal, emit: () => undefined }, { dryRun: options.has('dry-run') })
-    const { layers, blobs, bytes, inodes } = report
-    app.print(options.has('json') ? JSON.stringify(report) : `${options.has('dry-run') ? 'Would free' : 'Freed'} ${formatBytes(bytes)} and ${inodes} inodes: ${layers} layers, ${blobs} blobs`)
-    return 0
+  summary: `Remove what nothing uses, and what the options choose; without options what section gc of the configuration file chooses.
+For cron: safe beside running builds, at low priority, exit code 1 when a budget cannot be reached. What is chosen:
+  1. nothing that a running process uses
+  2. images and cache entries that pass every --filter
+  3. without the newest of each repository, with --keep-last
+  4. with budgets the least recently used of these until every budget holds, else all of them
+and then every blob and layer that no image, cache entry or running process needs.`,
+  options: [...policyOptions, ...outputOptions],
+  examples: ['tsbuild gc --dry-run', 'tsbuild gc -q --min-free-inodes 10% --min-free-bytes 10% --keep-last 3'],
+  run: async (input, app) => {
+    const given = policyTexts(input, 'all')
+    const texts = saysAnything(given) ? [given] : (await loadConfig(app.env)).gc
+    return removeByPolicies(texts.map((each) => parsePolicy(each, Date.now())), input, app)
   },
 }

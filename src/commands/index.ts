@@ -5,6 +5,8 @@ export interface CommandEntry {
   /** The line in the list of commands. */
   readonly summary: string
   readonly load: () => Promise<CommandSpec>
+  /** It touches no layers, so a plain user needs no user namespace for it. */
+  readonly runsAsCaller?: boolean
 }
 
 /** Each command is loaded when it is called, so that none pays for the others' start. */
@@ -24,6 +26,8 @@ export const commands: readonly CommandEntry[] = [
   { name: 'save', summary: 'Write images to an archive', load: async () => (await import('./save.ts')).saveCommand },
   { name: 'load', summary: 'Read images from an archive', load: async () => (await import('./load.ts')).loadCommand },
   { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
-  { name: 'gc', summary: 'Remove what nothing uses', load: async () => (await import('./gc.ts')).gcCommand },
+  { name: 'df', summary: 'Show what the store takes, in bytes and inodes', load: async () => (await import('./df.ts')).dfCommand },
+  { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
+  { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
 ]

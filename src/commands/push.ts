@@ -1,6 +1,6 @@
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { parsePositive } from '../option-values.ts'
+import { parsePositive, parseSize } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 
 export const pushCommand: CommandSpec = {
@@ -12,6 +12,7 @@ export const pushCommand: CommandSpec = {
   options: [
     { name: 'quiet', short: 'q', help: 'Print only the digest' },
     { name: 'max-concurrent-uploads', value: 'N', help: 'Layers at a time (default 5)' },
+    { name: 'chunk-size', value: 'BYTES', help: 'Most bytes of a blob in one request (default 64m); fewer where a proxy refuses so many' },
   ],
   examples: ['tsbuild push registry.example/app:1'],
   run: push,
@@ -19,7 +20,8 @@ export const pushCommand: CommandSpec = {
 
 async function push({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
   const { pushImage } = await import('../../builder/index.ts')
-  await using engine = await app.openEngine()
+  const uploadChunkBytes = parseSize(options, 'chunk-size')
+  await using engine = await app.openEngine(uploadChunkBytes === undefined ? {} : { uploadChunkBytes })
   const maxConcurrentUploads = parsePositive(options, 'max-concurrent-uploads')
   const manifest = await pushImage(engine, { name, ...(maxConcurrentUploads === undefined ? {} : { maxConcurrentUploads }) }, { signal: app.signal, emit: renderTransfers(app, options.has('quiet')) })
   app.print(options.has('quiet') ? manifest.digest : `${name}: digest: ${manifest.digest} size: ${manifest.size}`)

@@ -1,9 +1,9 @@
 import type { Store } from '../../storage/index.ts'
-import { gc } from '../../storage/index.ts'
+import { gc, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { renderProblem } from '../render/problem.ts'
-import { canonicalName, findImage, ImageInUse, ImageNotFound } from '../../builder/index.ts'
+import { canonicalName, defaultRoot, findImage, ImageInUse, ImageNotFound } from '../../builder/index.ts'
 
 export const rmiCommand: CommandSpec = {
   name: 'rmi',
@@ -17,8 +17,7 @@ export const rmiCommand: CommandSpec = {
 }
 
 async function removeImages({ operands, options }: CommandInput, app: App): Promise<number> {
-  await using engine = await app.openEngine()
-  const { store } = engine
+  await using store = await openStore(defaultRoot(app.env), { mayUseReserve: true })
   let exitCode = 0
   for (const operand of operands) {
     try {

@@ -8,7 +8,7 @@ import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
-import { parseChoice, platformOption } from '../option-values.ts'
+import { platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderTransfers } from '../render/transfers.ts'
@@ -30,7 +30,6 @@ export const runCommand: CommandSpec = {
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
     { name: 'entrypoint', value: 'COMMAND', help: 'Replaces the ENTRYPOINT of the image' },
-    { name: 'network', value: 'MODE', help: 'host (default) or none' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image, if it has to be pulled' },
     ...confinementOptions,
     ...runOptions,
@@ -46,7 +45,7 @@ async function run({ operands: [name = '', ...command], options }: CommandInput,
   await using engine = await app.openEngine()
   const image = await findOrPull(engine, { name, options }, app)
   const stdio = containerStdio(options)
-  const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, stdio }, { signal: neverAborted, emit: () => undefined }))
+  const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, stdio }, { signal: neverAborted, emit: (event) => { if (event.type === 'warning-raised') app.note(`warning: ${event.message}`) } }))
   for (const line of explain(exit)) app.note(line)
   return exit.exitCode
 }
@@ -77,7 +76,7 @@ function runSettings({ command, options }: { command: readonly string[]; options
     user: options.text('user'),
     workdir: options.text('workdir'),
     ...parseRunOptions(options),
-    confinement: { ...withRunPrivilege(parseConfinement(options), options), network: parseChoice(options, 'network', ['none', 'host']) ?? 'host' },
+    confinement: withRunPrivilege(parseConfinement(options, env), options),
     hasTerminal: options.has('tty'),
   }
 }

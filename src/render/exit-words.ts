@@ -2,10 +2,12 @@ import type { LimitCause, NotExecuted } from '../../runtime/index.ts'
 import { formatBytes, formatSeconds } from './format.ts'
 
 /** Why a limit ended a command, and what to do. */
-export function describeLimit({ limit, configured, peak }: LimitCause): string {
+export function describeLimit({ limit, configured, peak, victim }: LimitCause): string {
   switch (limit) {
-    case 'memory': return `it ran out of memory: limit ${formatBytes(configured)}${peak === undefined ? '' : `, peak ${formatBytes(peak)}`}; raise --memory, or make the command use less`
+    case 'memory': return `it ran out of memory: limit ${formatBytes(configured)}${peak === undefined ? '' : `, peak ${formatBytes(peak)}`}${victim === undefined ? '' : `, killed ${victim.name}`}; raise --memory, or make the command use less`
     case 'pids': return `it ran out of processes: limit ${configured}${peak === undefined ? '' : `, peak ${peak}`}; raise --pids-limit, or start fewer at a time`
+    case 'disk-bytes': return `the filesystem of its root is full: ${formatBytes(configured)}${peak === undefined ? '' : `, ${formatBytes(peak)} in use`}; run "tsbuild gc", or give the store more room`
+    case 'disk-inodes': return `the filesystem of its root has no inode left: ${configured}; run "tsbuild gc", or use a filesystem with more inodes`
     case 'timeout': return `it ran out of time: limit ${formatSeconds(configured)}; raise the timeout, or make the command faster`
   }
 }

@@ -15,6 +15,15 @@ export function formatSeconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 2 : 1)}s`
 }
 
+/** A running time that stays as wide as it can: `3.2s`, `1m05s`, `2h03m`. */
+export function formatElapsed(milliseconds: number): string {
+  const tenths = Math.floor(Math.max(0, milliseconds) / 100)
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`
+  const minutes = Math.floor(tenths / 600)
+  if (minutes < 60) return `${minutes}m${String(Math.floor(tenths / 10) % 60).padStart(2, '0')}s`
+  return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`
+}
+
 /** How long ago, in Docker's words. */
 export function formatAge(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000)

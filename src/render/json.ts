@@ -1,6 +1,7 @@
 import type { BuildEvent } from '../../builder/index.ts'
+import { toWire } from '../../builder/index.ts'
 
-/** Events as they are, one JSON object a line; output bytes as text where they are UTF-8, else in base64. */
+/** One JSON object a line, as `docs/build-events.schema.json` says. */
 export class JsonRenderer {
   readonly #write: (line: string) => void
 
@@ -9,12 +10,6 @@ export class JsonRenderer {
   }
 
   handle(event: BuildEvent): void {
-    this.#write(JSON.stringify(event.type === 'node-output' ? { ...event, ...encodeOutput(event.bytes) } : event))
+    this.#write(JSON.stringify(toWire(event)))
   }
-}
-
-function encodeOutput(bytes: Uint8Array): { bytes: undefined; text: string } | { bytes: undefined; base64: string } {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const text = buffer.toString('utf8')
-  return Buffer.from(text).equals(buffer) ? { bytes: undefined, text } : { bytes: undefined, base64: buffer.toString('base64') }
 }

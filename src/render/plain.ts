@@ -1,80 +1,103 @@
-import type { BuildEvent, NodeFinished } from '../../builder/index.ts'
 import { StringDecoder } from 'node:string_decoder'
+import type { BuildEvent, NodeFinished } from '../../builder/index.ts'
+import { BuildProgress } from '../../builder/index.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
+import type { Renderer } from './renderer.ts'
+import { summarize } from './summary.ts'
+import { symbolsFor, unstyled } from './tree/style.ts'
+
+/** Takes a line, and the step it belongs to. */
+export type WriteLine = (line: string, node: string | undefined) => void
 
 interface StepState {
+  readonly node: string
   readonly number: number
   readonly title: string
   startedAtMs: number
   /** Output since the last line break, by stream. */
   readonly partial: Map<string, string>
+  readonly decoders: Map<string, StringDecoder>
 }
+
+/** A log has no width; this keeps the summary on one screen. */
+const summaryColumns = 120
 
 /**
  * A build as lines for a log, in the manner of `docker build --progress=plain`: `#3 [stage-1 2/4] RUN make`, then its
- * output with times since its start, then how it ended.
+ * output with times since its start, then how it ended; and at the end the summary.
  */
-export class PlainRenderer {
-  readonly #write: (line: string) => void
+export class PlainRenderer implements Renderer {
+  readonly #write: WriteLine
+  readonly #progress = new BuildProgress()
   readonly #steps = new Map<string, StepState>()
-  readonly #decoders = new Map<string, StringDecoder>()
+  readonly #startedAtMs = Date.now()
 
-  constructor(write: (line: string) => void) {
+  constructor(write: WriteLine) {
     this.#write = write
   }
 
   handle(event: BuildEvent): void {
+    this.#progress.handle(event)
     switch (event.type) {
-      case 'build-planned':
-        for (const { node, label } of event.steps) {
-          this.#steps.set(node, { number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map() })
-        }
-        return
-      case 'node-started': {
-        const step = this.#steps.get(event.node)
-        if (step === undefined) return
-        step.startedAtMs = event.atMs
-        this.#write(`#${step.number} ${printable(step.title)}`)
-        return
-      }
+      case 'build-planned': return this.#plan(event)
+      case 'node-started': return this.#start(event)
       case 'node-output': return this.#output(event)
       case 'node-finished': return this.#finish(event)
-      case 'image-resolved': return this.#write(`resolved ${event.name} to ${event.digest}`)
-      case 'image-exported': return this.#write(`exported ${event.id}${event.names.map((name) => `\nnamed ${name}`).join('')}`)
-      case 'warning-raised': return this.#write(`warning: ${event.rule}: ${event.message}${event.range === undefined ? '' : ` (line ${event.range.startLine})`}`)
+      case 'image-resolved': return this.#say(`resolved ${event.name} to ${event.digest}`)
+      case 'image-exported': return this.#say(`exported ${event.id}${event.names.map((name) => `\nnamed ${name}`).join('')}`)
+      case 'warning-raised': return this.#say(`warning: ${event.rule}: ${event.message}${event.range === undefined ? '' : ` (line ${event.range.startLine})`}`)
       case 'transfer-progressed':
-        if (event.outcome !== 'running') this.#write(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
+        if (event.outcome !== 'running') this.#say(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
         return
       case 'cache-missed':
+      case 'build-finished':
+      case 'usage-sampled':
       case 'image-resolving':
     }
   }
 
-  #output({ node, stream, bytes }: Extract<BuildEvent, { type: 'node-output' }>): void {
+  finish(): Promise<void> {
+    for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, startedAtMs: this.#startedAtMs })) this.#say(line)
+    return Promise.resolve()
+  }
+
+  #plan({ steps }: Extract<BuildEvent, { type: 'build-planned' }>): void {
+    for (const { node, label } of steps) {
+      this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map(), decoders: new Map() })
+    }
+  }
+
+  #start({ node, atMs }: Extract<BuildEvent, { type: 'node-started' }>): void {
     const step = this.#steps.get(node)
     if (step === undefined) return
-    const lines = `${step.partial.get(stream) ?? ''}${this.#decoder(node, stream).write(Buffer.from(bytes))}`.split('\n')
+    step.startedAtMs = atMs
+    this.#write(`#${step.number} ${printable(step.title)}`, step.node)
+  }
+
+  #say(line: string): void {
+    this.#write(line, undefined)
+  }
+
+  #output({ node, stream, bytes, atMs }: Extract<BuildEvent, { type: 'node-output' }>): void {
+    const step = this.#steps.get(node)
+    if (step === undefined) return
+    const decoder = step.decoders.get(stream) ?? new StringDecoder('utf8')
+    step.decoders.set(stream, decoder)
+    const lines = `${step.partial.get(stream) ?? ''}${decoder.write(Buffer.from(bytes))}`.split('\n')
     step.partial.set(stream, lines.pop() ?? '')
-    for (const line of lines) this.#writeOutput(step, line)
+    for (const line of lines) this.#writeOutput(step, { line, atMs })
   }
 
-  #decoder(node: string, stream: string): StringDecoder {
-    const key = `${node} ${stream}`
-    const decoder = this.#decoders.get(key) ?? new StringDecoder('utf8')
-    this.#decoders.set(key, decoder)
-    return decoder
-  }
-
-  #writeOutput(step: StepState, line: string): void {
-    this.#write(`#${step.number} ${formatSeconds(Date.now() - step.startedAtMs)} ${line.replace(/\r$/u, '')}`)
+  #writeOutput(step: StepState, { line, atMs }: { readonly line: string; readonly atMs: number }): void {
+    this.#write(`#${step.number} ${formatSeconds(atMs - step.startedAtMs)} ${line.replace(/\r$/u, '')}`, step.node)
   }
 
   #finish(event: NodeFinished): void {
     const step = this.#steps.get(event.node)
     if (step === undefined) return
-    for (const line of step.partial.values()) if (line !== '') this.#writeOutput(step, line)
+    for (const line of step.partial.values()) if (line !== '') this.#writeOutput(step, { line, atMs: event.atMs })
     step.partial.clear()
-    this.#write(`#${step.number} ${ending(event, step)}`)
+    this.#write(`#${step.number} ${ending(event, step)}`, step.node)
   }
 }
 

@@ -1,54 +1,123 @@
 import ora from 'ora'
+import type { Ora } from 'ora'
 import type { BuildEvent } from '../../builder/index.ts'
-import type { App } from '../app.ts'
-import { formatSeconds, printable } from './format.ts'
-import { PlainRenderer } from './plain.ts'
+import { BuildProgress } from '../../builder/index.ts'
+import { formatElapsed, printable } from './format.ts'
 import type { Renderer } from './renderer.ts'
+import { summarize } from './summary.ts'
+import { chooseItems, renderItems } from './tree/choose-items.ts'
+import { cutTo, padTo, widthOf } from './tree/fit.ts'
+import type { TerminalStream } from './tree/live-region.ts'
+import { LiveRegion } from './tree/live-region.ts'
+import { LogTails } from './tree/log-tail.ts'
+import type { Style, Symbols } from './tree/style.ts'
+import type { TreeSource } from './tree/tree-items.ts'
+import { stepLine, treeItems } from './tree/tree-items.ts'
 
-const refreshMs = 100
-
-/** Lines for what is done, and below them one line that lives: what runs, and since when. */
-export function createTerminalRenderer(app: App): Renderer {
-  const spinner = ora({ stream: process.stderr, discardStdin: false })
-  const running = new Map<string, { title: string; startedAtMs: number }>()
-  const titles = new Map<string, string>()
-  const write = (line: string): void => {
-    spinner.clear()
-    app.note(line)
-    spinner.render()
-  }
-  const plain = new PlainRenderer(write)
-  const paint = (): void => { spinner.text = statusLine([...running.values()]) }
-  const timer = setInterval(paint, refreshMs)
-  timer.unref()
-  spinner.start()
-  return {
-    handle: (event) => {
-      track(event, running, titles)
-      plain.handle(event)
-      paint()
-    },
-    finish: () => {
-      clearInterval(timer)
-      spinner.stop()
-      return Promise.resolve()
-    },
-  }
+export interface TerminalOptions {
+  readonly stream: TerminalStream
+  /** What is built. */
+  readonly title: string
+  readonly style: Style
+  readonly symbols: Symbols
 }
 
- 
-function track(event: BuildEvent, running: Map<string, { title: string; startedAtMs: number }>, titles: Map<string, string>): void {
-  if (event.type === 'build-planned') for (const { node, label } of event.steps) titles.set(node, `[${label.stage} ${label.step}/${label.steps}] ${label.source}`)
-  if (event.type === 'node-started') running.set(event.node, { title: titles.get(event.node) ?? '', startedAtMs: event.atMs })
-  if (event.type === 'node-finished') running.delete(event.node)
-}
+/** A build as one tree that lives at the end of the terminal, and as lines that stay once it is over. */
+export class TerminalRenderer implements Renderer {
+  readonly #options: TerminalOptions
+  readonly #region: LiveRegion
+  readonly #spinner: Ora
+  readonly #progress = new BuildProgress()
+  readonly #tails = new LogTails()
+  readonly #startedAtMs = Date.now()
+  #timer: NodeJS.Timeout | undefined
+  readonly #repaint = (): void => { this.paint() }
+  readonly #restart = (): void => { this.#region.forget() }
+  readonly #restore = (): void => { this.#region.restoreCursor() }
 
-function statusLine(steps: readonly { title: string; startedAtMs: number }[]): string {
-  const [first] = steps
-  if (first === undefined) return 'preparing'
-  const more = steps.length > 1 ? ` and ${steps.length - 1} more` : ''
-  const suffix = ` ${formatSeconds(Date.now() - first.startedAtMs)}${more}`
-  const width = Math.max(20, (process.stderr.columns || 80) - suffix.length - 4)
-  const title = printable(first.title)
-  return `${title.length > width ? `${title.slice(0, width - 1)}…` : title}${suffix}`
+  constructor(options: TerminalOptions) {
+    this.#options = options
+    this.#region = new LiveRegion(options.stream)
+    this.#spinner = ora({ discardStdin: false, isEnabled: true, color: 'cyan' })
+  }
+
+  start(): this {
+    this.#timer = setInterval(this.#repaint, this.#spinner.interval)
+    process.on('SIGWINCH', this.#repaint).on('SIGCONT', this.#restart).on('exit', this.#restore)
+    this.paint()
+    return this
+  }
+
+  handle(event: BuildEvent): void {
+    this.#progress.handle(event)
+    if (event.type === 'node-output') this.#tails.add(event)
+  }
+
+  paint(): void {
+    const source = this.#source()
+    this.#region.paint((columns, rows) => {
+      const items = treeItems(source)
+      const all = chooseItems(items, rows - 1)
+      const { shown, hiddenRunning } = all.hiddenRunning > 0 ? chooseItems(items, rows - 2) : all
+      return [this.#header(columns), ...renderItems(shown, columns), ...(hiddenRunning > 0 ? [cutTo(`  and ${hiddenRunning} more running`, columns)] : [])]
+    })
+  }
+
+  finish(): Promise<void> {
+    if (this.#timer === undefined) return Promise.resolve()
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    process.off('SIGWINCH', this.#repaint).off('SIGCONT', this.#restart).off('exit', this.#restore)
+    this.#region.close([...this.#finalTree(), ...this.#summary()])
+    return Promise.resolve()
+  }
+
+  #source(): TreeSource {
+    const { style, symbols } = this.#options
+    return { progress: this.#progress, tails: this.#tails, style, symbols, nowMs: Date.now() }
+  }
+
+  #header(columns: number): string {
+    const { style } = this.#options
+    const { steps } = this.#progress
+    const count = (...states: readonly string[]): number => steps.filter(({ state }) => states.includes(state)).length
+    const cached = count('cached')
+    const counts = steps.length === 0 ? '' : `  ${cached + count('executed')}/${steps.length} steps${cached > 0 ? `, ${cached} cached` : ''}`
+    const elapsed = formatElapsed(Date.now() - this.#startedAtMs)
+    const left = columns - 2 - elapsed.length - 2
+    const title = cutTo(printable(this.#options.title), Math.max(0, left - counts.length))
+    this.#spinner.text = `${style('bold', title)}${style('dim', padTo(counts, Math.max(0, left - widthOf(title))))}  ${elapsed}`
+    return this.#spinner.frame()
+  }
+
+  /** Every step, however many there are: what scrolled by is still there to read. */
+  #finalTree(): string[] {
+    const source = this.#source()
+    const width = this.#columns()
+    const stages = Map.groupBy(this.#progress.steps, ({ label }) => label.stage)
+    return [...stages].flatMap(([stage, steps]) => [
+      source.style('bold', cutTo(`  ${printable(stage)}`, width)),
+      ...steps.flatMap((step) => [stepLine(source, step, { width, isHeaded: true }), ...(step.state === 'failed' ? this.#failureLog(step.node) : [])]),
+    ])
+  }
+
+  #failureLog(node: string): string[] {
+    const { style, symbols } = this.#options
+    const dropped = this.#tails.dropped(node)
+    const lines = this.#tails.last(node, Infinity)
+    return [...(dropped === 0 ? [] : [`… ${dropped} lines before, which "tsbuild history logs" shows`]), ...lines].map((line) => `      ${style('dim', symbols.output)} ${line}`)
+  }
+
+  #summary(): string[] {
+    const { style, symbols } = this.#options
+    const { warnings } = this.#progress
+    return [
+      ...warnings.map(({ rule, message, range }) => `${style('yellow', symbols.warning)} ${printable(rule)}: ${printable(message)}${range === undefined ? '' : ` (line ${range.startLine})`}`),
+      ...summarize(this.#progress, { style, symbols, columns: this.#columns(), startedAtMs: this.#startedAtMs }),
+    ]
+  }
+
+  #columns(): number {
+    return Math.max(20, this.#options.stream.getWindowSize()[0] - 1)
+  }
 }

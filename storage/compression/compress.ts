@@ -10,11 +10,11 @@ const gzipLevel = 6
 const deflateBlock = promisify<Uint8Array, object, Buffer>(deflateRaw)
 
 /** Equal bytes give equal bytes, as long as zlib is the same. */
-export function compress(bytes: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+export function compress(bytes: AsyncIterable<Uint8Array>, compression: Compression, level?: number): AsyncIterable<Uint8Array> {
   switch (compression) {
     case 'none': return bytes
-    case 'gzip': return gzip(bytes)
-    case 'zstd': return transformBytes(createZstdCompress({ chunkSize: 256 * 1024 }), bytes)
+    case 'gzip': return gzip(bytes, level ?? gzipLevel)
+    case 'zstd': return transformBytes(createZstdCompress({ chunkSize: 256 * 1024, ...(level === undefined ? {} : { params: { [constants.ZSTD_c_compressionLevel]: level } }) }), bytes)
   }
 }
 
@@ -23,7 +23,7 @@ export function compress(bytes: AsyncIterable<Uint8Array>, compression: Compress
  * and ends on a byte, so that they can be joined; their borders are fixed, so that the threads do not show in the result.
  * @see RFC 1952
  */
-async function* gzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+async function* gzip(bytes: AsyncIterable<Uint8Array>, level: number): AsyncGenerator<Uint8Array, void, undefined> {
   // No time; no name of an operating system (255).
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
   const waiting: Promise<Buffer>[] = []
@@ -34,7 +34,7 @@ async function* gzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arra
     for await (const block of cutBlocks(bytes)) {
       checksum = crc32(block, checksum)
       total += block.byteLength
-      waiting.push(startBlock(block, previous))
+      waiting.push(startBlock(block, { previous, level }))
       previous = block.subarray(-windowBytes)
       if (waiting.length >= blocksAhead) yield await takeFirst(waiting)
     }
@@ -49,9 +49,9 @@ async function* gzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arra
   yield trailer
 }
 
-function startBlock(block: Uint8Array, previous: Uint8Array): Promise<Buffer> {
+function startBlock(block: Uint8Array, { previous, level }: { previous: Uint8Array; level: number }): Promise<Buffer> {
   const started = deflateBlock(block, {
-    level: gzipLevel,
+    level,
     finishFlush: constants.Z_SYNC_FLUSH,
     ...(previous.byteLength === 0 ? {} : { dictionary: previous }),
   })

@@ -1,6 +1,6 @@
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId } from '../../oci/digest.ts'
-import { discard } from '../root/session.ts'
+import { discardLayer } from '../root/session.ts'
 import type { LayerContext } from './layer-context.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
 
@@ -9,7 +9,7 @@ export function addLayer({ layout, records }: LayerContext, parent: ChainId | un
   const chainId = computeChainId(parent, layer.diffId)
   const found = records.find(chainId)
   if (found !== undefined) {
-    if (layer.dir !== undefined) discard(layout, layout.layer(layer.dir))
+    if (layer.dir !== undefined) discardLayer(layout, layer.dir)
     return found
   }
   const added = { ...layer, chainId, parent }

@@ -3,9 +3,10 @@ import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
 import { verifyBytes } from '../../oci/verify.ts'
+import type { BlobWriter, ContinuedWriter } from '../content-store.ts'
 import { LayerMissing } from '../errors.ts'
 import type { Layer } from '../layer-store.ts'
-import type { IncomingLayer } from '../store.ts'
+import type { IncomingLayer, OpenBlob } from '../store.ts'
 import { addLayer } from './add-layer.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
@@ -16,6 +17,13 @@ interface Unpacked {
   readonly compression: Compression
   /** undefined when it takes the layers below, which are still on their way. */
   readonly layer: LoneLayer | undefined
+}
+
+interface Passage {
+  readonly writer: BlobWriter
+  readonly bytes: AsyncIterable<Uint8Array>
+  /** Called when it failed. */
+  readonly giveUp: () => Promise<void>
 }
 
 /** Takes compressed layers in, several of one image at a time: a layer waits for its parent only where it has to. */
@@ -43,7 +51,7 @@ export class LayerIntake {
     const { blobs, records } = this.#context
     const found = records.find(chainId)
     if (found !== undefined) {
-      await blobs.ingest(incoming.blob, incoming.bytes, task)
+      await blobs.ingest(incoming.blob, typeof incoming.bytes === 'function' ? incoming.bytes(0) : incoming.bytes, task)
       return found
     }
     if (blobs.find(incoming.blob.digest) !== undefined) {
@@ -56,17 +64,30 @@ export class LayerIntake {
     return addLayer(this.#context, incoming.parent, layer)
   }
 
-  /** @returns undefined when the blob was stored, and its tree has to wait for the parent */
+  /** @returns undefined when the blob was stored, and its tree has to wait for the parent or is another process's to make too */
   async #storeAndUnpack(incoming: IncomingLayer, task: Task): Promise<LoneLayer | undefined> {
     const { blobs } = this.#context
-    const writer = await blobs.createWriter({ algorithm: digestAlgorithm(incoming.blob.digest), maxBytes: incoming.blob.size })
+    const { blob, bytes } = incoming
+    if (typeof bytes !== 'function') {
+      const writer = await blobs.createWriter({ algorithm: digestAlgorithm(blob.digest), maxBytes: blob.size })
+      return this.#pass(incoming, { writer, bytes, giveUp: () => writer.discard() }, task)
+    }
+    const writer = await blobs.continueWriter(blob, task)
+    if (writer === undefined) return undefined
+    const source = { isBroken: false }
+    // What had arrived stays when no more came; it goes when it is not what it should be.
+    const giveUp = (): Promise<void> => (source.isBroken || task.signal.aborted ? writer.leave() : writer.discard())
+    return this.#pass(incoming, { writer, bytes: continued(writer, bytes, source), giveUp }, task)
+  }
+
+  async #pass(incoming: IncomingLayer, { writer, bytes, giveUp }: Passage, task: Task): Promise<LoneLayer | undefined> {
     const stream = createRendezvous<Uint8Array>()
     // Also when it failed before it read anything, the writer must not wait for a reader.
     const unpacking = this.#unpack(incoming, stream, task).finally(() => close(stream))
     unpacking.catch(() => undefined)
     try {
       let isWanted = true
-      for await (const chunk of verifyBytes(incoming.bytes, incoming.blob)) {
+      for await (const chunk of verifyBytes(bytes, incoming.blob)) {
         const written = writer.write(chunk)
         if (isWanted) isWanted = await stream.push(chunk)
         // A tree that failed fails the whole; one that waits for its parent does not.
@@ -80,9 +101,8 @@ export class LayerIntake {
     } catch (error) {
       stream.end({ error })
       await Promise.allSettled([unpacking])
+      await giveUp()
       throw error
-    } finally {
-      await writer.discard()
     }
   }
 
@@ -117,6 +137,17 @@ export class LayerIntake {
   }
 }
 
-async function close(bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  await bytes[Symbol.asyncIterator]().return?.()
+/** What is there already, then what is fetched. */
+async function* continued(writer: ContinuedWriter, open: OpenBlob, source: { isBroken: boolean }): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* writer.held()
+  try {
+    yield* open(writer.heldBytes)
+  } catch (error) {
+    source.isBroken = true
+    throw error
+  }
+}
+
+async function close(bytes: AsyncIterable<Uint8Array> | OpenBlob): Promise<void> {
+  if (typeof bytes !== 'function') await bytes[Symbol.asyncIterator]().return?.()
 }

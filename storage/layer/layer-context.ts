@@ -3,6 +3,7 @@ import type { Layout } from '../root/layout.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
 import type { LayerFormat } from './layer-format.ts'
 import type { LayerRecords } from './layer-records.ts'
+import type { LowerLayers } from './lower-layers.ts'
 
 /** What the layers of one open store work with. */
 export interface LayerContext {
@@ -11,4 +12,5 @@ export interface LayerContext {
   readonly blobs: BlobStore
   readonly layerBlobs: LayerBlobs
   readonly format: LayerFormat
+  readonly lowers: LowerLayers
 }

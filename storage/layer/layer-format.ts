@@ -1,6 +1,5 @@
 import type { Task } from '../../core/task.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
-import type { LowerLayer, RootfsView } from '../layer-store.ts'
 import type { LayerOrigin, LoneLayer, StoredLayer } from './stored-layer.ts'
 
 /** A changeset on its way into the store. */
@@ -22,10 +21,12 @@ export interface ChangedTree {
 }
 
 /**
- * How committed layers lie in the store, below `layers/DIR`. A store keeps its layers in one format; everything that
- * depends on it goes through here. Counts, names, durability and collection do not depend on it.
+ * How committed layers lie in the store, below `layers/`. Layers of both formats lie on each other; what depends on how
+ * one is kept goes through here. Counts, names, durability and collection do not depend on it.
  */
 export interface LayerFormat {
+  /** Whether a changeset taken in is kept itself, whoever wrote it. */
+  readonly keepsTars: boolean
   /**
    * Takes a changeset in and computes its diffID on the way. On failure nothing is left of it.
    * @returns undefined when that takes the layers below, which were not given
@@ -36,7 +37,4 @@ export interface LayerFormat {
   commit(tree: ChangedTree, task: Task): Promise<LoneLayer>
   /** The exact bytes of a layer's changeset; whoever reads them compares the diffID. @throws {LayerDamaged} when they are gone */
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>>
-  /** What a root filesystem on top of the stack is made of, top first. */
-  mount(stack: readonly StoredLayer[]): readonly LowerLayer[]
-  view(stack: readonly StoredLayer[]): RootfsView
 }

@@ -5,7 +5,7 @@ import type { Database } from '../records/database.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import type { StoredLayer } from './stored-layer.ts'
-import { parseLayerRow, walkDown } from './stored-layer.ts'
+import { layerPaths, parseLayerRow, walkDown } from './stored-layer.ts'
 
 /**
  * The layers this session knows: those it found, which are leased with all below them, and those it made, which other
@@ -91,12 +91,12 @@ export class LayerRecords {
     for (const layer of layers) this.#unrecorded.delete(layer.chainId)
   }
 
-  /** A row whose directory is gone is no layer; it is forgotten, so that the layer can be made again. */
+  /** A row whose directory or files are gone is no layer; it is forgotten, so that the layer can be made again. */
   #load(chainId: ChainId): StoredLayer | undefined {
     const row = this.#database.get('SELECT * FROM layers WHERE chain_id = ?', chainId)
     if (row === undefined) return undefined
     const layer = parseLayerRow(row)
-    if (layer.dir === undefined || existsSync(this.#layout.layer(layer.dir))) return layer
+    if (layerPaths(this.#layout, layer).every((path) => existsSync(path))) return layer
     this.#database.run('DELETE FROM layers WHERE chain_id = ?', chainId)
     return undefined
   }

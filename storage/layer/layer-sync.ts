@@ -7,6 +7,7 @@ import type { Session } from '../root/session.ts'
 import { syncFilesystem, syncTrees } from '../tree/upkeep-trees.ts'
 import type { LayerRecords } from './layer-records.ts'
 import type { StoredLayer } from './stored-layer.ts'
+import { layerPaths } from './stored-layer.ts'
 
 /** Up to this many inodes each file is flushed on its own, beyond that everything the filesystem has not written yet. */
 const maxInodesOneByOne = 128
@@ -76,7 +77,7 @@ export class LayerSync {
     const task = createTask<never>()
     const inodes = layers.reduce((sum, layer) => sum + layer.inodes, 0)
     if (inodes > maxInodesOneByOne) return syncFilesystem(this.#layout.root, task)
-    await syncTrees(this.#layout.root, layers.flatMap((layer) => layer.dir === undefined ? [] : [this.#layout.layer(layer.dir)]), task)
+    await syncTrees(this.#layout.root, layers.flatMap((layer) => layerPaths(this.#layout, layer)), task)
     await syncFolder(this.#layout.layers)
   }
 }

@@ -34,7 +34,7 @@ export class OverlayDriver implements SnapshotDriver {
   #create(parent: ChainId | undefined): Snapshot {
     const context = this.#context
     const { layout, records, format } = context
-    const lowers = format.mount(records.visibleStack(parent))
+    const lowers = context.lowers.mountable(records.visibleStack(parent))
     const dir = this.#session.createDirId()
     const folder = layout.snapshot(dir)
     const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]

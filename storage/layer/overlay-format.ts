@@ -3,7 +3,6 @@ import type { Task } from '../../core/task.ts'
 import type { Digester } from '../../oci/digest.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { DiffIdMismatch, LayerDamaged } from '../errors.ts'
-import type { LowerLayer, RootfsView } from '../layer-store.ts'
 import { makeDirectories } from '../root/explain-full.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
@@ -15,21 +14,23 @@ import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
 import { maxChangesetBytes } from './layer-blobs.ts'
+import type { LowerLayers } from './lower-layers.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from './layer-format.ts'
 import type { LayerRecords } from './layer-records.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
-import { createRootfsView } from './view/rootfs-view.ts'
 
 interface Parts {
   readonly layout: Layout
   readonly session: Session
   readonly records: LayerRecords
   readonly layerBlobs: LayerBlobs
+  readonly lowers: LowerLayers
   readonly xattrs: OverlayXattrs
 }
 
 /** Layers as directories, in the form that overlayfs takes for a lower directory. */
 export class OverlayFormat implements LayerFormat {
+  readonly keepsTars = false
   readonly #parts: Parts
 
   constructor(parts: Parts) {
@@ -51,7 +52,7 @@ export class OverlayFormat implements LayerFormat {
         xattrs,
         makesWhiteouts: !work.isBottom || work.origin === 'packed',
         maxBytes: maxChangesetBytes,
-        lowers: work.lowers === undefined ? undefined : this.#directories(work.lowers),
+        lowers: work.lowers === undefined ? undefined : this.#parts.lowers.mountable(work.lowers),
       }, counting(work.changeset, count), task)
       if (outcome.kind === 'needs-lowers') return undefined
       const diffId = digestAsDiffId(count.digester.finish())
@@ -67,7 +68,7 @@ export class OverlayFormat implements LayerFormat {
 
   async commit({ dir, upperdir, parent }: ChangedTree, task: Task): Promise<LoneLayer> {
     const { layout, records, xattrs } = this.#parts
-    const lowers = this.#directories(records.visibleStack(parent))
+    const lowers = this.#parts.lowers.mountable(records.visibleStack(parent))
     const digester = createDigester()
     const packing = packTree({ root: layout.root, directory: upperdir, xattrs, hasRoot: false, opaqueMarks: 'where-they-hide', lowers }, task)
     const { tarBytes, diskBytes, inodes } = await digestAll(packing, digester)
@@ -88,20 +89,8 @@ export class OverlayFormat implements LayerFormat {
       xattrs,
       hasRoot: layer.hasRoot,
       opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
-      lowers: this.#directories(records.visibleStack(layer.parent)),
+      lowers: this.#parts.lowers.mountable(records.visibleStack(layer.parent)),
     }, task)
-  }
-
-  mount(stack: readonly StoredLayer[]): LowerLayer[] {
-    return this.#directories(stack).map((path) => ({ kind: 'directory', path }))
-  }
-
-  view(stack: readonly StoredLayer[]): RootfsView {
-    return createRootfsView(this.#directories(stack), this.#parts.xattrs)
-  }
-
-  #directories(stack: readonly StoredLayer[]): string[] {
-    return stack.flatMap(({ dir }) => dir === undefined ? [] : [this.#parts.layout.layer(dir)])
   }
 }
 

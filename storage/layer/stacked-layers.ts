@@ -39,7 +39,7 @@ export class StackedLayers implements LayerStore {
       return found
     }
     const work = { changeset, expected, isBottom: parent === undefined, lowers }
-    const layer = changeset instanceof PackedChangeset ? await this.#unpack({ ...work, origin: 'packed' }, task) : await this.#unpackAndKeep(work, task)
+    const layer = await this.#unpackOwnOrForeign(changeset instanceof PackedChangeset, work, task)
     return addLayer(this.#context, parent, layer)
   }
 
@@ -60,12 +60,17 @@ export class StackedLayers implements LayerStore {
   }
 
   view(chainId: ChainId | undefined): RootfsView {
-    const { records, format } = this.#context
-    return format.view(records.visibleStack(chainId))
+    const { records, lowers } = this.#context
+    return lowers.view(records.visibleStack(chainId))
   }
 
   async sync(task: Task): Promise<void> {
     await this.#sync.run(task)
+  }
+
+  #unpackOwnOrForeign(isOwn: boolean, work: Omit<UnpackWork, 'origin'>, task: Task): Promise<LoneLayer> {
+    if (isOwn) return this.#unpack({ ...work, origin: 'packed' }, task)
+    return this.#context.format.keepsTars ? this.#unpack({ ...work, origin: 'foreign' }, task) : this.#unpackAndKeep(work, task)
   }
 
   async #unpack(work: UnpackWork, task: Task): Promise<LoneLayer> {

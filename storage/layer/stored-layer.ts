@@ -1,19 +1,20 @@
 import type { ChainId } from '../../oci/digest.ts'
 import { parseChainId, parseDiffId } from '../../oci/digest.ts'
 import type { Layer } from '../layer-store.ts'
+import type { Layout } from '../root/layout.ts'
 import type { Row } from '../records/database.ts'
 import { readInteger, readOptionalText, readText } from '../records/database.ts'
 
 /**
  * How the layer came to be, which says where its exact tar is:
  * `committed` packs its directory again, with opaque marks where they hide something; `packed` too, with all marks;
- * `foreign` has a blob; `empty` has neither directory nor blob.
+ * `foreign` has a blob; `empty` has neither directory nor blob; `indexed` has no directory but its tar and an index of it.
  */
-export type LayerOrigin = 'committed' | 'packed' | 'foreign' | 'empty'
+export type LayerOrigin = 'committed' | 'packed' | 'foreign' | 'empty' | 'indexed'
 
 /** A layer, and how its directory stands for it. */
 export interface StoredLayer extends Layer {
-  /** Name below layers/; undefined for an empty layer. */
+  /** Its name below layers/, of a directory or of index and tar; undefined for an empty layer. */
   readonly dir: string | undefined
   readonly origin: LayerOrigin
   /** Whether its changeset has an entry for the root directory. */
@@ -41,7 +42,13 @@ export function parseLayerRow(row: Row): StoredLayer {
   }
 }
 
-const origins: readonly LayerOrigin[] = ['committed', 'packed', 'foreign', 'empty']
+/** What is there of it below layers/. */
+export function layerPaths(layout: Layout, { dir, origin }: LoneLayer): string[] {
+  if (dir === undefined) return []
+  return origin === 'indexed' ? [layout.layer(dir), layout.layerTar(dir)] : [layout.layer(dir)]
+}
+
+const origins: readonly LayerOrigin[] = ['committed', 'packed', 'foreign', 'empty', 'indexed']
 
 function parseOrigin(text: string): LayerOrigin {
   const origin = origins.find((known) => known === text)

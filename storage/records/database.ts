@@ -25,7 +25,9 @@ export interface Database {
 const schemaVersion = 1
 const busyTimeoutMs = 10_000
 const sqliteBusy = 5
+const sqliteIoError = 10
 const sqliteFull = 13
+const sqliteCannotOpen = 14
 
 /** `sequence` numbers directories; `layers.id` grows from parents to children. */
 const schema = `
@@ -57,7 +59,7 @@ const schema = `
 
 /** Opens the database file, making it when it is missing. */
 export function openDatabase(root: string, file: string): Database {
-  const database = new DatabaseSync(file, { timeout: busyTimeoutMs })
+  const database = explaining(root, () => new DatabaseSync(file, { timeout: busyTimeoutMs }))
   const statements = new Map<string, StatementSync>()
   const prepare = (sql: string): StatementSync => {
     const found = statements.get(sql) ?? database.prepare(sql)
@@ -65,9 +67,9 @@ export function openDatabase(root: string, file: string): Database {
     return found
   }
   const opened: Database = {
-    all: (sql, ...values) => prepare(sql).all(...values),
-    get: (sql, ...values) => prepare(sql).get(...values),
-    run: (sql, ...values) => Number(prepare(sql).run(...values).changes),
+    all: (sql, ...values) => explaining(root, () => prepare(sql).all(...values)),
+    get: (sql, ...values) => explaining(root, () => prepare(sql).get(...values)),
+    run: (sql, ...values) => explaining(root, () => Number(prepare(sql).run(...values).changes)),
     transaction: (kind, work) => {
       database.exec(kind === 'durable' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
       try {
@@ -83,7 +85,7 @@ export function openDatabase(root: string, file: string): Database {
     close: () => { database.close() },
   }
   if (readVersion(opened) < schemaVersion) {
-    database.exec('PRAGMA journal_mode = WAL')
+    explaining(root, () => { database.exec('PRAGMA journal_mode = WAL') })
     opened.transaction('durable', () => {
       if (readVersion(opened) < schemaVersion) database.exec(schema)
     })
@@ -96,10 +98,22 @@ function readVersion(database: Database): number {
   return row === undefined ? 0 : readInteger(row, 'user_version')
 }
 
+function explaining<T>(root: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw explain(root, error)
+  }
+}
+
 function explain(root: string, error: unknown): unknown {
   if (!isErrno(error, 'ERR_SQLITE_ERROR') || !('errcode' in error)) return explainFull(root, error)
-  if (error.errcode === sqliteBusy) return new StoreBusy(root, { cause: error })
-  return error.errcode === sqliteFull ? new StorageFull(root, statfsSync(root), { cause: error }) : error
+  const code = Number(error.errcode) & 0xff
+  if (code === sqliteBusy) return new StoreBusy(root, { cause: error })
+  const space = statfsSync(root)
+  // Without room for its log SQLite says that it cannot open a file, or that writing failed.
+  const isFull = code === sqliteFull || ((code === sqliteIoError || code === sqliteCannotOpen) && (space.bavail === 0 || (space.files > 0 && space.ffree === 0)))
+  return isFull ? new StorageFull(root, space, { cause: error }) : error
 }
 
 export function readText(row: Row, column: string): string {

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { ChainId, Digest } from '../../oci/digest.ts'
-import { chainIds, parseDigest } from '../../oci/digest.ts'
+import { chainIds, parseChainId, parseDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
@@ -11,7 +11,7 @@ import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import type { ImageStore, StoredImage } from '../store.ts'
 import type { Database, Row } from './database.ts'
-import { readInteger, readText } from './database.ts'
+import { readInteger, readOptionalText, readText } from './database.ts'
 import { parseManifestColumns, writeIndex } from './index-json.ts'
 
 interface Parts {
@@ -42,6 +42,18 @@ export class Images implements ImageStore {
 
   list(): StoredImage[] {
     return this.#parts.database.all('SELECT * FROM images ORDER BY created_ms DESC, id').map((row) => this.#parseRow(row))
+  }
+
+  lease(id: Digest): boolean {
+    const { database, session, layers } = this.#parts
+    return session.transaction('quick', () => {
+      const row = database.get('SELECT top_chain FROM images WHERE id = ?', id)
+      if (row === undefined) return false
+      for (const blob of database.all('SELECT digest FROM image_blobs WHERE image = ?', id)) session.lease('blob', readText(blob, 'digest'))
+      const top = readOptionalText(row, 'top_chain')
+      if (top !== undefined) layers.findInTransaction(parseChainId(top))
+      return true
+    })
   }
 
   put(manifest: Descriptor, configDigest: Digest, names: readonly string[]): StoredImage {

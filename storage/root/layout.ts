@@ -10,7 +10,9 @@ import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
  *   state.db                    layers, images, cache entries, leases
  *   content/                    an OCI image layout: oci-layout, index.json, blobs/sha256/<hex>
  *   layers/4f/                  the tree of one layer, as an overlay lowerdir
+ *   layers/4h, layers/4h.tar    or an EROFS index and the tar that it points into
  *   snapshots/4g/{fs,work}      a layer in the making
+ *   incoming/<digest>           what has arrived of a blob, held by the process that fetches it
  *   sessions/<uuid>/            temporary files of one process, which holds a lock on the directory
  *   trash/                      what is to be deleted and nobody refers to
  *   mounts/<name>/              what RUN --mount=type=cache keeps between builds
@@ -25,6 +27,7 @@ export interface Layout {
   readonly content: string
   readonly layers: string
   readonly snapshots: string
+  readonly incoming: string
   readonly sessions: string
   readonly trash: string
   readonly locks: string
@@ -32,13 +35,17 @@ export interface Layout {
   readonly reserve: string
   blob(digest: Digest): string
   blobFolder(digest: Digest): string
+  /** The directory of a layer, or its index. */
   layer(dir: string): string
+  layerTar(dir: string): string
   snapshot(dir: string): string
   session(id: string): string
 }
 
 /** What `version` holds. A store of another format is refused. */
 export const formatVersion = '1'
+
+const tarSuffix = '.tar'
 
 export function createLayout(root: string): Layout {
   const content = join(root, 'content')
@@ -53,6 +60,7 @@ export function createLayout(root: string): Layout {
     content,
     layers,
     snapshots,
+    incoming: join(root, 'incoming'),
     sessions,
     trash: join(root, 'trash'),
     locks: join(root, 'locks'),
@@ -61,9 +69,15 @@ export function createLayout(root: string): Layout {
     blob: (digest) => join(blobFolder(digest), digestHex(digest)),
     blobFolder,
     layer: (dir) => join(layers, dir),
+    layerTar: (dir) => join(layers, `${dir}${tarSuffix}`),
     snapshot: (dir) => join(snapshots, dir),
     session: (id) => join(sessions, id),
   }
+}
+
+/** Which layer a name below layers/ belongs to. */
+export function dirIdOfLayerName(name: string): string {
+  return name.endsWith(tarSuffix) ? name.slice(0, -tarSuffix.length) : name
 }
 
 /** Short names keep a stack of several hundred lower directories within one page of mount options. */

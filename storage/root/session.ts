@@ -175,8 +175,14 @@ function discardRange(layout: Layout, database: Database, range: { readonly firs
     const dir = formatDirId(number)
     discard(layout, layout.snapshot(dir))
     const isRecorded = existsSync(layout.layer(dir)) && database.get('SELECT 1 FROM layers WHERE dir = ?', dir) !== undefined
-    if (!isRecorded) discard(layout, layout.layer(dir))
+    if (!isRecorded) discardLayer(layout, dir)
   }
+}
+
+/** Whichever way it is kept. */
+export function discardLayer(layout: Layout, dir: string): void {
+  discard(layout, layout.layer(dir))
+  discard(layout, layout.layerTar(dir))
 }
 
 /** Renames into the trash what is there. @returns whether anything was */

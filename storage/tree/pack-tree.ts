@@ -1,5 +1,6 @@
 import type { Task } from '../../core/task.ts'
-import { WireReader, WireWriter } from '../../native/index.ts'
+import type { LowerLayer } from '../../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
 import type { OverlayXattrs } from './tree-helper.ts'
 import { readTreeMode } from './tree-helper.ts'
 
@@ -12,8 +13,8 @@ export interface PackRequest {
   readonly hasRoot: boolean
   /** Opaque marks mean something where a directory lies below; overlayfs sets them on every new directory. */
   readonly opaqueMarks: 'where-they-hide' | 'all'
-  /** Directories of the layers below, top first. */
-  readonly lowers: readonly string[]
+  /** The layers below, top first. */
+  readonly lowers: readonly LowerLayer[]
 }
 
 export interface PackedTree {
@@ -34,7 +35,7 @@ export async function* packTree(request: PackRequest, task: Task): AsyncGenerato
     .flag(request.xattrs === 'user')
     .flag(request.hasRoot)
     .flag(request.opaqueMarks === 'all')
-  writer.list(request.lowers, (lower) => writer.bytes(lower))
+  writer.list(request.lowers, (lower) => { writeLower(writer, lower) })
   const answer = yield* readTreeMode({ mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }, task)
   const reader = new WireReader(answer.done[0] ?? new Uint8Array())
   return {

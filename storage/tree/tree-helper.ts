@@ -26,6 +26,8 @@ export interface TreeAnswer {
   readonly needsLowers: Buffer | undefined
 }
 
+/** Modes that are given an archive; the others are to make one. */
+const readsArchive = ['unpack', 'index']
 const doneKind = 1
 const refusedKind = 2
 const needsLowersKind = 3
@@ -146,7 +148,7 @@ function decodeRefusal(mode: string, payload: Uint8Array): Error {
   const rule = findRule(number)
   if (rule === undefined) throw new TypeError(`helper "${mode}" refused by rule ${number}, which has no name`)
   if (rule === 'source-is-no-file' || rule === 'source-size-changed') return new SourceChanged(object)
-  return mode === 'unpack' && isArchiveRule(rule) ? new HostileArchive(rule, entry, object) : new Unrepresentable(rule, object)
+  return readsArchive.includes(mode) && isArchiveRule(rule) ? new HostileArchive(rule, entry, object) : new Unrepresentable(rule, object)
 }
 
 function explain(work: TreeMode, error: unknown): unknown {

@@ -1,5 +1,6 @@
 import type { Task } from '../../core/task.ts'
-import { WireReader, WireWriter } from '../../native/index.ts'
+import type { LowerLayer } from '../../native/index.ts'
+import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
 import type { OverlayXattrs } from './tree-helper.ts'
 import { feedTreeMode } from './tree-helper.ts'
 
@@ -11,8 +12,8 @@ export interface UnpackRequest {
   /** False in a bottom layer of somebody else's making, where a whiteout would only leave a ghost in listings. */
   readonly makesWhiteouts: boolean
   readonly maxBytes: number
-  /** Directories of the layers below, top first; undefined while they are not known. */
-  readonly lowers: readonly string[] | undefined
+  /** The layers below, top first; undefined while they are not known. */
+  readonly lowers: readonly LowerLayer[] | undefined
 }
 
 export type UnpackOutcome =
@@ -32,7 +33,7 @@ export async function unpackTree(request: UnpackRequest, changeset: AsyncIterabl
     .flag(request.makesWhiteouts)
     .u64(BigInt(request.maxBytes))
     .flag(request.lowers !== undefined)
-  writer.list(request.lowers ?? [], (lower) => writer.bytes(lower))
+  writer.list(request.lowers ?? [], (lower) => { writeLower(writer, lower) })
   const answer = await feedTreeMode({ mode: 'unpack', request: writer.finish(), doing: 'unpack', root: request.root }, changeset, task)
   if (answer.needsLowers !== undefined) return { kind: 'needs-lowers', path: answer.needsLowers }
   const reader = new WireReader(answer.done[0] ?? new Uint8Array())

@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { chainId } from '../../oci/digest.ts'
-import { LayerDamaged } from '../errors.ts'
+import { writeIndex } from '../erofs/write-index.ts'
+import { HostileArchive, LayerDamaged, TreeFailure } from '../errors.ts'
+import { maxChangesetBytes } from '../layer/layer-blobs.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
-import { parseLayerRow } from '../layer/stored-layer.ts'
+import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { getParts } from '../store-parts.ts'
 import { measureTrees } from '../tree/upkeep-trees.ts'
 import type { Checking } from './finding.ts'
@@ -17,12 +20,13 @@ export async function checkLayers(checking: Checking): Promise<number> {
     task.signal.throwIfAborted()
     if (chainId(layer.parent, layer.diffId) !== layer.chainId) found({ check: 'layer-chain-id', object: layer.chainId, expected: chainId(layer.parent, layer.diffId) })
     if (layer.parent !== undefined && !isWhole.has(layer.parent)) found({ check: 'layer-parent', object: layer.chainId, expected: layer.parent })
-    else if (layer.dir !== undefined && !existsSync(layout.layer(layer.dir))) found({ check: 'layer-missing', object: layer.chainId })
+    else if (!layerPaths(layout, layer).every((path) => existsSync(path))) found({ check: 'layer-missing', object: layer.chainId })
     else isWhole.add(layer.chainId)
   }
   const whole = layers.filter((layer) => isWhole.has(layer.chainId))
   for (const layer of whole) await checkChangeset(checking, layer)
-  await checkCounts(checking, whole.filter((layer) => layer.dir !== undefined))
+  await checkCounts(checking, whole.filter((layer) => layer.dir !== undefined && layer.origin !== 'indexed'))
+  for (const layer of whole) if (layer.origin === 'indexed') await checkIndex(checking, layer)
   return layers.length
 }
 
@@ -42,6 +46,24 @@ async function checkCounts({ store, found, task }: Checking, layers: readonly St
   for (const [index, layer] of layers.entries()) {
     const actual = sizes[index]?.inodes ?? 0
     if (actual !== layer.inodes) found({ check: 'layer-inodes', object: layer.chainId, expected: layer.inodes, actual })
+  }
+}
+
+/** An index is a function of its tar and of what lies below: it is made again and compared. */
+async function checkIndex({ store, found, task }: Checking, layer: StoredLayer): Promise<void> {
+  const { layout, session, layers, lowers } = getParts(store)
+  const [path, again] = [layout.layer(layer.dir ?? ''), session.createTemporaryPath()]
+  try {
+    const below = lowers.mountable(layers.visibleStack(layer.parent))
+    const request = { root: layout.root, tar: layout.layerTar(layer.dir ?? ''), index: again, makesWhiteouts: layer.parent !== undefined, maxBytes: maxChangesetBytes, lowers: below }
+    await writeIndex(request, task)
+    if (!(await readFile(path)).equals(await readFile(again))) found({ check: 'layer-index', object: layer.chainId })
+  } catch (error) {
+    // Its tar is not what it was, which was found before, or what is below cannot be mounted.
+    if (!(error instanceof HostileArchive || error instanceof TreeFailure)) throw error
+    found({ check: 'layer-index', object: layer.chainId })
+  } finally {
+    await rm(again, { force: true })
   }
 }
 

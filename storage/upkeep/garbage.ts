@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
@@ -8,39 +8,35 @@ import { parseLayerRow } from '../layer/stored-layer.ts'
 import type { Database } from '../records/database.ts'
 import { readInteger } from '../records/database.ts'
 import type { Layout } from '../root/layout.ts'
-import { parseDirId } from '../root/layout.ts'
+import { dirIdOfLayerName, parseDirId } from '../root/layout.ts'
 
 /** Leases count when their session is not among these. */
 type DeadSessions = readonly string[]
 
-/**
- * Layers that no image, cache entry or lease needs, children first. What one of them is on top of is still needed by
- * what is left, or not, so that the query is asked again after each batch.
- */
+/** Layers that no image, cache entry or lease needs, children first. */
 const unneededLayers = `
   WITH RECURSIVE live (chain_id) AS (
     SELECT top_chain FROM images WHERE top_chain IS NOT NULL
     UNION SELECT chain_id FROM cache
-    UNION SELECT key FROM leases WHERE kind = 'layer' AND session NOT IN (SELECT value FROM json_each(?))
+    UNION SELECT key FROM leases WHERE kind = 'layer'
     UNION SELECT layers.parent FROM layers JOIN live ON layers.chain_id = live.chain_id WHERE layers.parent IS NOT NULL
   )
   SELECT * FROM layers WHERE chain_id NOT IN live ORDER BY id DESC LIMIT ?`
 
-export function findUnneededLayers(database: Database, dead: DeadSessions, most: number): StoredLayer[] {
-  return database.all(unneededLayers, JSON.stringify(dead), most).map(parseLayerRow)
+export function findUnneededLayers(database: Database, most: number): StoredLayer[] {
+  return database.all(unneededLayers, most).map(parseLayerRow)
 }
 
-/** Blobs of no image, of no layer that stays, and not leased. `gone` are layers that are about to go. */
+/** Blobs of no image, of no layer, and not leased. */
 const unneededBlobs = `
   SELECT digest FROM blobs
   WHERE digest NOT IN (SELECT digest FROM image_blobs)
-    AND digest NOT IN (SELECT key FROM leases WHERE kind = 'blob' AND session NOT IN (SELECT value FROM json_each(?)))
-    AND digest NOT IN (SELECT digest FROM layer_blobs WHERE diff_id IN (SELECT diff_id FROM layers WHERE chain_id NOT IN (SELECT value FROM json_each(?))))
+    AND digest NOT IN (SELECT key FROM leases WHERE kind = 'blob')
+    AND digest NOT IN (SELECT digest FROM layer_blobs WHERE diff_id IN (SELECT diff_id FROM layers))
   LIMIT ?`
 
-export function findUnneededBlobs(database: Database, without: { readonly dead: DeadSessions; readonly gone: readonly StoredLayer[] }, most: number): string[] {
-  const gone = JSON.stringify(without.gone.map((layer) => layer.chainId))
-  return database.all(unneededBlobs, JSON.stringify(without.dead), gone, most).map((row) => String(row['digest']))
+export function findUnneededBlobs(database: Database, most: number): string[] {
+  return database.all(unneededBlobs, most).map((row) => String(row['digest']))
 }
 
 /** Whether an object without a row is on its way into the store. */
@@ -72,7 +68,7 @@ export function findStrays(layout: Layout, database: Database, dead: DeadSession
   const blobs = new Set(database.all('SELECT digest FROM blobs').map((row) => String(row['digest'])))
   const dirs = new Set(database.all('SELECT dir FROM layers WHERE dir IS NOT NULL').map((row) => String(row['dir'])))
   const strayBlobs = listBlobFiles(layout).filter(({ digest }) => digest === undefined || (!blobs.has(digest) && !underway.hasBlob(digest)))
-  const strayLayers = readdirSync(layout.layers).filter((name) => !dirs.has(name) && !underway.hasDir(name))
+  const strayLayers = readdirSync(layout.layers).filter((name) => !dirs.has(dirIdOfLayerName(name)) && !underway.hasDir(dirIdOfLayerName(name)))
   const straySnapshots = readdirSync(layout.snapshots).filter((name) => !underway.hasDir(name))
   return [
     ...strayBlobs.map(({ path }) => path),
@@ -101,16 +97,6 @@ function listNames(folder: string): string[] {
     return readdirSync(folder)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
-    throw error
-  }
-}
-
-/** What a file occupies; nothing when it is gone. */
-export function measureFile(path: string): { readonly inodes: number; readonly bytes: number } {
-  try {
-    return { inodes: 1, bytes: lstatSync(path).blocks * 512 }
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return { inodes: 0, bytes: 0 }
     throw error
   }
 }

@@ -1,80 +1,141 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { parseDigest } from '../../oci/digest.ts'
+import { parseImageConfig } from '../../oci/image-config.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
-import { buryDeadSessions, discard, findDeadSessions } from '../root/session.ts'
+import { forEachAbandoned } from '../root/incoming-file.ts'
+import { buryDeadSessions, discard, discardLayer, findDeadSessions } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
 import { measureTrees, removeTrees } from '../tree/upkeep-trees.ts'
-import { findStrays, findUnneededBlobs, findUnneededLayers, measureFile } from './garbage.ts'
-import { fillReserve, releaseReserveIfFull } from './reserve.ts'
+import type { Root } from '../usage/holdings.ts'
+import type { StockedImage } from '../usage/inventory.ts'
+import { measureFile, takeInventory } from '../usage/inventory.ts'
+import type { Size, Space } from '../usage/space.ts'
+import { addSizes, readSpace, subtractSizes } from '../usage/space.ts'
+import { findStrays, findUnneededBlobs, findUnneededLayers } from './garbage.ts'
+import type { UnmetBudget } from './plan-removals.ts'
+import { planRemovals } from './plan-removals.ts'
+import type { PrunePolicy } from './policy.ts'
+import { identity } from './policy.ts'
+import { fillReserve, missingReserve, releaseReserveIfFull } from './reserve.ts'
 
 export interface GcOptions {
   /** Changes nothing and reports what would be freed. */
   readonly dryRun: boolean
+  /** Which images and cache entries go first; default none. */
+  readonly policies?: readonly PrunePolicy[]
 }
 
 export interface GcReport {
+  /** In the order in which they were chosen. */
+  readonly removed: readonly RemovedRoot[]
   readonly layers: number
   readonly blobs: number
   /** Of all that went, leftovers of dead processes and of failed work included. */
   readonly inodes: number
   readonly bytes: number
+  readonly unmet: readonly UnmetBudget[]
 }
 
-interface Size { readonly inodes: number; readonly bytes: number }
+export interface RemovedRoot {
+  readonly kind: Root['kind']
+  /** An image's id, a cache entry's key. */
+  readonly id: string
+  readonly names: readonly string[]
+  readonly usedAtMs: number
+}
 
 /** Names and rows change hands in batches of this size, so that no other process waits long for the database. */
 const batchSize = 64
-const all = -1
 
 /**
- * Deletes what no image, cache entry or lease of a living process needs. Safe beside any other work on the store; one
- * collection runs at a time.
+ * Removes what the policies choose, and then deletes what no image, cache entry or lease of a living process needs. Safe
+ * beside any other work on the store; one collection runs at a time.
+ * @throws {InodesUncounted}
  */
 export async function gc(store: Store, task: Task, options: GcOptions): Promise<GcReport> {
   const parts = getParts(store)
   const lock = await takeLock(parts.layout, { name: 'gc', exclusive: true }, task)
   try {
-    return options.dryRun ? await predict(parts, task) : await collect(parts, task)
+    const policies = options.policies ?? []
+    return options.dryRun ? await predict(parts, policies, task) : await collect(parts, policies, task)
   } finally {
     await lock[Symbol.asyncDispose]()
   }
 }
 
-async function predict({ layout, database, session }: StoreParts, task: Task): Promise<GcReport> {
-  const found = database.transaction('quick', () => {
+async function predict(parts: StoreParts, policies: readonly PrunePolicy[], task: Task): Promise<GcReport> {
+  const { layout, database, session } = parts
+  const { inventory, others } = database.transaction('quick', () => {
     const dead = findDeadSessions(layout, database, session.id)
-    const layers = findUnneededLayers(database, dead, all)
     const sessions = dead.map((id) => layout.session(id)).filter((path) => existsSync(path))
-    const leftovers = readdirSync(layout.trash).map((name) => join(layout.trash, name))
-    return {
-      layers,
-      blobs: findUnneededBlobs(database, { dead, gone: layers }, all).map((digest) => layout.blob(parseDigest(digest))),
-      others: [...sessions, ...findStrays(layout, database, dead), ...leftovers],
-    }
+    const leftovers = listTrash(parts)
+    forEachAbandoned(layout, (path) => leftovers.push(path))
+    return { inventory: takeInventory(parts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...leftovers] }
   })
-  return sum(found.layers, found.blobs.map(measureFile), await measureOthers(layout.root, found.others, task))
+  const leftovers = await measureOthers(layout.root, others, task)
+  const { removals, freed, unmet } = planRemovals({ inventory, policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
+  return { removed: removals.map(describeRoot), layers: freed.layers, blobs: freed.blobs, ...addSizes([freed, leftovers]), unmet }
 }
 
-async function collect(parts: StoreParts, task: Task): Promise<GcReport> {
+async function collect(parts: StoreParts, policies: readonly PrunePolicy[], task: Task): Promise<GcReport> {
   const { layout, database, session } = parts
   releaseReserveIfFull(layout)
   buryDeadSessions(layout, database, session.id)
   database.transaction('quick', () => {
     for (const path of findStrays(layout, database, [])) discard(layout, path)
+    forEachAbandoned(layout, (path) => discard(layout, path))
   })
-  const others = await measureOthers(layout.root, readdirSync(layout.trash).map((name) => join(layout.trash, name)), task)
+  const leftovers = await measureOthers(layout.root, listTrash(parts), task)
+  const { removals, unmet } = policies.length === 0 ? { removals: [], unmet: [] } : removeRoots(parts, policies, leftovers)
   const layers = sweepLayers(parts, task)
   const blobs = sweepBlobs(parts, task)
-  await removeTrees(layout.root, readdirSync(layout.trash).map((name) => join(layout.trash, name)), task)
+  await removeTrees(layout.root, listTrash(parts), task)
   database.transaction('quick', () => { writeIndex(layout, database) })
   fillReserve(layout)
-  return sum(layers, blobs, others)
+  const freed = addSizes([leftovers, ...layers.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...blobs])
+  return { removed: removals.map(describeRoot), layers: layers.length, blobs: blobs.length, ...freed, unmet }
+}
+
+/** Chosen and removed in one transaction: what somebody begins to use meanwhile is leased before or not found after. */
+function removeRoots(parts: StoreParts, policies: readonly PrunePolicy[], leftovers: Size): { readonly removals: readonly Root[]; readonly unmet: readonly UnmetBudget[] } {
+  const { layout, database } = parts
+  return database.transaction('durable', () => {
+    const plan = planRemovals({ inventory: takeInventory(parts, []), policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
+    for (const root of plan.removals) {
+      if (root.kind === 'cache') database.run('DELETE FROM cache WHERE key = ?', root.key)
+      else {
+        database.run('DELETE FROM names WHERE image = ?', root.id)
+        database.run('DELETE FROM image_blobs WHERE image = ?', root.id)
+        database.run('DELETE FROM images WHERE id = ?', root.id)
+      }
+    }
+    if (plan.removals.some(({ kind }) => kind === 'image')) writeIndex(layout, database)
+    return plan
+  })
+}
+
+/** The reserve is taken back at the end. */
+function spaceToUse({ layout }: StoreParts): Space {
+  const space = readSpace(layout.root)
+  return { ...space, free: subtractSizes(space.free, missingReserve(layout)) }
+}
+
+function readLabels({ layout }: StoreParts, { id }: StockedImage): Readonly<Record<string, string>> {
+  return parseImageConfig(readFileSync(layout.blob(parseDigest(id)))).config?.Labels ?? {}
+}
+
+function describeRoot(root: Root): RemovedRoot {
+  return { kind: root.kind, id: identity(root), names: root.kind === 'image' ? root.names : [], usedAtMs: root.usedAtMs }
+}
+
+function listTrash({ layout }: StoreParts): string[] {
+  return readdirSync(layout.trash).map((name) => join(layout.trash, name))
 }
 
 function sweepLayers({ layout, database }: StoreParts, task: Task): StoredLayer[] {
@@ -82,9 +143,9 @@ function sweepLayers({ layout, database }: StoreParts, task: Task): StoredLayer[
   for (;;) {
     task.signal.throwIfAborted()
     const batch = database.transaction('durable', () => {
-      const unneeded = findUnneededLayers(database, [], batchSize)
+      const unneeded = findUnneededLayers(database, batchSize)
       for (const layer of unneeded) {
-        if (layer.dir !== undefined) discard(layout, layout.layer(layer.dir))
+        if (layer.dir !== undefined) discardLayer(layout, layer.dir)
         database.run('DELETE FROM layers WHERE chain_id = ?', layer.chainId)
       }
       return unneeded
@@ -98,7 +159,7 @@ function sweepBlobs({ layout, database }: StoreParts, task: Task): Size[] {
   const swept: Size[] = []
   for (;;) {
     task.signal.throwIfAborted()
-    const batch = database.transaction('durable', () => findUnneededBlobs(database, { dead: [], gone: [] }, batchSize).map((digest) => {
+    const batch = database.transaction('durable', () => findUnneededBlobs(database, batchSize).map((digest) => {
       const path = layout.blob(parseDigest(digest))
       const size = measureFile(path)
       discard(layout, path)
@@ -111,19 +172,9 @@ function sweepBlobs({ layout, database }: StoreParts, task: Task): Size[] {
   }
 }
 
-async function measureOthers(root: string, paths: readonly string[], task: Task): Promise<Size[]> {
+async function measureOthers(root: string, paths: readonly string[], task: Task): Promise<Size> {
   const isDirectory = new Map(paths.map((path) => [path, lstatSync(path).isDirectory()]))
   const trees = await measureTrees(root, paths.filter((path) => isDirectory.get(path) === true), task)
   const files = paths.filter((path) => isDirectory.get(path) === false).map(measureFile)
-  return [...trees.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...files]
-}
-
-function sum(layers: readonly StoredLayer[], blobs: readonly Size[], others: readonly Size[]): GcReport {
-  const sizes = [...layers.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...blobs, ...others]
-  return {
-    layers: layers.length,
-    blobs: blobs.length,
-    inodes: sizes.reduce((total, size) => total + size.inodes, 0),
-    bytes: sizes.reduce((total, size) => total + size.bytes, 0),
-  }
+  return addSizes([...trees.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...files])
 }

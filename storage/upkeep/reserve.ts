@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { Layout } from '../root/layout.ts'
+import type { Size } from '../usage/space.ts'
 
 /** Room for the database to write and for a few names, when nothing else is left. */
 const fileCount = 8
@@ -22,6 +23,13 @@ export function fillReserve(layout: Layout): void {
       return
     }
   }
+}
+
+/** What `fillReserve` will take. */
+export function missingReserve(layout: Layout): Size {
+  const there = existsSync(layout.reserve) ? readdirSync(layout.reserve).length : 0
+  const missing = Math.max(0, fileCount - there)
+  return { inodes: missing, bytes: missing * fileBytes }
 }
 
 /** Deleting needs some room to write: the reserve is given back when the filesystem is out of bytes or inodes. */

@@ -6,5 +6,9 @@ import { testLayerStore } from './layer-store.ts'
 const folder = useTemporaryFolder('layer-store')
 
 describe('layers as overlay directories', () => {
-  testLayerStore(useStores(folder), folder)
+  testLayerStore(useStores(folder, 'overlay'), folder)
+})
+
+describe('layers as tar and EROFS index', () => {
+  testLayerStore(useStores(folder, 'erofs'), folder)
 })

@@ -120,9 +120,9 @@ CMD ["/final/out"]
     const path = join(command.folder, 'app')
     const iidfile = join(command.folder, 'iid')
     const { stdout } = run('build', '--progress', 'json', '--iidfile', iidfile, path)
-    const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { type: string; id?: string })
+    const events = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as { type: string })
     expect(events.map(({ type }) => type)).toContain('build-planned')
-    expect(events.at(-1)).toMatchObject({ type: 'image-exported', id: readFileSync(iidfile, 'utf8') })
+    expect(events.at(-1)).toMatchObject({ type: 'build-finished', outcome: 'succeeded', image: { id: readFileSync(iidfile, 'utf8') } })
   })
 })
 

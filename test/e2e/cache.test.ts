@@ -47,7 +47,7 @@ describe('the cache of steps', () => {
   })
 
   it('runs the steps of the stages of --no-cache-filter and those with cache=off', () => {
-    const path = context('filter', { Dockerfile: 'FROM busybox AS one\nRUN echo 1 >/1\nFROM one AS two\n# tsbuild: cache=off\nRUN echo 2 >/2\nRUN echo 3 >/3\n' })
+    const path = context('filter', { Dockerfile: 'FROM busybox AS one\nRUN echo 1 >/1\nFROM one AS two\n# tsbuild: cache=off\nRUN touch -d @1 /2\nRUN echo 3 >/3\n' })
     must('build', '-q', '--network', 'none', path)
     expect(causes(path)).toEqual(['its cache is off'])
     expect(causes('--no-cache-filter', 'ONE', path)).toEqual(['its cache is off', 'its cache is off'])

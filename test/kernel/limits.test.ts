@@ -1,9 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Canceled } from '../../core/errors.ts'
 import { createContainerCgroup, removeStaleCgroups } from '../../runtime/cgroup/container-cgroup.ts'
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
+import type { Limits } from '../../runtime/index.ts'
 import { makeSpec, run, runScript, runSpec } from '../support/container.ts'
 import { Workspace } from '../support/workspace.ts'
 
@@ -77,6 +79,89 @@ describe('the cpu limit', () => {
   })
 })
 
+const cgroupFile = async (file: string, limits: Limits): Promise<string[]> => runScript(`cat /sys/fs/cgroup/${file}`, { rootfs: rootfs(), limits })
+const disk = findDisk()
+
+describe('further limits', () => {
+  it('of memory are what the kernel was told; swap is as much again unless said otherwise', async () => {
+    expect(await cgroupFile('memory/memory.memsw.limit_in_bytes', { memoryBytes: 64 * mebibyte })).toEqual([String(128 * mebibyte)])
+    expect(await cgroupFile('memory/memory.memsw.limit_in_bytes', { memoryBytes: 64 * mebibyte, memorySwapBytes: 70 * mebibyte })).toEqual([String(70 * mebibyte)])
+    expect(await cgroupFile('memory/memory.soft_limit_in_bytes', { memoryReservationBytes: 32 * mebibyte })).toEqual([String(32 * mebibyte)])
+    expect(await cgroupFile('memory/memory.swappiness', { memorySwappiness: 7 })).toEqual(['7'])
+  })
+
+  it('of processors are shares and sets', async () => {
+    expect(await cgroupFile('cpu/cpu.shares', { cpuShares: 512 })).toEqual(['512'])
+    expect(await runScript('cat /sys/fs/cgroup/cpuset/cpuset.cpus; sed -n "s/^Cpus_allowed_list:.//p" /proc/self/status', { rootfs: rootfs(), limits: { cpusetCpus: '0' } })).toEqual(['0', '0'])
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), limits: { cpusetCpus: '4000' } })).rejects.toMatchObject({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'cpuset' })
+  })
+
+  it('of disks are rates by device', async () => {
+    const limits = { deviceRates: [{ device: disk, operation: 'write', unit: 'bytes', perSecond: 1_000_000 }, { device: disk, operation: 'read', unit: 'operations', perSecond: 77 }] } as const
+    const lines = await runScript('cd /sys/fs/cgroup/blkio; cat blkio.throttle.write_bps_device blkio.throttle.read_iops_device', { rootfs: rootfs(), limits })
+    expect(lines.map((line) => line.split(' ')[1])).toEqual(['1000000', '77'])
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), limits: { deviceRates: [{ device: '/dev/null', operation: 'read', unit: 'bytes', perSecond: 1 }] } })).rejects.toMatchObject({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'io' })
+  })
+
+  it('that this host cannot enforce name what is missing', async () => {
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), limits: { hugetlbBytes: { '3KB': 0 } } })).rejects.toMatchObject({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'hugetlb' })
+  })
+
+  it('of processors are reported when they held the process back', async () => {
+    const { exit: { usage } } = await run({ args: ['/bin/timeout', '1', 'sh', '-c', 'while :; do :; done'], rootfs: rootfs(), limits: { cpus: 0.1 } })
+    expect(usage.cpuPeriods).toBeGreaterThan(2)
+    expect(usage.cpuThrottledPeriods).toBeGreaterThan(0)
+    expect(usage.cpuThrottledMs).toBeGreaterThan(10)
+  })
+
+  it('name the process that ran out of memory', async () => {
+    const { exit } = await run({ args: ['/bin/sh', '-c', 'probe allocate 200'], rootfs: rootfs(), limits: { memoryBytes: 32 * mebibyte, memorySwapBytes: 32 * mebibyte } })
+    expect(exit.cause?.victim?.name).toBe('probe')
+  })
+})
+
+describe('the disk that a container writes to', () => {
+  it('is named when it is full, by bytes or by inodes', async () => {
+    for (const [option, script, limit] of [['size=2m', 'cat /dev/zero > /big', 'disk-bytes'], ['nr_inodes=40', 'for i in $(seq 100); do : > /$i || exit 1; done', 'disk-inodes']] as const) {
+      const folder = workspace.makeFolder()
+      execFileSync('mount', ['-t', 'tmpfs', '-o', option, 'tmpfs', folder])
+      try {
+        const upper = { upperdir: join(folder, 'upper'), workdir: join(folder, 'work') }
+        mkdirSync(upper.upperdir)
+        mkdirSync(upper.workdir)
+        const { exit } = await run({ args: ['/bin/sh', '-c', script], rootfs: { ...rootfs(), upper } })
+        expect(exit).toMatchObject({ exitCode: 1, cause: { limit } })
+      } finally {
+        execFileSync('umount', [folder])
+      }
+    }
+  })
+})
+
+describe('devices', () => {
+  const tryOpen = `mknod /disk b 7 0; mknod /kmsg c 1 11; for node in /disk /kmsg /dev/zero; do (exec 3< $node) 2> /dev/null && echo $node opened; done; true`
+
+  it('of the host cannot be opened by whoever makes a node of them', async () => {
+    expect(await runScript(tryOpen, { rootfs: rootfs() })).toEqual(['/dev/zero opened'])
+    expect(await runScript(tryOpen, { rootfs: rootfs(), privilege: { isPrivileged: true } })).toEqual(['/disk opened', '/kmsg opened', '/dev/zero opened'])
+  })
+
+  it('can be opened when given, in the ways allowed', async () => {
+    const given = (permissions: string) => runScript('(exec 3< /dev/tunnel) 2> /dev/null && echo read; true', { rootfs: rootfs(), devices: [{ source: '/dev/net/tun', target: '/dev/tunnel', permissions }] })
+    expect(await given('r')).toEqual(['read'])
+    expect(await given('w')).toEqual([])
+  })
+
+  it('are limited by a program on version 2 of cgroups', () => {
+    const unified = findHierarchies().find(({ kind }) => kind === 'v2')
+    const opened = (rules: unknown): unknown => JSON.parse(execFileSync(process.execPath, [join(import.meta.dirname, '../support/device-group.ts'), unified?.mountPoint ?? '', JSON.stringify(rules), '/dev/null', '/dev/zero', '/dev/kmsg'], { encoding: 'utf8' }))
+    expect(opened([])).toEqual(['EPERM', 'EPERM', 'EPERM'])
+    expect(opened([{ kind: 'c', major: 1, minor: 3, permissions: 'rw' }])).toEqual(['opened', 'EPERM', 'EPERM'])
+    expect(opened([{ kind: 'c', major: 1, permissions: 'r' }, { kind: 'b', permissions: 'rwm' }])).toEqual(['opened', 'opened', 'opened'])
+    expect(opened([{ kind: 'c', major: 1, permissions: 'wm' }])).toEqual(['EPERM', 'EPERM', 'EPERM'])
+  })
+})
+
 describe('the timeout', () => {
   it('ends the process by SIGTERM and is named', async () => {
     const { exit } = await run({ args: ['/bin/sleep', '600'], rootfs: rootfs(), limits: { timeoutMs: 200 } })
@@ -135,7 +220,7 @@ describe('the cgroups of a container', () => {
 
   it('are kept while their owner lives, and removed as stale afterwards', () => {
     const { id } = makeSpec({ args: ['/bin/true'], rootfs: rootfs() })
-    const cgroup = createContainerCgroup(id, { pids: 10 }, findHierarchies())
+    const cgroup = createContainerCgroup({ id, limits: { pids: 10 }, hierarchies: findHierarchies() })
     const folders = cgroup.groups.map((group) => group.folder)
     expect(folders.length).toBe(2)
     expect(removeStaleCgroups().filter((folder) => folders.includes(folder))).toEqual([])
@@ -145,18 +230,23 @@ describe('the cgroups of a container', () => {
   })
 
   it('cannot be shared by two containers', () => {
-    const cgroup = createContainerCgroup('test-twice', { pids: 10 }, findHierarchies())
-    expect(() => createContainerCgroup('test-twice', { pids: 10 }, findHierarchies())).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE' }))
+    const cgroup = createContainerCgroup({ id: 'test-twice', limits: { pids: 10 }, hierarchies: findHierarchies() })
+    expect(() => createContainerCgroup({ id: 'test-twice', limits: { pids: 10 }, hierarchies: findHierarchies() })).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE' }))
     cgroup.remove()
   })
 
   it('are asked for in vain without the controller, which the error names', () => {
     const withoutPids = findHierarchies().filter((hierarchy) => !hierarchy.controllers.includes('pids'))
-    expect(() => createContainerCgroup('test-missing', { memoryBytes: mebibyte, pids: 10 }, withoutPids)).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'pids' }))
+    expect(() => createContainerCgroup({ id: 'test-missing', limits: { memoryBytes: mebibyte, pids: 10 }, hierarchies: withoutPids })).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'pids' }))
     expect(listGroups('test-missing')).toEqual([])
   })
 })
 
 function listGroups(id: string): string[] {
   return findHierarchies().flatMap((hierarchy) => readdirSync(hierarchy.ownGroup).filter((name) => name.includes(id)).map((name) => join(hierarchy.ownGroup, name)))
+}
+
+function findDisk(): string {
+  const [, name = ''] = /^\s*(?:8|25[0-9])\s+0\s+\d+\s+((?:vd|sd|xvd|nvme)\S*)$/mu.exec(readFileSync('/proc/partitions', 'utf8')) ?? []
+  return name === '' ? '' : `/dev/${name}`
 }

@@ -11,13 +11,14 @@ import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import { fsck, gc, openStore } from '../../storage/index.ts'
 import { writeDocuments, writeImage } from '../support/stored-images.ts'
-import { expectClean, useStores } from '../support/stores.ts'
+import { expectClean, inodesOfLayer, useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file, hardLink } from '../support/tar-forge.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
 
 const folder = useTemporaryFolder('store')
 const stores = useStores(folder)
+const unpacking = useStores(folder, 'overlay')
 
 function describeBlob(bytes: Buffer, mediaType: string = mediaTypes.ociLayer): Descriptor {
   return { mediaType, digest: sha256(bytes), size: bytes.length }
@@ -105,7 +106,7 @@ describe('layers from blobs', () => {
     const view = store.layers.view(layers[3]?.chainId)
     expect((await view.list('/d')).map(String)).toEqual(['a', 'b', 'c'])
     expect(await view.lstat('/d')).toMatchObject({ uid: 7 })
-    expect(layers.map((layer) => layer.inodes)).toEqual([3, 3, 3, 2])
+    expect(layers.map((layer) => layer.inodes)).toEqual([3, 3, 3, 2].map((unpacked) => inodesOfLayer(unpacked)))
   })
 
   it('are refused when blob or changeset is not what was announced', async () => {
@@ -244,6 +245,8 @@ describe('cache entries', () => {
 
 describe('gc', () => {
   it('predicts and frees what nothing needs, and only that', async () => {
+    // An unpacked layer of somebody else has its tar as a blob.
+    const tarBlobs = process.env['TSBUILD_LAYER_FORMAT'] === 'erofs' ? 0 : 1
     const root = stores.newRoot()
     let store = await stores.open(root)
     const kept = await applied(store, file('kept', 'x'.repeat(10_000)))
@@ -259,16 +262,16 @@ describe('gc', () => {
     await store[Symbol.asyncDispose]()
     store = await stores.open(root)
     const predicted = await gc(store, task, { dryRun: true })
-    expect(predicted).toMatchObject({ layers: 1, blobs: 2 })
+    expect(predicted).toMatchObject({ layers: 1, blobs: 1 + tarBlobs })
     expect(await gc(store, task, { dryRun: false })).toEqual(predicted)
-    expect(predicted.inodes).toBe(lost.inodes + 2)
-    expect(await gc(store, task, { dryRun: false })).toEqual({ layers: 0, blobs: 0, inodes: 0, bytes: 0 })
+    expect(predicted.inodes).toBe(lost.inodes + 1 + tarBlobs)
+    expect(await gc(store, task, { dryRun: false })).toEqual({ removed: [], layers: 0, blobs: 0, inodes: 0, bytes: 0, unmet: [] })
     expect(store.layers.find(lost.chainId)).toBeUndefined()
     expect(store.layers.find(top.chainId)).toBeDefined()
     store.images.remove(image.config.digest)
     await store[Symbol.asyncDispose]()
     store = await stores.open(root)
-    expect(await gc(store, task, { dryRun: false })).toMatchObject({ layers: 2, blobs: 6 })
+    expect(await gc(store, task, { dryRun: false })).toMatchObject({ layers: 2, blobs: 4 + 2 * tarBlobs })
     expect(readdirSync(join(root, 'layers'))).toEqual([])
     expect(readdirSync(join(root, 'content', 'blobs', 'sha256'))).toEqual([])
   })
@@ -280,9 +283,9 @@ describe('gc', () => {
     const unsynced = await user.layers.apply(layer.chainId, stream(archive(file('b'))), undefined, task)
     const blob = await user.content.write(Buffer.from('used'), mediaTypes.ociConfig)
     const snapshot = await user.layers.prepare(unsynced.chainId)
-    expect(await gc(collector, task, { dryRun: false })).toEqual({ layers: 0, blobs: 0, inodes: 0, bytes: 0 })
+    expect(await gc(collector, task, { dryRun: false })).toEqual({ removed: [], layers: 0, blobs: 0, inodes: 0, bytes: 0, unmet: [] })
     await user.layers.sync(task)
-    expect(await gc(collector, task, { dryRun: false })).toEqual({ layers: 0, blobs: 0, inodes: 0, bytes: 0 })
+    expect(await gc(collector, task, { dryRun: false })).toEqual({ removed: [], layers: 0, blobs: 0, inodes: 0, bytes: 0, unmet: [] })
     expect(await collect(user.content.read(blob, task))).toEqual(Buffer.from('used'))
     expect(await collect(user.layers.changeset(unsynced.chainId, task))).toEqual(archive(file('b')))
     expect(await snapshot.commit(task)).toMatchObject({ inodes: 0 })
@@ -335,8 +338,8 @@ describe('a store', () => {
   })
 
   it('finds what is wrong with it', async () => {
-    const root = stores.newRoot()
-    const store = await stores.open(root)
+    const root = unpacking.newRoot()
+    const store = await unpacking.open(root)
     const base = await applied(store, file('a'))
     await using snapshot = await store.layers.prepare(base.chainId)
     writeFileSync(join(snapshot.rootfs.upper?.upperdir ?? '', 'b'), 'x')

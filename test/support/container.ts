@@ -40,7 +40,7 @@ export async function run(parts: ContainerParts, signal: AbortSignal = new Abort
 export async function runSpec(spec: ContainerSpec, signal: AbortSignal = new AbortController().signal): Promise<Finished> {
   const output = { stdout: '', stderr: '' }
   const stdio: ContainerStdio = { kind: 'events' }
-  const exit = await runContainer(spec, stdio, { signal, emit: (event) => { output[event.stream] += Buffer.from(event.bytes).toString('utf8') } })
+  const exit = await runContainer(spec, stdio, { signal, emit: (event) => { if (event.type === 'container-output') output[event.stream] += Buffer.from(event.bytes).toString('utf8') } })
   return { exit, ...output }
 }
 

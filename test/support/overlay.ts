@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import type { OverlayRootfs } from '../../storage/index.ts'
+import type { LowerLayer, OverlayRootfs } from '../../storage/index.ts'
 import type { TreeOperation } from './tree-operations.ts'
 
 export interface OverlayWork {
-  readonly lowers: readonly string[]
+  readonly lowers: readonly LowerLayer[]
   readonly upperdir: string
   readonly workdir: string
   readonly operations: readonly TreeOperation[]
@@ -21,7 +21,7 @@ export interface OverlayResult {
 export function workInOverlay(rootfs: OverlayRootfs, operations: readonly TreeOperation[], folder: string): OverlayResult {
   const empty = mkdtempSync(join(folder, 'empty-'))
   const upper = rootfs.upper ?? makeUpper(folder)
-  const work: OverlayWork = { lowers: [...rootfs.lowers.map((lower) => lower.path), empty], upperdir: upper.upperdir, workdir: upper.workdir, operations }
+  const work: OverlayWork = { lowers: [...rootfs.lowers, { kind: 'directory', path: empty }], upperdir: upper.upperdir, workdir: upper.workdir, operations }
   const output = execFileSync('unshare', ['-m', process.execPath, join(import.meta.dirname, 'overlay-worker.ts')], { input: JSON.stringify(work), maxBuffer: 1 << 28 })
   return JSON.parse(output.toString()) as OverlayResult
 }

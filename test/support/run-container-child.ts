@@ -7,5 +7,5 @@ import type { ContainerSpec } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 
 const spec = JSON.parse(process.argv[2] ?? '') as ContainerSpec
-const exit = await runContainer(spec, { kind: 'events' }, { signal: new AbortController().signal, emit: (event) => { writeSync(event.stream === 'stdout' ? 1 : 2, event.bytes) } })
+const exit = await runContainer(spec, { kind: 'events' }, { signal: new AbortController().signal, emit: (event) => { if (event.type === 'container-output') writeSync(event.stream === 'stdout' ? 1 : 2, event.bytes) } })
 process.exitCode = exit.exitCode

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { afterEach, expect } from 'vitest'
-import type { Store } from '../../storage/index.ts'
+import type { LayerFormatName, Store } from '../../storage/index.ts'
 import { fsck, openStore } from '../../storage/index.ts'
 import { task } from './streams.ts'
 
@@ -8,16 +8,23 @@ export interface Stores {
   /** A path where no store is yet. */
   newRoot(): string
   open(root?: string): Promise<Store>
+  /** What a layer of so many files and directories takes in these stores. */
+  inodes(unpacked: number): number
+}
+
+/** What a layer of so many files and directories takes in a store that is opened without saying how. */
+export function inodesOfLayer(unpacked: number, format = process.env['TSBUILD_LAYER_FORMAT']): number {
+  return format === 'erofs' ? 2 : unpacked
 }
 
 /** Stores below a folder. After each test every one is closed, and opened once more: fsck must find nothing. */
-export function useStores(folder: string): Stores {
+export function useStores(folder: string, format?: LayerFormatName): Stores {
   const opened: Store[] = []
   const roots = new Set<string>()
   let count = 0
   const newRoot = (): string => {
     count += 1
-    return join(folder, `store-${count}`)
+    return join(folder, `store-${format ?? ''}-${count}`)
   }
   afterEach(async () => {
     for (const store of opened.splice(0)) await store[Symbol.asyncDispose]()
@@ -26,8 +33,9 @@ export function useStores(folder: string): Stores {
   })
   return {
     newRoot,
+    inodes: (unpacked) => inodesOfLayer(unpacked, format),
     open: async (root = newRoot()) => {
-      const store = await openStore(root)
+      const store = await openStore(root, format === undefined ? {} : { format })
       opened.push(store)
       roots.add(root)
       return store

@@ -21,9 +21,14 @@ interface Walk {
 
 function walk(path: Buffer, found: Walk): void {
   const full = Buffer.concat([found.root, path])
-  const stats = lstatSync(full, { bigint: true })
-  if (stats.isSocket()) return
+  const stats = lstatSync(full, { bigint: true, throwIfNoEntry: false })
   const name = path.toString('latin1')
+  if (stats === undefined) {
+    // Overlayfs lists a whiteout where no other layer has the directory.
+    found.lines.push(`${name} is listed and not there`)
+    return
+  }
+  if (stats.isSocket()) return
   const first = stats.isDirectory() || stats.nlink === 1n ? undefined : found.links.get(stats.ino)
   if (first !== undefined) {
     found.lines.push(`${name} = ${first}`)

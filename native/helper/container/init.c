@@ -4,6 +4,7 @@
 #include "layers.h"
 #include "mount-points.h"
 #include "mounts.h"
+#include "namespaces.h"
 #include "network.h"
 #include "process.h"
 #include "report.h"
@@ -71,6 +72,7 @@ static int set_up_root(struct container *container)
 {
     if (kernel_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
     struct masks masks;
+    if (prepare_foreign_mounts(container) < 0) return -1;
     int scratch = mount_scratch();
     if (scratch < 0 || prepare_masks(&masks, scratch) < 0 || prepare_mounts(container, scratch) < 0) return -1;
     int root = mount_root(container, scratch);
@@ -119,6 +121,14 @@ static pid_t start_sharing(const struct launch *launch)
     return clone(run_launch, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)launch);
 }
 
+/* For a time namespace of its own, which older kernels do not let a process enter whose memory is shared. */
+static pid_t start_copying(const struct launch *launch)
+{
+    pid_t pid = fork();
+    if (pid == 0) run_launch((void *)launch);
+    return pid;
+}
+
 /*
  * The same for a process born in its v2 cgroup `folder`, which clone(2) cannot ask for and which saves the wait of moving
  * it. `file` is the group's cgroup.procs, which needs not be written then.
@@ -143,18 +153,21 @@ static int open_null(int root)
     return report_failure(STAGE_STDIO, "/dev/null");
 }
 
-static pid_t start_process(struct container *container, int life)
+static pid_t start_process(struct container *container, const struct outside *outside)
 {
     int v2 = -1, folder = -1;
     struct process_start start = {.terminal = -1, .cgroup_count = container->cgroup_count};
     start.cgroups = calloc(container->cgroup_count + 1, sizeof *start.cgroups);
     if (!start.cgroups) return report_failure(STAGE_INIT, "memory");
-    if (set_names(container) < 0 || (container->has_own_network && raise_loopback() < 0)) return -1;
+    if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
+    if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
     if (open_cgroups(container, start.cgroups, &v2, &folder) < 0 || (start.root = set_up_root(container)) < 0) return -1;
     if ((start.null = open_null(start.root)) < 0) return -1;
-    if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life)) < 0) return -1;
+    if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, outside->life)) < 0) return -1;
     struct launch launch = {.process = &container->process, .start = &start};
-    pid_t pid = v2 < 0 ? start_sharing(&launch) : start_in_cgroup(&launch, folder, &start.cgroups[v2]);
+    start.is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
+    bool has_clocks = container->time_offsets.count > 0;
+    pid_t pid = v2 >= 0 ? start_in_cgroup(&launch, folder, &start.cgroups[v2]) : has_clocks ? start_copying(&launch) : start_sharing(&launch);
     return pid < 0 ? report_failure(STAGE_INIT, "process") : pid;
 }
 
@@ -185,18 +198,44 @@ static bool reap(pid_t process)
     return false;
 }
 
-int run_init(struct container *container, const struct wire *request, int life)
+/*
+ * Without a pid namespace of its own, the end of init ends nobody else: what the process left behind becomes init's child
+ * and is killed, one generation after the other.
+ */
+static void kill_leftovers(void)
 {
+    char path[64], pids[4096];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    for (;;) {
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t length = file < 0 ? 0 : read(file, pids, sizeof pids - 1);
+        if (file >= 0) close(file);
+        pids[length > 0 ? length : 0] = 0;
+        char *end = pids;
+        for (long pid; (pid = strtol(end, &end, 10)) > 0;) {
+            if (*end == ' ') kill((pid_t)pid, SIGKILL);
+        }
+        if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) return;
+    }
+}
+
+int run_init(struct container *container, const struct wire *request, const struct outside *outside)
+{
+    bool is_first = container->pid.kind == NAMESPACE_NEW;
     sigset_t awaited;
     fill_awaited_signals(&awaited);
     umask(0); /* what is made here has the mode it is made with */
-    if (die_with_helper(life) < 0) return 1;
-    pid_t process = start_process(container, life);
+    if (die_with_helper(outside->life) < 0) return 1;
+    if (!is_first) prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid_t process = start_process(container, outside);
     if (process < 0) return 1;
     forget_container(request);
     for (;;) {
         int received = sigwaitinfo(&awaited, NULL);
-        if (received == SIGCHLD && reap(process)) return 0;
+        if (received == SIGCHLD && reap(process)) {
+            if (!is_first) kill_leftovers();
+            return 0;
+        }
         if (received > 0 && received != SIGCHLD && received != SIGALRM) kill(process, received);
     }
 }

@@ -8,11 +8,16 @@
 /* What init and the helper outside wait for; blocked in both from before init is cloned, so that none is lost. */
 void fill_awaited_signals(sigset_t *signals);
 
+/* What init has from the helper outside. */
+struct outside {
+    int life;    /* ends when the helper does */
+    int network; /* a socket of the host's network namespace, or -1 */
+};
+
 /*
  * PID 1 of the container: sets it up, starts the user's process, forwards signals to it and reaps everybody. When that
- * process ends, so does init, and the kernel kills whatever else lives in the pid namespace. `life` ends when the
- * helper outside does. `request` is what `container` points into. Returns the exit code.
+ * process ends, so does init, and the kernel kills whatever else lives in the pid namespace. `request` is what `container` points into. Returns the exit code.
  */
-int run_init(struct container *container, const struct wire *request, int life);
+int run_init(struct container *container, const struct wire *request, const struct outside *outside);
 
 #endif

@@ -1,6 +1,7 @@
 #include "layers.h"
 
 #include "report.h"
+#include "root.h"
 #include "stages.h"
 
 #include <errno.h>
@@ -16,6 +17,13 @@ static int open_layer(const char *path)
 {
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? report_failure(STAGE_LAYERS, path) : fd;
+}
+
+static int open_lower(const struct lower *lower)
+{
+    int fd = lower_open(lower, O_PATH);
+    if (fd < 0 || (lower->kind != LOWER_DIRECTORY && attach_layer(fd) < 0)) return report_failure(STAGE_LAYERS, lower->path);
+    return fd;
 }
 
 static int look_in_layers(struct tree *tree, const char *path, struct entry *entry);
@@ -41,7 +49,8 @@ int open_layers(const struct container_root *root, struct layers *layers)
         if ((layers->workdir = open_layer(root->workdir)) < 0) return -1;
     }
     for (uint32_t i = 0; i < root->lowers.count; i++) {
-        if ((layers->roots[at++] = open_layer(root->lowers.items[i])) < 0) return -1;
+        if ((layers->roots[at++] = open_lower(&root->lowers.items[i])) < 0) return -1;
+        if (root->lowers.items[i].kind != LOWER_DIRECTORY) layers->has_images = true;
     }
     return 0;
 }

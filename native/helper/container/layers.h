@@ -13,6 +13,7 @@ struct layers {
     uint32_t count;
     int *roots; /* O_PATH, top layer first: the upperdir if there is one, then the lowers */
     bool has_upper;
+    bool has_images; /* some layers are filesystems of their own */
     int workdir; /* O_PATH; -1 without an upperdir */
     const char *opaque;
     const char *whiteout;  /* the attribute that makes an empty file a whiteout */

@@ -31,11 +31,21 @@ static int open_kernel_path(int root, const char *path)
     return -1;
 }
 
+static int open_null_device(int scratch)
+{
+    struct stat stat;
+    int fd = kernel_open_tree(scratch, "null", OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT) fd = kernel_open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+    if (fd < 0 || (fstat(fd, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3))) return fd;
+    errno = ENODEV;
+    return -1;
+}
+
 /* A device behind "nodev" cannot be opened; the null device is the one thing that may be. */
 int prepare_masks(struct masks *masks, int scratch)
 {
     masks->folder = (struct mask){.fd = kernel_open_tree(scratch, "empty", OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW)};
-    masks->file = (struct mask){.fd = kernel_open_tree(scratch, "null", OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW)};
+    masks->file = (struct mask){.fd = open_null_device(scratch)};
     if (masks->folder.fd < 0 || masks->file.fd < 0) return report_failure(STAGE_MASK, "masks");
     if (kernel_mount_setattr(masks->folder.fd, 0, NO_ACCESS) < 0) return report_failure(STAGE_MASK, "empty folder");
     if (kernel_mount_setattr(masks->file.fd, 0, NO_ACCESS & ~(unsigned)MOUNT_ATTR_NODEV) < 0) return report_failure(STAGE_MASK, "null device");

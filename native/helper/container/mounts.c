@@ -7,6 +7,7 @@
 #include "stages.h"
 
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -55,6 +56,28 @@ static int prepare_bind(struct container_mount *mount)
     return -1;
 }
 
+/* A mount can be cloned only in its own namespace, which is entered and left again. */
+static int prepare_foreign_bind(struct container_mount *mount)
+{
+    int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), other = open(mount->namespace, O_RDONLY | O_CLOEXEC);
+    if (own < 0 || other < 0 || setns(other, CLONE_NEWNS) < 0) return -1;
+    int fd = prepare_bind(mount), error = errno;
+    if (setns(own, CLONE_NEWNS) < 0) return -1;
+    close(own);
+    close(other);
+    errno = error;
+    return fd;
+}
+
+int prepare_foreign_mounts(struct container *container)
+{
+    for (uint32_t i = 0; i < container->mount_count; i++) {
+        struct container_mount *mount = &container->mounts[i];
+        if (mount->kind == MOUNT_BIND && *mount->namespace && (mount->fd = prepare_foreign_bind(mount)) < 0) return report_failure(STAGE_MOUNT, mount->namespace);
+    }
+    return 0;
+}
+
 static int prepare_file(const struct container_mount *mount, int scratch, uint32_t number)
 {
     char name[32];
@@ -86,7 +109,7 @@ static int prepare_mount(struct container_mount *mount, int scratch, uint32_t nu
         mount->is_folder = true;
         return prepare_filesystem(mount);
     case MOUNT_BIND:
-        return prepare_bind(mount);
+        return *mount->namespace ? mount->fd : prepare_bind(mount);
     case MOUNT_FILE:
         return prepare_file(mount, scratch, number);
     case MOUNT_LAYERS:

@@ -3,6 +3,12 @@
 
 #include "request.h"
 
+/*
+ * Makes the binds of other mount namespaces, detached, while the host's /proc names them. 0, or -1 with the failure
+ * reported.
+ */
+int prepare_foreign_mounts(struct container *container);
+
 /* Makes each mount, detached, while the host's paths can still be opened. 0, or -1 with the failure reported. */
 int prepare_mounts(struct container *container, int scratch);
 

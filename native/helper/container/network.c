@@ -1,15 +1,20 @@
 #include "network.h"
 
+#include "network/netlink.h"
 #include "report.h"
 #include "stages.h"
 
+#include <fcntl.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int raise_loopback(void)
+#define DEVICE "eth0"
+
+static int raise_loopback(void)
 {
     struct ifreq request = {.ifr_name = "lo"};
     int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -17,5 +22,44 @@ int raise_loopback(void)
     request.ifr_flags |= IFF_UP;
     if (ioctl(control, SIOCSIFFLAGS, &request) < 0) return report_failure(STAGE_NETWORK, "lo");
     close(control);
+    return 0;
+}
+
+int open_bridge_network(struct bridge_port *port)
+{
+    port->index = (int)if_nametoindex(port->bridge);
+    int host = port->index ? open_netlink(NETLINK_ROUTE) : -1;
+    return host < 0 ? report_failure(STAGE_NETWORK, port->bridge) : host;
+}
+
+/* IPv6 would bring router advertisements of whoever is on the bridge. */
+static int close_ipv6(void)
+{
+    int file = open("/proc/sys/net/ipv6/conf/" DEVICE "/disable_ipv6", O_WRONLY | O_CLOEXEC);
+    if (file < 0) return 0; /* a kernel without IPv6 */
+    int result = write(file, "1", 1) < 0 ? -1 : 0;
+    close(file);
+    return result;
+}
+
+/* The hardware address follows from the IP address, so that what neighbours remember of it stays true. */
+static int make_link(const struct bridge_port *port, int host)
+{
+    struct link_pair pair = {.name = port->name, .bridge = port->index, .peer = DEVICE, .pid = getpid(), .hardware = {0x02, 0x42}, .mtu = port->mtu};
+    memcpy(pair.hardware + 2, &port->address.ip, sizeof port->address.ip);
+    if (make_link_pair(host, &pair) < 0) return -1;
+    return port->is_isolated ? isolate_port(host, port->name) : 0;
+}
+
+int connect_network(const struct bridge_port *port, int host)
+{
+    if (raise_loopback() < 0) return -1;
+    if (!*port->bridge) return 0;
+    if (make_link(port, host) < 0) return report_failure(STAGE_NETWORK, port->name);
+    int own = open_netlink(NETLINK_ROUTE), index = (int)if_nametoindex(DEVICE);
+    if (own < 0 || close_ipv6() < 0 || set_address(own, index, port->address) < 0 || raise_link(own, index) < 0) return report_failure(STAGE_NETWORK, DEVICE);
+    if (set_default_route(own, port->gateway) < 0) return report_failure(STAGE_NETWORK, "default route");
+    close(own);
+    close(host);
     return 0;
 }

@@ -1,7 +1,15 @@
 #ifndef TSBUILD_CONTAINER_NETWORK_H
 #define TSBUILD_CONTAINER_NETWORK_H
 
-/* Brings up lo of a new network namespace, which also gives it its addresses. 0, or -1 with the failure reported. */
-int raise_loopback(void);
+#include "request.h"
+
+/* Finds the bridge while still in the host's network. Returns a socket to connect it by, or -1 with the failure reported. */
+int open_bridge_network(struct bridge_port *port);
+
+/*
+ * Called in a new network namespace: brings up lo, and eth0 when there is a bridge to connect to. `host` is the socket of
+ * open_bridge_network. 0, or -1 with the failure reported.
+ */
+int connect_network(const struct bridge_port *port, int host);
 
 #endif

@@ -38,12 +38,24 @@ static int install_seccomp(const struct container_process *process)
     return report_failure(STAGE_SECCOMP, "program");
 }
 
+/*
+ * In a user namespace with one id the kernel forbids setgroups for good. What the process has there are groups of the
+ * caller that are not mapped; who may set groups and is refused all the same is in such a namespace.
+ */
+static bool may_keep_groups(const struct container_process *process)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (errno != EPERM || process->group_count > 0 || syscall(SYS_capget, &header, data) < 0) return false;
+    return data[0].effective & 1u << CAP_SETGID;
+}
+
 int drop_privileges(const struct container_process *process)
 {
     if (limit_bounding_set(process->capabilities) < 0) return report_failure(STAGE_CAPABILITIES, "bounding set");
     /* Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it comes before that is gone. */
     if (!process->has_no_new_privileges && install_seccomp(process) < 0) return -1;
-    if (setgroups(process->group_count, process->groups) < 0) return report_failure(STAGE_USER, "groups");
+    if (setgroups(process->group_count, process->groups) < 0 && !may_keep_groups(process)) return report_failure(STAGE_USER, "groups");
     if (setresgid(process->gid, process->gid, process->gid) < 0) return report_failure(STAGE_USER, "gid");
     if (setresuid(process->uid, process->uid, process->uid) < 0) return report_failure(STAGE_USER, "uid");
     if (set_capabilities(process->uid == 0 ? process->capabilities : 0) < 0) return report_failure(STAGE_CAPABILITIES, "effective set");

@@ -26,6 +26,7 @@ static int join_cgroups(const struct process_start *start)
     for (uint32_t i = 0; i < start->cgroup_count; i++) {
         if (start->cgroups[i] >= 0 && write(start->cgroups[i], "0", 1) < 0) return report_failure(STAGE_CGROUP, "join");
     }
+    if (start->is_cgroup_shared) return 0;
     /* Only now, so that the groups joined are the ones that look like the roots. */
     return unshare(CLONE_NEWCGROUP) < 0 ? report_failure(STAGE_CGROUP, "namespace") : 0;
 }

@@ -10,6 +10,7 @@ struct process_start {
     int terminal;       /* slave, or -1 */
     int *cgroups;       /* where each takes in who writes "0"; -1 for one that the process was born in */
     uint32_t cgroup_count;
+    bool is_cgroup_shared; /* no cgroup namespace of its own */
 };
 
 /* Turns the calling process, just forked, into the user's one. Returns only the exit code after a reported failure. */

@@ -47,7 +47,9 @@ static bool read_flag(struct wire *wire)
 static void read_root(struct wire *wire, struct container_root *root)
 {
     root->kind = read_enum(wire, ROOT_DIRECTORY);
-    root->lowers = read_texts(wire);
+    root->lowers.count = wire_count(wire, LOWER_LEAST);
+    root->lowers.items = make_array(wire, root->lowers.count, sizeof *root->lowers.items);
+    for (uint32_t i = 0; i < root->lowers.count && !wire->broken; i++) root->lowers.items[i] = lower_read(wire);
     root->upperdir = wire_text(wire);
     root->workdir = wire_text(wire);
     root->has_user_xattrs = read_flag(wire);
@@ -86,6 +88,7 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
         break;
     case MOUNT_BIND:
         mount->source = wire_text(wire);
+        mount->namespace = wire_text(wire);
         break;
     case MOUNT_FILE:
         mount->content = wire_get_bytes(wire);
@@ -142,11 +145,39 @@ static void read_process(struct wire *wire, struct container_process *process)
     process->label = wire_text(wire);
 }
 
+static void read_namespace(struct wire *wire, struct namespace *namespace)
+{
+    namespace->kind = read_enum(wire, NAMESPACE_JOINED);
+    namespace->path = wire_text(wire);
+}
+
+static void read_port(struct wire *wire, struct bridge_port *port)
+{
+    port->bridge = wire_text(wire);
+    port->name = wire_text(wire);
+    port->address.ip = wire_u32(wire);
+    port->address.prefix = wire_u8(wire);
+    port->gateway = wire_u32(wire);
+    port->mtu = wire_u32(wire);
+    port->is_isolated = read_flag(wire);
+}
+
+static void read_namespaces(struct wire *wire, struct container *container)
+{
+    read_namespace(wire, &container->pid);
+    read_namespace(wire, &container->ipc);
+    read_namespace(wire, &container->uts);
+    read_namespace(wire, &container->network);
+    read_namespace(wire, &container->cgroup);
+    read_port(wire, &container->port);
+    container->time_offsets = read_pairs(wire);
+}
+
 int read_request(struct wire *wire, struct container *container)
 {
     memset(container, 0, sizeof *container);
     read_root(wire, &container->root);
-    container->has_own_network = read_flag(wire);
+    read_namespaces(wire, container);
     container->hostname = wire_text(wire);
     container->domainname = wire_text(wire);
     container->mount_count = wire_count(wire, 11);

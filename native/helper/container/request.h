@@ -2,6 +2,8 @@
 #ifndef TSBUILD_CONTAINER_REQUEST_H
 #define TSBUILD_CONTAINER_REQUEST_H
 
+#include "layer/lower.h"
+#include "network/links.h"
 #include "wire.h"
 
 #include <linux/filter.h>
@@ -33,9 +35,14 @@ struct device_node {
 
 enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
 
+struct lower_list {
+    uint32_t count;
+    struct lower *items;
+};
+
 struct container_root {
     enum root_kind kind;
-    struct texts lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
+    struct lower_list lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
     const char *upperdir; /* "" for a read-only view */
     const char *workdir;
     bool has_user_xattrs;
@@ -61,6 +68,7 @@ struct container_mount {
     uint32_t node_count;
     /* MOUNT_BIND */
     const char *source;
+    const char *namespace; /* path of the mount namespace that the source is in, "" for ours */
     /* MOUNT_FILE */
     struct wire_bytes content;
     uint32_t mode;
@@ -104,9 +112,34 @@ struct container_process {
     int oom_score;
 };
 
+enum namespace_kind { NAMESPACE_NEW, NAMESPACE_HOST, NAMESPACE_JOINED };
+
+/* Which namespace of a kind the container is in. */
+struct namespace {
+    enum namespace_kind kind;
+    const char *path; /* of NAMESPACE_JOINED, on the host */
+};
+
+/* What a new network namespace is connected to. */
+struct bridge_port {
+    const char *bridge; /* "" for nothing */
+    const char *name;   /* of the end outside */
+    int index;          /* of the bridge, once looked up */
+    struct address address;
+    uint32_t gateway;
+    uint32_t mtu;
+    bool is_isolated;
+};
+
 struct container {
     struct container_root root;
-    bool has_own_network;
+    struct namespace pid;
+    struct namespace ipc;
+    struct namespace uts;
+    struct namespace network;
+    struct namespace cgroup;
+    struct bridge_port port;
+    struct pairs time_offsets; /* key: clock; none for the host's time namespace */
     const char *hostname;
     const char *domainname;
     struct container_mount *mounts;

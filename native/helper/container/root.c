@@ -11,10 +11,15 @@
 
 #define MAX_MOUNT_DATA 4096
 
-/* Older kernels want a layer, and what open_tree clones, to be mounted in this namespace. */
+/* Older kernels want what open_tree clones to be mounted in this namespace. */
 static int attach_at(int fd, const char *path)
 {
     return (int)syscall(SYS_move_mount, fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int attach_layer(int fd)
+{
+    return attach_at(fd, "/proc");
 }
 
 int mount_scratch(void)
@@ -27,7 +32,8 @@ int mount_scratch(void)
     close(context);
     if (scratch < 0 || attach_at(scratch, "/proc") < 0) return report_failure(STAGE_ROOT, "tmpfs");
     if (mkdirat(scratch, "empty", 0755) < 0) return report_failure(STAGE_ROOT, "empty folder");
-    if (mknodat(scratch, "null", S_IFCHR | 0666, makedev(1, 3)) < 0) return report_failure(STAGE_ROOT, "null device");
+    /* In a user namespace no device can be made; there the host's is used. */
+    if (mknodat(scratch, "null", S_IFCHR | 0666, makedev(1, 3)) < 0 && errno != EPERM) return report_failure(STAGE_ROOT, "null device");
     return scratch;
 }
 
@@ -62,9 +68,10 @@ static int configure_layers(int context, const struct layers *layers, int stub, 
 
 /*
  * A layer must not be able to redirect the kernel to files under other names, so redirects are not even followed; the
- * others keep an upperdir self-contained and free of marks (uuid=on writes an attribute to it).
+ * others keep an upperdir self-contained and free of marks (uuid=on writes an attribute to it). Where layers are
+ * filesystems of their own, xino makes one device of them, and hard links made inside look like ones.
  */
-static const struct pair options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}, {"uuid", "null"}};
+static const struct pair options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"uuid", "null"}};
 #define OPTION_COUNT (sizeof options / sizeof *options)
 
 static int mount_by_context(const struct layers *layers, bool has_user_xattrs, int stub, int filling)
@@ -76,6 +83,7 @@ static int mount_by_context(const struct layers *layers, bool has_user_xattrs, i
     for (size_t i = has_user_xattrs ? 2 : 0; i < OPTION_COUNT; i++) {
         if (kernel_fsconfig(context, options[i].key, options[i].value) < 0) return -1;
     }
+    if (kernel_fsconfig(context, "xino", layers->has_images ? "on" : "off") < 0) return -1;
     if ((has_user_xattrs && kernel_fsconfig(context, "userxattr", "") < 0) || kernel_fscreate(context) < 0) return -1;
     int root = kernel_fsmount(context, 0);
     close(context);
@@ -96,7 +104,7 @@ static int mount_by_page(const struct layers *layers, bool has_user_xattrs, cons
     size_t at = 0;
     int fd;
     at += (size_t)snprintf(data, sizeof data, "%s", has_user_xattrs ? "userxattr," : "redirect_dir=nofollow,metacopy=off,");
-    at += (size_t)snprintf(data + at, sizeof data - at, "index=off,xino=off,");
+    at += (size_t)snprintf(data + at, sizeof data - at, "index=off,xino=%s,", layers->has_images ? "on" : "off");
     if (layers->has_upper) at += (size_t)snprintf(data + at, sizeof data - at, "volatile,upperdir=%d,workdir=%d,", layers->roots[0], layers->workdir);
     for (uint32_t n = 0; (fd = lower_at(layers, special[0], special[1], n)) >= 0; n++) {
         if (at + 16 > sizeof data) {
@@ -162,7 +170,7 @@ int open_in_layers(const struct container_root *root, const char *path, int scra
 
 int mount_directory(const struct container_root *root)
 {
-    const char *path = root->lowers.items[0];
+    const char *path = root->lowers.items[0].path;
     int tree = kernel_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE);
     return tree < 0 || attach_at(tree, "/") < 0 ? report_failure(STAGE_ROOT, path) : tree;
 }

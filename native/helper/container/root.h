@@ -12,6 +12,12 @@
  */
 int mount_scratch(void);
 
+/*
+ * Attaches a detached mount where nobody looks, on the scratch space: kernels before 6.15 want an overlay's layers to be
+ * mounted in this namespace. 0, or -1 with errno.
+ */
+int attach_layer(int fd);
+
 /* Mounts the root; `stub` is the stub layer's descriptor or -1. The mount's descriptor, or -1 with the failure reported. */
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub);
 /*

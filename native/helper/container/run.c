@@ -2,6 +2,8 @@
 
 #include "init.h"
 #include "kernel.h"
+#include "namespaces.h"
+#include "network.h"
 #include "report.h"
 #include "request.h"
 #include "stages.h"
@@ -23,14 +25,16 @@
 
 static pid_t clone_init(struct container *container, const struct wire *request, int life[2])
 {
-    unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (container->has_own_network ? CLONE_NEWNET : 0);
-    pid_t pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
+    int host = *container->port.bridge ? open_bridge_network(&container->port) : -1;
+    if ((host < 0 && *container->port.bridge) || join_pid_namespace(container) < 0) return -1;
+    pid_t pid = (pid_t)syscall(SYS_clone, new_namespaces(container) | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return report_failure(STAGE_NAMESPACES, "clone");
     if (pid == 0) {
         close(life[0]);
-        _exit(run_init(container, request, life[1]));
+        _exit(run_init(container, request, &(struct outside){.life = life[1], .network = host}));
     }
     close(life[1]);
+    if (host >= 0) close(host);
     wire_close(request);
     return pid;
 }
@@ -38,6 +42,12 @@ static pid_t clone_init(struct container *container, const struct wire *request,
 static void put_u32(uint8_t *at, uint32_t value)
 {
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void put_u64(uint8_t *at, uint64_t value)
+{
+    put_u32(at, (uint32_t)value);
+    put_u32(at + 4, (uint32_t)(value >> 32));
 }
 
 static uint64_t microseconds(struct timeval time)
@@ -50,12 +60,13 @@ static bool reap_init(pid_t init)
 {
     int status;
     struct rusage usage;
-    uint8_t payload[12];
+    uint8_t payload[28];
     if (wait4(init, &status, WNOHANG, &usage) != init) return false;
     uint64_t time = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
     put_u32(payload, (uint32_t)status);
-    put_u32(payload + 4, (uint32_t)time);
-    put_u32(payload + 8, (uint32_t)(time >> 32));
+    put_u64(payload + 4, time);
+    put_u64(payload + 12, (uint64_t)usage.ru_inblock);
+    put_u64(payload + 20, (uint64_t)usage.ru_oublock);
     report_record(REPORT_ENDED, payload, sizeof payload);
     return true;
 }

@@ -10,5 +10,7 @@ int run_unpack(struct wire *request);
 int run_measure(struct wire *request);
 int run_sync(struct wire *request);
 int run_remove(struct wire *request);
+int run_index(struct wire *request);
+int run_mount(struct wire *request);
 
 #endif

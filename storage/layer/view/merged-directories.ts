@@ -1,26 +1,24 @@
-import { lstatSync, readdirSync } from 'node:fs'
-import { isErrno } from '../../../core/errors.ts'
-import { getAddon } from '../../../native/index.ts'
 import type { OverlayXattrs } from '../../tree/tree-helper.ts'
+import type { LayerTree } from './layer-tree.ts'
 
 /** One directory as overlayfs would show it. Names are Latin-1, one character a byte. */
 export interface MergedDirectory {
-  /** The host directory of the top layer that has the name, by name; whiteouts and what they hide are left out. */
-  readonly places: ReadonlyMap<string, string>
-  /** Directories of the host that make it up, top first. */
-  readonly parts: readonly string[]
+  /** The top layer that has the name, by name; whiteouts and what they hide are left out. */
+  readonly places: ReadonlyMap<string, LayerTree>
+  /** The layers that make it up, top first. */
+  readonly parts: readonly LayerTree[]
 }
 
 const maxRemembered = 4096
 
 /** Looks into layers, which do not change, so that what was seen once stays true. Paths have no links and no `.` or `..`. */
 export class MergedDirectories {
-  readonly #roots: readonly string[]
+  readonly #layers: readonly LayerTree[]
   readonly #opaqueXattr: string
   readonly #seen = new Map<string, MergedDirectory | undefined>()
 
-  constructor(roots: readonly string[], xattrs: OverlayXattrs) {
-    this.#roots = roots
+  constructor(layers: readonly LayerTree[], xattrs: OverlayXattrs) {
+    this.#layers = layers
     this.#opaqueXattr = `${xattrs}.overlay.opaque`
   }
 
@@ -30,53 +28,38 @@ export class MergedDirectories {
     if (this.#seen.has(key)) return this.#seen.get(key)
     if (this.#seen.size >= maxRemembered) this.#seen.clear()
     const parts = this.#findParts(components)
-    const found = parts.length === 0 && components.length > 0 ? undefined : { parts, places: this.#list(parts) }
+    const found = parts.length === 0 && components.length > 0 ? undefined : { parts, places: this.#list(parts, key) }
     this.#seen.set(key, found)
     return found
   }
 
-  #findParts(components: readonly string[]): string[] {
+  #findParts(components: readonly string[]): LayerTree[] {
     const name = components.at(-1)
-    if (name === undefined) return [...this.#roots]
+    if (name === undefined) return [...this.#layers]
     const above = this.find(components.slice(0, -1))
     if (above?.places.has(name) !== true) return []
-    const parts: string[] = []
+    const path = components.join('/')
+    const parts: LayerTree[] = []
     for (const part of above.parts) {
-      const path = `${part}/${name}`
-      const type = findType(path)
-      if (type === 'missing') continue
-      if (type !== 'directory') break
-      parts.push(path)
-      if (getAddon().getXattr(hostPath(path), this.#opaqueXattr)?.toString() === 'y') break
+      const entry = part.lstat(path)
+      if (entry === undefined) continue
+      if (entry.type !== 'directory') break
+      parts.push(part)
+      if (part.xattrs(path).get(this.#opaqueXattr)?.toString() === 'y') break
     }
     return parts
   }
 
-  #list(parts: readonly string[]): Map<string, string> {
-    const places = new Map<string, string>()
+  #list(parts: readonly LayerTree[], path: string): Map<string, LayerTree> {
+    const places = new Map<string, LayerTree>()
     const hidden = new Set<string>()
     for (const part of parts) {
-      for (const entry of readdirSync(hostPath(part), { encoding: 'buffer', withFileTypes: true })) {
-        const name = entry.name.toString('latin1')
+      for (const { name, isWhiteout } of part.list(path)) {
         if (places.has(name) || hidden.has(name)) continue
-        if (entry.isCharacterDevice() && lstatSync(hostPath(`${part}/${name}`)).rdev === 0) hidden.add(name)
+        if (isWhiteout) hidden.add(name)
         else places.set(name, part)
       }
     }
     return places
-  }
-}
-
-/** A path of Latin-1 characters as the bytes they stand for. */
-export function hostPath(path: string): Buffer {
-  return Buffer.from(path, 'latin1')
-}
-
-function findType(path: string): 'missing' | 'directory' | 'other' {
-  try {
-    return lstatSync(hostPath(path)).isDirectory() ? 'directory' : 'other'
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return 'missing'
-    throw error
   }
 }

@@ -1,35 +1,41 @@
-import type { BigIntStats } from 'node:fs'
-import { lstatSync, readlinkSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LowerLayer } from '../../../native/index.ts'
+import { ErofsTree } from '../../erofs/erofs-tree.ts'
 import { LinkLoop, StreamTooLarge, UnexpectedEntry } from '../../errors.ts'
 import type { RootfsView, TreeEntry } from '../../layer-store.ts'
 import type { OverlayXattrs } from '../../tree/tree-helper.ts'
 import type { FileContent } from '../changeset/changeset-entry.ts'
-import { readXattrs } from '../read-xattrs.ts'
-import { hostPath, MergedDirectories } from './merged-directories.ts'
+import { DirectoryTree } from './directory-tree.ts'
+import type { LayerTree } from './layer-tree.ts'
+import { MergedDirectories } from './merged-directories.ts'
 
 const maxLinks = 40
 
-/** Reads what the layers at `roots`, top first, would show when mounted. */
-export function createRootfsView(roots: readonly string[], xattrs: OverlayXattrs): RootfsView {
-  return new OverlayView(roots.map((root) => Buffer.from(root).toString('latin1')), xattrs)
+/** Reads what layers, top first, would show when mounted. */
+export function createRootfsView(lowers: readonly LowerLayer[], xattrs: OverlayXattrs): RootfsView {
+  const layers = lowers.map((lower) => lower.kind === 'directory' ? new DirectoryTree(lower.path) : new ErofsTree(lower.path, lower.tar))
+  return new StackView(layers, xattrs)
 }
 
-class OverlayView implements RootfsView {
-  readonly #roots: readonly string[]
+/** An entry in the layer that decides it. */
+interface Place { readonly layer: LayerTree; readonly path: string; readonly entry: TreeEntry }
+
+class StackView implements RootfsView {
+  readonly #layers: readonly LayerTree[]
   readonly #directories: MergedDirectories
   readonly #overlayPrefix: string
 
-  constructor(roots: readonly string[], xattrs: OverlayXattrs) {
-    this.#roots = roots
-    this.#directories = new MergedDirectories(roots, xattrs)
+  constructor(layers: readonly LayerTree[], xattrs: OverlayXattrs) {
+    this.#layers = layers
+    this.#directories = new MergedDirectories(layers, xattrs)
     this.#overlayPrefix = `${xattrs}.overlay.`
   }
 
   lstat(path: Buffer | string): Promise<TreeEntry | undefined> {
     return settle(() => {
-      const place = this.#locate(path)
-      return place === undefined ? undefined : place === 'empty root' ? emptyRoot : readEntry(hostPath(place))
+      const components = this.#resolveParent(path)
+      return components.length === 0 && this.#layers.length === 0 ? emptyRoot : this.#locate(components)?.entry
     })
   }
 
@@ -47,49 +53,46 @@ class OverlayView implements RootfsView {
   }
 
   async readFile(path: Buffer | string, maxBytes: number): Promise<Buffer> {
-    const { place, sizeBytes } = this.#locateFile(path)
-    if (sizeBytes > maxBytes) throw new StreamTooLarge(maxBytes)
-    return readFile(hostPath(place))
+    const { layer, path: place, entry } = this.#locateFile(path)
+    if (entry.sizeBytes > maxBytes) throw new StreamTooLarge(maxBytes)
+    return readContent(layer.content(place))
   }
 
   xattrs(path: Buffer | string): Promise<ReadonlyMap<string, Buffer>> {
     return settle(() => {
-      const place = this.#locate(path)
+      const components = this.#resolveParent(path)
+      if (components.length === 0 && this.#layers.length === 0) return new Map<string, Buffer>()
+      const place = this.#locate(components)
       if (place === undefined) throw new UnexpectedEntry(toBytes(path), 'file', 'missing')
-      return place === 'empty root' ? new Map<string, Buffer>() : this.#unescape(readXattrs(hostPath(place)))
+      return this.#unescape(place.layer.xattrs(place.path))
     })
   }
 
   content(path: Buffer | string): Promise<FileContent> {
     return settle(() => {
-      const { place, sizeBytes } = this.#locateFile(path)
-      const root = this.#roots.find((candidate) => place.startsWith(`${candidate}/`)) ?? ''
-      return { kind: 'host', root: hostPath(root).toString(), path: hostPath(place.slice(root.length + 1)), sizeBytes }
+      const { layer, path: place } = this.#locateFile(path)
+      return layer.content(place)
     })
   }
 
-  /** The host path of an entry; undefined for nothing. */
-  #locate(path: Buffer | string): string | undefined {
-    const components = this.#resolveParent(path)
+  /** undefined for nothing; the root of no layers at all is nowhere. */
+  #locate(components: readonly string[]): Place | undefined {
     const name = components.at(-1)
-    if (name === undefined) return this.#roots[0] ?? 'empty root'
-    const above = this.#directories.find(components.slice(0, -1))
-    const part = above?.places.get(name)
-    return part === undefined ? undefined : `${part}/${name}`
+    const layer = name === undefined ? this.#layers[0] : this.#directories.find(components.slice(0, -1))?.places.get(name)
+    const path = components.join('/')
+    const entry = layer?.lstat(path)
+    return layer === undefined || entry === undefined ? undefined : { layer, path, entry }
   }
 
-  #locateFile(path: Buffer | string): { readonly place: string; readonly sizeBytes: number } {
-    const place = this.#locate(path)
-    const entry = place === undefined || place === 'empty root' ? undefined : readEntry(hostPath(place))
-    if (place === undefined || entry?.type !== 'file') throw new UnexpectedEntry(toBytes(path), 'file', entry?.type ?? (place === undefined ? 'missing' : 'directory'))
-    return { place, sizeBytes: entry.sizeBytes }
+  #locateFile(path: Buffer | string): Place {
+    const components = this.#resolveParent(path)
+    const place = this.#locate(components)
+    if (place?.entry.type !== 'file') throw new UnexpectedEntry(toBytes(path), 'file', place?.entry.type ?? (components.length === 0 ? 'directory' : 'missing'))
+    return place
   }
 
   #typeAt(components: readonly string[]): string {
-    const above = this.#directories.find(components.slice(0, -1))
-    const name = components.at(-1) ?? ''
-    const part = above?.places.get(name)
-    return part === undefined ? 'missing' : readEntry(hostPath(`${part}/${name}`)).type
+    return this.#locate(components)?.entry.type ?? 'missing'
   }
 
   /** Everything but the last component is resolved; `..` and `.` at the end have no name and are resolved too. */
@@ -109,8 +112,7 @@ class OverlayView implements RootfsView {
         resolved.pop()
         continue
       }
-      const part = this.#directories.find(resolved)?.places.get(name)
-      const target = part === undefined ? undefined : readTarget(`${part}/${name}`)
+      const target = this.#locate([...resolved, name])?.entry.target?.toString('latin1')
       if (target === undefined) {
         resolved.push(name)
         continue
@@ -147,33 +149,19 @@ function split(path: Buffer | string): string[] {
   return toBytes(path).toString('latin1').split('/').filter((name) => name !== '' && name !== '.')
 }
 
-/** undefined for what is no symbolic link */
-function readTarget(path: string): string | undefined {
-  return lstatSync(hostPath(path)).isSymbolicLink() ? readlinkSync(hostPath(path), 'latin1') : undefined
-}
-
-function readEntry(path: Buffer): TreeEntry {
-  const stats = lstatSync(path, { bigint: true })
-  return {
-    type: typeOf(stats),
-    mode: Number(stats.mode & 0o7777n),
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    sizeBytes: Number(stats.size),
-    mtimeNs: stats.mtimeNs,
-    major: Number((stats.rdev >> 8n & 0xfffn) | (stats.rdev >> 32n & ~0xfffn)),
-    minor: Number((stats.rdev & 0xffn) | (stats.rdev >> 12n & ~0xffn)),
-    fileId: `${stats.dev}:${stats.ino}`,
-    nlink: Number(stats.nlink),
-    target: stats.isSymbolicLink() ? readlinkSync(path, 'buffer') : undefined,
+async function readContent(content: FileContent): Promise<Buffer> {
+  if (content.kind === 'bytes') return Buffer.from(content.bytes)
+  const [path, offset] = content.kind === 'range' ? [content.file, content.offset] : [Buffer.concat([Buffer.from(join(content.root, '/')), content.path]), 0]
+  const file = await open(path, 'r')
+  try {
+    const bytes = Buffer.alloc(content.sizeBytes)
+    for (let done = 0; done < bytes.length;) {
+      const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + done)
+      if (bytesRead === 0) return bytes.subarray(0, done)
+      done += bytesRead
+    }
+    return bytes
+  } finally {
+    await file.close()
   }
-}
-
-function typeOf(stats: BigIntStats): TreeEntry['type'] {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isCharacterDevice()) return 'char'
-  if (stats.isBlockDevice()) return 'block'
-  return stats.isFIFO() ? 'fifo' : 'socket'
 }

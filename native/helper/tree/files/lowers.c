@@ -1,5 +1,6 @@
 #include "tree/files/lowers.h"
 
+#include "layer/lower.h"
 #include "report.h"
 #include "tree/base/stage.h"
 #include "tree/tar/entry.h"
@@ -22,14 +23,14 @@ static void raise_descriptor_limit(size_t wanted)
 int lowers_open(struct lowers *lowers, struct wire *request, enum overlay_namespace space)
 {
     *lowers = (struct lowers){.space = space};
-    size_t count = wire_count(request, 5);
+    size_t count = wire_count(request, LOWER_LEAST);
     raise_descriptor_limit(2 * count);
     lowers->roots = checked_realloc(NULL, count + 1, sizeof *lowers->roots);
     lowers->parts = checked_realloc(NULL, count + 1, sizeof *lowers->parts);
     for (size_t i = 0; i < count; i++) {
-        const char *path = wire_text(request);
-        lowers->roots[i] = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (lowers->roots[i] < 0) return report_failure(STAGE_OPEN_TREE, path);
+        struct lower lower = lower_read(request);
+        lowers->roots[i] = lower_open(&lower, O_RDONLY | O_NOFOLLOW);
+        if (lowers->roots[i] < 0) return report_failure(STAGE_OPEN_TREE, lower.path);
         lowers->count++;
     }
     return 0;

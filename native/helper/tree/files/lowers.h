@@ -19,7 +19,7 @@ struct lowers {
     size_t part_count;
 };
 
-/* Reads the list of directories from the request and opens them. 0, or -1 with a report. */
+/* Reads the list of layers from the request and opens them. 0, or -1 with a report. */
 int lowers_open(struct lowers *lowers, struct wire *request, enum overlay_namespace space);
 /*
  * What stands at `path`, relative and without links, "." and "..". 1 with `stat` and the directory it is in, which

@@ -1,7 +1,7 @@
 /*
  * The mode pack-tree: the changeset of an upperdir, or of a layer directory that was one, as tar on stdout.
  *   request   text directory, u8 overlay namespace, u8 whether the root has an entry,
- *             u8 opaque marks (0 where they hide something, 1 all), list of lower directories
+ *             u8 opaque marks (0 where they hide something, 1 all), list of lower layers
  *   done      {u64 entries, u64 inodes, u64 bytes on disk, u64 tar bytes}
  */
 #include "tree/modes.h"

@@ -43,13 +43,9 @@ int tar_body(struct tar_reader *reader, const uint8_t **bytes, size_t *length)
 
 static int skip_body(struct tar_reader *reader)
 {
-    const uint8_t *bytes;
-    size_t length;
-    int got;
-    reader->unread += reader->padding;
-    reader->padding = 0;
-    while ((got = tar_body(reader, &bytes, &length)) > 0) {}
-    return got;
+    int got = input_skip(&reader->input, reader->unread + reader->padding);
+    reader->unread = reader->padding = 0;
+    return got > 0 ? 0 : got < 0 ? -1 : truncated(reader);
 }
 
 static void begin_body(struct tar_reader *reader, uint64_t size)

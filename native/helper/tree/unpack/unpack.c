@@ -1,7 +1,7 @@
 /*
  * The mode unpack: writes the changeset that comes as tar on stdin into an empty directory that is to be an overlay layer.
  *   request      text directory, u8 overlay namespace, u8 whether whiteouts are made, u64 most bytes of file content,
- *                u8 whether the layers below are given, list of their directories, top first
+ *                u8 whether the layers below are given, list of them, top first
  *   done         {u64 entries, u64 inodes, u64 bytes on disk, u32 whether the root has an entry, u32 whether it is opaque}
  *   needs lowers when the archive refers to what lies below and that was not given
  */

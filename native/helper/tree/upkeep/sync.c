@@ -1,6 +1,6 @@
 /*
- * The mode sync: makes trees survive power loss.
- *   request   list of {u8 whether the whole filesystem is flushed instead of each file, text directory}
+ * The mode sync: makes trees and files survive power loss.
+ *   request   list of {u8 whether the whole filesystem is flushed instead of each file, text path}
  */
 #include "tree/modes.h"
 
@@ -26,11 +26,12 @@ static int sync_entry(void *context, const struct walk_entry *entry)
     return result;
 }
 
-static int sync_directory(const char *path, bool is_whole)
+static int sync_tree(const char *path, bool is_whole)
 {
-    int root = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (root < 0) return report_failure(STAGE_OPEN_TREE, path);
-    int result = is_whole || walk_tree(root, sync_entry, NULL) == 0 ? 0 : -1;
+    struct stat stat;
+    int root = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (root < 0 || fstat(root, &stat) < 0) return report_failure(STAGE_OPEN_TREE, path);
+    int result = is_whole || !S_ISDIR(stat.st_mode) || walk_tree(root, sync_entry, NULL) == 0 ? 0 : -1;
     if (result == 0 && (is_whole ? syncfs(root) : fsync(root)) < 0) result = report_failure(STAGE_SYNC, path);
     close(root);
     return result;
@@ -42,7 +43,7 @@ int run_sync(struct wire *request)
         bool is_whole = wire_u8(request) != 0;
         const char *path = wire_text(request);
         if (request->broken) break;
-        if (sync_directory(path, is_whole) < 0) return 1;
+        if (sync_tree(path, is_whole) < 0) return 1;
     }
     if (wire_is_done(request)) return 0;
     errno = EBADMSG;

@@ -1,0 +1,53 @@
+import type { SecretPattern } from './secret-patterns.ts'
+import { findAll, openEnd } from './secret-search.ts'
+
+export const mask = '***'
+
+/** Takes secrets out of one stream of output. What may be the beginning of one is held back until it is known. */
+export class LogMask {
+  readonly #patterns: readonly SecretPattern[]
+  #held = ''
+  /** Ids of the secrets that were seen. */
+  readonly seen = new Set<string>()
+
+  constructor(patterns: readonly SecretPattern[]) {
+    this.#patterns = patterns
+  }
+
+  add(bytes: Uint8Array): Buffer {
+    const text = this.#held + Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+    const found = findAll(text, this.#patterns)
+    const open = openEnd(text, this.#patterns)
+    const until = Math.max(open, ...found.map(({ end }) => end))
+    this.#held = text.slice(until)
+    return this.#masked(text.slice(0, until), found)
+  }
+
+  /** What was held back and turned out to be harmless. */
+  end(): Buffer {
+    const rest = Buffer.from(this.#held, 'latin1')
+    this.#held = ''
+    return rest
+  }
+
+  #masked(text: string, found: ReturnType<typeof findAll>): Buffer {
+    let result = ''
+    let from = 0
+    for (const { start, end, pattern } of found.toSorted((one, other) => one.start - other.start || other.end - one.end)) {
+      this.seen.add(pattern.secret)
+      if (end <= from) continue
+      result += start >= from ? text.slice(from, start) + mask : ''
+      from = end
+    }
+    return Buffer.from(result + text.slice(from), 'latin1')
+  }
+}
+
+/** A text of ours, whole. */
+export function maskText(text: string, patterns: readonly SecretPattern[]): string {
+  if (patterns.length === 0) return text
+  const log = new LogMask(patterns)
+  const bytes = Buffer.from(text)
+  const masked = Buffer.concat([log.add(bytes), log.end()])
+  return masked.equals(bytes) ? text : masked.toString()
+}

@@ -1,0 +1,80 @@
+import type { Dirent } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { readXattrs } from '../../storage/index.ts'
+import type { Leak } from './leak.ts'
+import { leaksAt } from './leak.ts'
+import { maskText } from './log-mask.ts'
+import type { SecretPattern } from './secret-patterns.ts'
+import { SecretScanner } from './secret-search.ts'
+
+const chunkBytes = 1024 * 1024
+/** Enough to see what is wrong. */
+export const maxLeaks = 20
+
+/**
+ * Searches every file of a tree, its name, link target and extended attributes. Nothing else may change the tree
+ * meanwhile. Each directory is opened below its own, so depth is no limit and no link is followed.
+ */
+export async function scanDirectory(path: string, patterns: readonly SecretPattern[], signal: AbortSignal): Promise<Leak[]> {
+  const leaks: Leak[] = []
+  const walk = async (fd: number, shown: string): Promise<void> => {
+    const folder = `/proc/self/fd/${fd}`
+    for (const entry of readdirSync(folder, { withFileTypes: true, encoding: 'buffer' })) {
+      if (leaks.length >= maxLeaks) return
+      signal.throwIfAborted()
+      const child = Buffer.concat([Buffer.from(`${folder}/`), entry.name])
+      const place = maskText(`${shown}/${entry.name.toString()}`, patterns)
+      leaks.push(...scanEntry({ child, entry, place, patterns }))
+      if (entry.isFile()) await setImmediate()
+      if (entry.isDirectory()) await within(child, constants.O_DIRECTORY, (inner) => walk(inner, place))
+    }
+  }
+  await within(Buffer.from(path), constants.O_DIRECTORY, (fd) => walk(fd, ''))
+  return leaks
+}
+
+interface Scanned {
+  readonly child: Buffer
+  readonly entry: Dirent<Buffer>
+  readonly place: string
+  readonly patterns: readonly SecretPattern[]
+}
+
+function scanEntry({ child, entry, place, patterns }: Scanned): Leak[] {
+  return [
+    ...scanBytes(`name of "${place}"`, [entry.name], patterns),
+    ...(entry.isSymbolicLink() ? scanBytes(`link target of "${place}"`, [readlinkSync(child, { encoding: 'buffer' })], patterns) : []),
+    ...scanBytes(`extended attributes of "${place}"`, [...readXattrs(child)].map(([name, value]) => Buffer.concat([Buffer.from(`${name}=`), value])), patterns),
+    ...(entry.isFile() ? scanFile(`file "${place}"`, child, patterns) : []),
+  ]
+}
+
+export function scanBytes(place: string, values: readonly Uint8Array[], patterns: readonly SecretPattern[]): Leak[] {
+  return values.flatMap((value) => {
+    const scanner = new SecretScanner(patterns)
+    scanner.add(value)
+    return leaksAt(place, scanner.found)
+  })
+}
+
+function scanFile(place: string, path: Buffer, patterns: readonly SecretPattern[]): Leak[] {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const scanner = new SecretScanner(patterns)
+    const chunk = Buffer.allocUnsafe(chunkBytes)
+    for (let length = readSync(fd, chunk); length > 0; length = readSync(fd, chunk)) scanner.add(chunk.subarray(0, length))
+    return leaksAt(place, scanner.found)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function within<T>(path: Buffer, flags: number, work: (fd: number) => Promise<T>): Promise<T> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | flags)
+  try {
+    return await work(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

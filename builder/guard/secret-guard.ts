@@ -1,0 +1,113 @@
+import { readSync, openSync, closeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Task } from '../../core/task.ts'
+import type { ImageConfig } from '../../oci/image-config.ts'
+import type { ChangesetEntry, FileContent } from '../../storage/index.ts'
+import { PackedChangeset, packChangeset } from '../../storage/index.ts'
+import { SecretLeaked } from '../errors.ts'
+import type { BuildPlan } from '../plan/plan.ts'
+import type { Leak } from './leak.ts'
+import { leaksAt } from './leak.ts'
+import { maskText } from './log-mask.ts'
+import { scanConfig, scanValue } from './scan-config.ts'
+import { maxLeaks, scanBytes, scanDirectory } from './scan-directory.ts'
+import type { SecretPattern } from './secret-patterns.ts'
+import { SecretScanner } from './secret-search.ts'
+
+const chunkBytes = 1024 * 1024
+
+/** Keeps the values of a build's secrets out of what the build keeps. */
+export class SecretGuard {
+  readonly patterns: readonly SecretPattern[]
+  /** Secrets whose values are too short to be looked for. */
+  readonly unguarded: readonly string[]
+
+  constructor(patterns: readonly SecretPattern[], unguarded: readonly string[] = []) {
+    this.patterns = patterns
+    this.unguarded = unguarded
+  }
+
+  /** What a step wrote, before it becomes a layer. @throws {SecretLeaked} */
+  async checkDirectory(path: string, task: Task): Promise<void> {
+    if (this.patterns.length > 0) refuse(await scanDirectory(path, this.patterns, task.signal))
+  }
+
+  /** The changeset of a COPY, which ends with SecretLeaked, and so becomes no layer, when it holds a secret. */
+  changeset(entries: readonly ChangesetEntry[], task: Task): PackedChangeset {
+    const packed = packChangeset(entries, task)
+    return this.patterns.length === 0 ? packed : new PackedChangeset(this.#checked(packed, entries))
+  }
+
+  /** @throws {SecretLeaked} */
+  checkConfig(config: ImageConfig): void {
+    if (this.patterns.length > 0) refuse(scanConfig(config, this.patterns))
+  }
+
+  /** The Dockerfile, whose text goes into the image's history and onto the screen. @throws {SecretLeaked} */
+  checkText(name: string, text: string): void {
+    if (this.patterns.length === 0) return
+    refuse(text.split('\n').flatMap((line, index) => scanBytes(`${name}, line ${index + 1}`, [Buffer.from(line)], this.patterns)))
+    refuse(scanBytes(name, [Buffer.from(text)], this.patterns))
+  }
+
+  /** What steps are made of, variables expanded: it goes into cache records and history. @throws {SecretLeaked} */
+  checkPlan({ nodes, labels }: BuildPlan): void {
+    if (this.patterns.length === 0) return
+    refuse([...nodes].flatMap(([id, node]) => {
+      const label = labels.get(id)
+      return scanValue(label === undefined ? 'a step' : `step ${label.step}/${label.steps} of ${label.stage}`, node, this.patterns)
+    }))
+  }
+
+  mask(text: string): string {
+    return maskText(text, this.patterns)
+  }
+
+  async *#checked(packed: AsyncIterable<Uint8Array>, entries: readonly ChangesetEntry[]): AsyncGenerator<Uint8Array, void, undefined> {
+    const scanner = new SecretScanner(this.patterns)
+    for await (const bytes of packed) {
+      scanner.add(bytes)
+      yield bytes
+    }
+    if (scanner.found.size > 0) refuse(locate(entries, this.patterns), leaksAt('a copied file', scanner.found))
+  }
+}
+
+/** `otherwise` is what is said when nothing more exact is known. */
+function refuse(leaks: readonly Leak[], otherwise: readonly Leak[] = []): void {
+  const all = leaks.length > 0 ? leaks : otherwise
+  if (all.length > 0) throw new SecretLeaked(all.slice(0, maxLeaks))
+}
+
+function locate(entries: readonly ChangesetEntry[], patterns: readonly SecretPattern[]): Leak[] {
+  return entries.flatMap((entry) => {
+    const place = maskText(`/${entry.path.toString()}`, patterns)
+    return [
+      ...scanBytes(`name of "${place}"`, [entry.path], patterns),
+      ...(entry.type === 'symlink' ? scanBytes(`link target of "${place}"`, [entry.target], patterns) : []),
+      ...(entry.type === 'file' ? leaksAt(`file "${place}"`, scanContent(entry.content, patterns)) : []),
+    ]
+  })
+}
+
+function scanContent(content: FileContent, patterns: readonly SecretPattern[]): ReadonlySet<SecretPattern> {
+  const scanner = new SecretScanner(patterns)
+  if (content.kind === 'bytes') {
+    scanner.add(content.bytes)
+    return scanner.found
+  }
+  const fd = openSync(content.kind === 'host' ? Buffer.concat([Buffer.from(join(content.root, '/')), content.path]) : content.file, 'r')
+  try {
+    const start = content.kind === 'range' ? content.offset : 0
+    const chunk = Buffer.allocUnsafe(chunkBytes)
+    for (let done = 0; done < content.sizeBytes;) {
+      const length = readSync(fd, chunk, 0, Math.min(chunk.length, content.sizeBytes - done), start + done)
+      if (length === 0) break
+      scanner.add(chunk.subarray(0, length))
+      done += length
+    }
+    return scanner.found
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,54 @@
+#include "layer/lower.h"
+
+#include "container/kernel.h"
+#include "layer/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct lower lower_read(struct wire *wire)
+{
+    struct lower lower = {.kind = wire_u8(wire), .path = wire_text(wire), .tar = ""};
+    if (lower.kind > LOWER_EROFS_LOOP) wire->broken = true;
+    if (lower.kind != LOWER_DIRECTORY) lower.tar = wire_text(wire);
+    return lower;
+}
+
+static int mount_files(const char *index, const char *tar)
+{
+    int context = kernel_fsopen("erofs"), mounted = -1;
+    if (context < 0) return -1;
+    if (kernel_fsconfig(context, "source", index) == 0 && kernel_fsconfig(context, "device", tar) == 0 && kernel_fsconfig(context, "ro", "") == 0 &&
+        kernel_fscreate(context) == 0) {
+        mounted = kernel_fsmount(context, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME);
+    }
+    int error = errno;
+    close(context);
+    errno = error;
+    return mounted;
+}
+
+/* The devices give themselves back when the mount is gone. */
+static int mount_loops(const char *index, const char *tar)
+{
+    char devices[2][32];
+    int mounted = -1, one = loop_open(index, devices[0], sizeof devices[0]), other = one < 0 ? -1 : loop_open(tar, devices[1], sizeof devices[1]);
+    if (other >= 0) mounted = mount_files(devices[0], devices[1]);
+    int error = errno;
+    if (one >= 0) close(one);
+    if (other >= 0) close(other);
+    errno = error;
+    return mounted;
+}
+
+int lower_open(const struct lower *lower, int flags)
+{
+    switch (lower->kind) {
+    case LOWER_DIRECTORY: return open(lower->path, flags | O_DIRECTORY | O_CLOEXEC);
+    case LOWER_EROFS: return mount_files(lower->path, lower->tar);
+    case LOWER_EROFS_LOOP: break;
+    }
+    return mount_loops(lower->path, lower->tar);
+}

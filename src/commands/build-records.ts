@@ -1,0 +1,89 @@
+import type { BuildRecord } from '../../builder/index.ts'
+import { BuildProgress, defaultRoot, fromWire, getBuild, listBuilds, readBuildEvents } from '../../builder/index.ts'
+import type { App } from '../app.ts'
+import { parseArguments } from '../arguments.ts'
+import type { CommandInput } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { formatAge, formatElapsed, formatTable, printable, shortId } from '../render/format.ts'
+import { PlainRenderer } from '../render/plain.ts'
+import { summarize } from '../render/summary.ts'
+import { symbolsFor, unstyled } from '../render/tree/style.ts'
+import { stepLine } from '../render/tree/tree-items.ts'
+import { buildCommand } from './build.ts'
+
+const plainColumns = 120
+
+export function listRecords({ options }: CommandInput, app: App): number {
+  const records = listBuilds(defaultRoot(app.env))
+  if (options.has('json')) {
+    app.print(JSON.stringify(records))
+    return 0
+  }
+  const now = Date.now()
+  app.print(formatTable([
+    ['BUILD', 'STARTED', 'TOOK', 'OUTCOME', 'STEPS', 'CACHED', 'IMAGE', 'WHAT'],
+    ...records.map((record) => [
+      record.id, formatAge(now - record.startedAtMs), record.endedAtMs === undefined ? '' : formatElapsed(record.endedAtMs - record.startedAtMs), record.outcome,
+      String(record.steps.total), String(record.steps.cached), record.image === undefined ? '' : shortId(record.image), printable(record.title),
+    ]),
+  ]))
+  return 0
+}
+
+export function showRecord(id: string, { options }: CommandInput, app: App): number {
+  const root = defaultRoot(app.env)
+  const record = getBuild(root, id)
+  const events = readBuildEvents(root, record.id)
+  if (options.has('json')) {
+    app.print(JSON.stringify({ ...record, events: events.filter(({ type }) => type !== 'node-output') }))
+    return 0
+  }
+  for (const line of recordLines(record, events.map(fromWire))) app.print(line)
+  return 0
+}
+
+function recordLines(record: BuildRecord, events: readonly ReturnType<typeof fromWire>[]): string[] {
+  const progress = new BuildProgress()
+  for (const event of events) progress.handle(event)
+  const symbols = symbolsFor({})
+  const stages = Map.groupBy(progress.steps, ({ label }) => label.stage)
+  return [
+    `build ${record.id} of ${printable(record.title)}, started ${new Date(record.startedAtMs).toISOString()}: ${record.outcome}`,
+    ...(record.command === undefined ? [] : [`  command   tsbuild ${printable(record.command.args.map(quoted).join(' '))}`, `  in        ${printable(record.command.cwd)}`]),
+    ...[...stages].flatMap(([stage, steps]) => [`  ${printable(stage)}`, ...steps.map((step) => stepLine({ style: unstyled, symbols, nowMs: record.endedAtMs ?? Date.now() }, step, { width: plainColumns, isHeaded: true }))]),
+    ...progress.warnings.map(({ rule, message }) => `${symbols.warning} ${printable(rule)}: ${printable(message)}`),
+    ...summarize(progress, { style: unstyled, symbols, columns: plainColumns, startedAtMs: record.startedAtMs }),
+    ...(record.error === undefined ? [] : [`error: ${printable(record.error)}`]),
+  ]
+}
+
+/** Words as a shell would take them. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll('\'', String.raw`'\''`)}'`
+}
+
+/** The whole log as `--progress plain` wrote it, or what one step wrote, byte for byte. */
+export function showLogs(id: string, step: string | undefined, app: App): number {
+  const root = defaultRoot(app.env)
+  const events = readBuildEvents(root, getBuild(root, id).id).map(fromWire)
+  if (step === undefined) {
+    const renderer = new PlainRenderer((line) => { app.print(line) })
+    for (const event of events) renderer.handle(event)
+    return 0
+  }
+  const planned = events.flatMap((event) => event.type === 'build-planned' ? event.steps : [])
+  const wanted = /^#?\d+$/u.test(step) ? planned[Number(step.replace('#', '')) - 1] : undefined
+  if (wanted === undefined) throw new UsageError(`step "${step}" is none of the ${planned.length} of this build: their numbers are those in "tsbuild history logs ${id}"`, 'history')
+  for (const event of events) if (event.type === 'node-output' && event.node === wanted.node) process.stdout.write(event.bytes)
+  return 0
+}
+
+/** The same command line in the same folder, with today's files and environment. */
+export async function rerunBuild(id: string, app: App): Promise<number> {
+  const { command, title } = getBuild(defaultRoot(app.env), id)
+  if (command === undefined) throw new UsageError(`build "${id}" of ${title} was started by a program, which has to start it again`)
+  const args = command.args[0] === buildCommand.name ? command.args.slice(1) : command.args
+  app.note(`tsbuild ${printable(command.args.map(quoted).join(' '))}`)
+  process.chdir(command.cwd)
+  return buildCommand.run(parseArguments(buildCommand, args), { ...app, args: command.args })
+}

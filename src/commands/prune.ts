@@ -1,0 +1,25 @@
+import type { CommandSpec } from '../command.ts'
+import { parsePolicy, policyKeys, policyOptions, policyTexts } from '../prune-options.ts'
+import { outputOptions, removeByPolicies } from '../remove-by-policies.ts'
+
+export const pruneCommand: CommandSpec = {
+  name: 'prune',
+  operands: '',
+  minOperands: 0,
+  maxOperands: 0,
+  summary: `Remove images without a name, and cache entries of no image.
+With --all, --keep-last, a budget or a filter by reference: any image and cache entry, as far as these choose it. Nothing
+that a running process uses. "tsbuild gc --help" tells the order of choosing.`,
+  options: [
+    { name: 'all', short: 'a', help: 'Images with a name too, and cache entries of images' },
+    { name: 'force', short: 'f', help: 'As in docker; nothing is ever asked' },
+    ...policyOptions,
+    ...outputOptions,
+  ],
+  examples: ['tsbuild prune', 'tsbuild prune -a --filter until=48h --dry-run'],
+  run: async (input, app) => {
+    const { options } = input
+    const isWide = options.has('all') || policyKeys.some((key) => options.has(key)) || options.texts('filter').some((filter) => filter.startsWith('reference='))
+    return removeByPolicies([parsePolicy(policyTexts(input, isWide ? 'all' : 'dangling'), Date.now())], input, app)
+  },
+}

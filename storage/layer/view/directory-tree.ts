@@ -1,0 +1,72 @@
+import type { BigIntStats } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
+import { isErrno } from '../../../core/errors.ts'
+import type { TreeEntry } from '../../layer-store.ts'
+import type { FileContent } from '../changeset/changeset-entry.ts'
+import { readXattrs } from '../read-xattrs.ts'
+import type { LayerTree, ListedName } from './layer-tree.ts'
+
+/** A layer in a directory of the host. */
+export class DirectoryTree implements LayerTree {
+  readonly #directory: string
+  readonly #root: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+    this.#root = Buffer.from(directory).toString('latin1')
+  }
+
+  lstat(path: string): TreeEntry | undefined {
+    try {
+      return readEntry(this.#hostPath(path))
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+      throw error
+    }
+  }
+
+  list(path: string): ListedName[] {
+    return readdirSync(this.#hostPath(path), { encoding: 'buffer', withFileTypes: true }).map((entry) => {
+      const name = entry.name.toString('latin1')
+      return { name, isWhiteout: entry.isCharacterDevice() && lstatSync(this.#hostPath(`${path}/${name}`)).rdev === 0 }
+    })
+  }
+
+  xattrs(path: string): ReadonlyMap<string, Buffer> {
+    return readXattrs(this.#hostPath(path))
+  }
+
+  content(path: string): FileContent {
+    return { kind: 'host', root: this.#directory, path: Buffer.from(path, 'latin1'), sizeBytes: lstatSync(this.#hostPath(path)).size }
+  }
+
+  #hostPath(path: string): Buffer {
+    return Buffer.from(`${this.#root}/${path}`, 'latin1')
+  }
+}
+
+function readEntry(path: Buffer): TreeEntry {
+  const stats = lstatSync(path, { bigint: true })
+  return {
+    type: typeOf(stats),
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    sizeBytes: Number(stats.size),
+    mtimeNs: stats.mtimeNs,
+    major: Number((stats.rdev >> 8n & 0xfffn) | (stats.rdev >> 32n & ~0xfffn)),
+    minor: Number((stats.rdev & 0xffn) | (stats.rdev >> 12n & ~0xffn)),
+    fileId: `${stats.dev}:${stats.ino}`,
+    nlink: Number(stats.nlink),
+    target: stats.isSymbolicLink() ? readlinkSync(path, 'buffer') : undefined,
+  }
+}
+
+function typeOf(stats: BigIntStats): TreeEntry['type'] {
+  if (stats.isFile()) return 'file'
+  if (stats.isDirectory()) return 'directory'
+  if (stats.isSymbolicLink()) return 'symlink'
+  if (stats.isCharacterDevice()) return 'char'
+  if (stats.isBlockDevice()) return 'block'
+  return stats.isFIFO() ? 'fifo' : 'socket'
+}

@@ -1,0 +1,136 @@
+import type { Store } from '../store.ts'
+import { getParts } from '../store-parts.ts'
+import { findDeadSessions } from '../root/session.ts'
+import type { Freed, Root } from './holdings.ts'
+import { Holdings } from './holdings.ts'
+import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer } from './inventory.ts'
+import { takeInventory } from './inventory.ts'
+import type { Size, Space } from './space.ts'
+import { addSizes, nothing, readSpace, subtractSizes } from './space.ts'
+
+/** What the store takes of its filesystem, and for whom. Nothing is walked: counts were recorded with each layer. */
+export interface DiskUsage {
+  readonly space: Space
+  readonly images: Category
+  readonly cache: Category
+  /** What only running processes hold. */
+  readonly underway: Size
+  /** What nobody holds: the next gc frees it. */
+  readonly garbage: Freed
+  readonly total: Size
+  /** What goes when everything that no running process uses is removed. */
+  readonly reclaimable: Size
+  readonly perImage: readonly HolderUsage<StockedImage>[]
+  readonly perCacheEntry: readonly HolderUsage<StockedCacheEntry>[]
+  readonly perLayer: readonly LayerUsage[]
+}
+
+export interface Category {
+  readonly count: number
+  readonly inUse: number
+  /** Held by these; what images hold too is counted with the images only. */
+  readonly size: Size
+  /** What goes when all of these that no running process uses are removed, and all else stays. */
+  readonly reclaimable: Size
+}
+
+export interface HolderUsage<Holder> {
+  readonly holder: Holder
+  readonly size: Size
+  /** Also held by another image, cache entry or process. */
+  readonly shared: Size
+  /** Goes when this is removed, and all else stays. */
+  readonly unique: Size
+}
+
+export interface LayerUsage {
+  readonly layer: StockedLayer
+  /** Its blobs included. */
+  readonly size: Size
+  /** How many of them are on top of it, or are it. */
+  readonly images: number
+  readonly cacheEntries: number
+  readonly isInUse: boolean
+}
+
+export function measureUsage(store: Store): DiskUsage {
+  const parts = getParts(store)
+  const inventory = parts.database.transaction('quick', () => takeInventory(parts, findDeadSessions(parts.layout, parts.database, parts.session.id)))
+  const { images, cache } = inventory
+  const roots: readonly Root[] = [...images, ...cache]
+  const holdings = new Holdings(inventory, roots)
+  const held = holdings.size()
+  const garbage = holdings.unheld()
+  const unleased = new Holdings({ ...inventory, leases: { layers: new Set(), blobs: new Set() } }, roots)
+  const ofRoots = unleased.size()
+  const ofCache = addSizes(cache.map((entry) => unleased.release(entry)))
+  return {
+    space: readSpace(store.root),
+    images: { ...count(images), size: subtractSizes(ofRoots, ofCache), reclaimable: releasable(holdings, images) },
+    cache: { ...count(cache), size: ofCache, reclaimable: releasable(holdings, cache) },
+    underway: subtractSizes(held, ofRoots),
+    garbage,
+    total: addSizes([held, garbage]),
+    reclaimable: addSizes([releasable(holdings, roots), garbage]),
+    perImage: images.map((image) => measureHolder(inventory, holdings, image)),
+    perCacheEntry: cache.map((entry) => measureHolder(inventory, holdings, entry)),
+    perLayer: measureLayers(inventory),
+  }
+}
+
+function count(holders: readonly Root[]): { count: number; inUse: number } {
+  return { count: holders.length, inUse: holders.filter(({ isInUse }) => isInUse).length }
+}
+
+function releasable(holdings: Holdings, roots: readonly Root[]): Size {
+  const released = roots.filter(({ isInUse }) => !isInUse)
+  const freed = addSizes(released.map((root) => holdings.release(root)))
+  for (const root of released) holdings.restore(root)
+  return freed
+}
+
+function measureHolder<Holder extends Root>(inventory: Inventory, holdings: Holdings, holder: Holder): HolderUsage<Holder> {
+  const size = holderSize(inventory, holder)
+  const unique = holdings.release(holder)
+  holdings.restore(holder)
+  return { holder, size, unique: { bytes: unique.bytes, inodes: unique.inodes }, shared: subtractSizes(size, unique) }
+}
+
+function holderSize(inventory: Inventory, holder: Root): Size {
+  const digests = new Set(holder.kind === 'image' ? holder.blobs : [])
+  const sizes: Size[] = []
+  for (const layer of stackOf(inventory, holder.top)) {
+    sizes.push(layer.size)
+    for (const digest of inventory.layerBlobs.get(layer.diffId) ?? []) digests.add(digest)
+  }
+  return addSizes([...sizes, ...[...digests].map((digest) => inventory.blobs.get(digest) ?? nothing)])
+}
+
+function* stackOf({ layers }: Inventory, top: string | undefined): Generator<StockedLayer, void, undefined> {
+  for (let layer = layers.get(top ?? ''); layer !== undefined; layer = layers.get(layer.parent ?? '')) yield layer
+}
+
+function measureLayers(inventory: Inventory): LayerUsage[] {
+  const images = countBelow(inventory, inventory.images)
+  const cacheEntries = countBelow(inventory, inventory.cache)
+  const inUse = countBelow(inventory, [...inventory.leases.layers].map((top) => ({ top })))
+  return [...inventory.layers.values()].map((layer) => ({
+    layer,
+    size: addSizes([layer.size, ...(inventory.layerBlobs.get(layer.diffId) ?? []).map((digest) => inventory.blobs.get(digest) ?? nothing)]),
+    images: images.get(layer.chainId) ?? 0,
+    cacheEntries: cacheEntries.get(layer.chainId) ?? 0,
+    isInUse: inUse.has(layer.chainId),
+  }))
+}
+
+/** How many of the tops each layer is part of: counted at the tops, then handed down from children to parents. */
+function countBelow({ layers }: Inventory, holders: readonly { readonly top: string | undefined }[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  const add = (chainId: string, more: number): void => { counts.set(chainId, (counts.get(chainId) ?? 0) + more) }
+  for (const { top } of holders) if (top !== undefined) add(top, 1)
+  for (const { chainId, parent } of [...layers.values()].reverse()) {
+    const own = counts.get(chainId)
+    if (own !== undefined && parent !== undefined) add(parent, own)
+  }
+  return counts
+}

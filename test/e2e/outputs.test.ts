@@ -1,0 +1,140 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { importBusybox, useCommand } from '../support/command.ts'
+import { usePeerTools } from '../support/peer-tools.ts'
+
+const peers = usePeerTools('skopeo', 'umoci')
+const command = useCommand('outputs', { env: { PATH: `${peers.folder}/bin:${process.env['PATH'] ?? ''}` } })
+const { context, must, run, folder } = command
+
+const dockerfile = `FROM busybox
+RUN mkdir -p /d/e && echo 1 >/d/1 && echo 2 >/d/2 && ln /d/1 /d/l && echo f >/d/e/f
+RUN rm /d/2 && echo 3 >/d/3 && rm /bin/yes
+RUN rm -r /d/e && mkdir /d/e && touch /d/e/g && ln -s 1 /d/s && chmod 711 /
+COPY Dockerfile /copied
+`
+let app = ''
+beforeAll(() => {
+  importBusybox(command)
+  app = context('app', { Dockerfile: dockerfile })
+})
+
+function build(...args: readonly string[]): string {
+  return must('build', '-q', '--network', 'none', ...args, app)
+}
+
+/** Paths, modes, owners, sizes and link targets below a folder. */
+function describeTree(path: string): string {
+  return execFileSync('find', ['.', '-mindepth', '1', '-printf', '%P %y %m %U:%G %n %l\n'], { cwd: path, encoding: 'utf8' }).split('\n').sort().join('\n')
+}
+
+interface Layout { readonly manifests: readonly { readonly digest: string; readonly platform: object; readonly annotations: Readonly<Record<string, string>> }[] }
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+describe('build --output', () => {
+  it('writes several at once, which other tools read', () => {
+    const to = join(peers.folder, 'several')
+    mkdirSync(to)
+    const metadata = join(folder, 'metadata.json')
+    const id = build('-t', 'several:1', '-o', 'type=image', '-o', `type=oci,dest=${to}/oci.tar,compression=zstd,compression-level=9`, '-o', `type=oci,dest=${to}/layout,tar=false,compression-level=9,force-compression=true`, '-o', `type=docker,dest=${to}/docker.tar`,
+      '-o', join(folder, 'local'), '-o', `type=tar,dest=${to}/rootfs.tar`, '--annotation', 'a=b', '--annotation', 'manifest-descriptor:c=d', '--metadata-file', metadata)
+    for (const from of [`oci-archive:${peers.inside(to)}/oci.tar`, `oci:${peers.inside(to)}/layout`, `docker-archive:${peers.inside(to)}/docker.tar`]) {
+      expect(peers.run('skopeo', 'inspect', '--config', from)).toContain('"/bin/sh -c rm /d/2'.slice(1))
+    }
+    const layout = readJson(join(to, 'layout/index.json')) as Layout
+    expect(layout.manifests).toMatchObject([{ platform: { os: 'linux', architecture: expect.any(String) as string }, annotations: { c: 'd', 'org.opencontainers.image.ref.name': '1' } }])
+    expect(Object.keys(layout.manifests[0]?.platform ?? {}).sort()).toEqual(['architecture', 'os'])
+    const manifest = readJson(join(to, 'layout/blobs/sha256', layout.manifests[0]?.digest.slice(7) ?? '')) as { annotations: object; layers: { mediaType: string }[] }
+    expect(manifest.annotations).toEqual({ a: 'b' })
+    expect(new Set(manifest.layers.map(({ mediaType }) => mediaType))).toEqual(new Set(['application/vnd.oci.image.layer.v1.tar+gzip']))
+    peers.run('umoci', 'unpack', '--image', `${peers.inside(to)}/layout:1`, `${peers.inside(to)}/bundle`)
+    mkdirSync(join(folder, 'untarred'))
+    execFileSync('tar', ['xpf', join(to, 'rootfs.tar'), '-C', join(folder, 'untarred')])
+    const expected = describeTree(join(to, 'bundle/rootfs'))
+    expect(expected).toContain('d/l f 644 0:0 2')
+    expect(describeTree(join(folder, 'local'))).toBe(expected)
+    expect(describeTree(join(folder, 'untarred'))).toBe(expected)
+    expect(readJson(metadata)).toMatchObject({ 'containerimage.config.digest': id, 'image.name': 'docker.io/library/several:1' })
+  })
+
+  it('writes archives to standard output and for docker load, and gives no name to an image that is only written elsewhere', () => {
+    mkdirSync(join(peers.folder, 'bin'))
+    writeFileSync(join(peers.folder, 'bin/docker'), `#!/bin/sh\ncat >${folder}/loaded.tar; echo "$@" >${folder}/loaded.args\n`)
+    chmodSync(join(peers.folder, 'bin/docker'), 0o755)
+    build('-t', 'elsewhere:1', '-o', 'type=docker')
+    expect(readFileSync(join(folder, 'loaded.args'), 'utf8')).toBe('load\n')
+    expect(execFileSync('tar', ['xOf', join(folder, 'loaded.tar'), 'manifest.json'], { encoding: 'utf8' })).toContain('"RepoTags":["elsewhere:1"]')
+    expect(must('images')).not.toContain('elsewhere')
+    expect(run('build', '-q', '--network', 'none', '-o', '-', app).stdout).toContain('ustar')
+    writeFileSync(join(peers.folder, 'bin/docker'), '#!/bin/sh\necho no such daemon >&2\nexit 1\n')
+    expect(run('build', '-q', '--network', 'none', '--load', '-t', 'x', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no such daemon') as string })
+  })
+
+  it('merges a root filesystem into a folder, and refuses before the build what cannot be written', () => {
+    const there = join(folder, 'there')
+    mkdirSync(join(there, 'd'), { recursive: true })
+    writeFileSync(join(there, 'd/mine'), 'mine')
+    writeFileSync(join(there, 'd/1'), 'old')
+    build('-o', there)
+    expect(readFileSync(join(there, 'd/mine'), 'utf8')).toBe('mine')
+    expect(readFileSync(join(there, 'd/1'), 'utf8')).toBe('1\n')
+    const clash = join(folder, 'clash')
+    mkdirSync(join(clash, 'd/1/kept'), { recursive: true })
+    expect(run('build', '-q', '--network', 'none', '-o', clash, app)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('d/1"') as string })
+    expect(readdirSync(clash)).toEqual(['d'])
+    expect(existsSync(join(clash, 'd/1/kept'))).toBe(true)
+    for (const spec of [`type=tar,dest=${clash}`, `type=oci,tar=false,dest=${clash}`, `type=tar,dest=${folder}/none/x.tar`, `type=local,dest=${join(there, 'd/1')}`]) {
+      const { exitCode, stderr } = run('build', '--progress', 'plain', '-o', spec, app)
+      expect([exitCode, stderr.includes('cannot write'), stderr.includes('RUN')], stderr).toEqual([1, true, false])
+    }
+    for (const spec of ['type=none', 'type=oci', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99']) expect(run('build', '-o', spec, app).exitCode).toBe(2)
+    expect(run('build', '--push', app).stderr).toContain('needs a name')
+  })
+
+  it('squashes new layers, or a range of them, to the same tree', () => {
+    build('-o', join(folder, 'plain'))
+    const expected = describeTree(join(folder, 'plain'))
+    for (const [squash, layers] of [['--squash', 2], ['--squash=1-2', 4], ['--squash=2-4', 3], ['--squash=3-9', 4]] as const) {
+      const to = join(folder, `squashed${squash}`)
+      build('-t', 'squashed:1', squash, '-o', 'type=image', '-o', to)
+      expect(describeTree(to), squash).toBe(expected)
+      const [inspected] = JSON.parse(must('inspect', 'squashed:1')) as { RootFS: { Layers: string[] } }[]
+      expect(inspected?.RootFS.Layers, squash).toHaveLength(layers)
+      expect(must('history', 'squashed:1').split('\n'), squash).toHaveLength(6)
+    }
+    expect(run('build', '--network', 'none', '--squash=7-9', app).stderr).toContain('the Dockerfile made 4')
+  })
+})
+
+describe('SOURCE_DATE_EPOCH', () => {
+  const epoch = 1_000_000_000
+
+  it('is the time of the image, its history and what would be younger, and makes two builds one', () => {
+    const local = join(folder, 'epoch')
+    const dated = context('dated', { Dockerfile: 'FROM busybox\nARG SOURCE_DATE_EPOCH\nRUN echo $SOURCE_DATE_EPOCH >/new && touch -d @1000 /old && mkdir -p /dir && ln -s new /link\nCOPY --chown=5 Dockerfile /copied\n' })
+    const once = (...args: readonly string[]): string => must('build', '-q', '--no-cache', '--network', 'none', '-t', 'dated:1', '-o', 'type=image', '-o', local, ...args, dated)
+    const first = once('--source-date-epoch', String(epoch))
+    const times = ['new', 'dir', 'link', 'copied', 'old'].map((name) => lstatSync(join(local, name)).mtimeMs / 1000)
+    expect(times).toEqual([epoch, epoch, epoch, epoch, 1000])
+    expect(readFileSync(join(local, 'new'), 'utf8')).toBe(`${epoch}\n`)
+    const second = once('--build-arg', `SOURCE_DATE_EPOCH=${epoch}`)
+    expect(second).toBe(first)
+    const [inspected] = JSON.parse(must('inspect', 'dated:1')) as { Created: string }[]
+    expect(inspected?.Created).toBe('2001-09-09T01:46:40Z')
+    expect(run('build', '--source-date-epoch', 'yesterday', dated)).toMatchObject({ exitCode: 2 })
+  })
+
+  it('comes from the last commit when it is git', () => {
+    const path = context('committed', { Dockerfile: 'FROM busybox\nRUN touch /new\n' })
+    const env = { ...process.env, GIT_AUTHOR_DATE: '@1234567890 +0000', GIT_COMMITTER_DATE: '@1234567890 +0000' }
+    for (const args of [['init', '-q'], ['-c', 'user.name=a', '-c', 'user.email=a@b', 'commit', '-q', '--allow-empty', '-m', 'x']]) execFileSync('git', args, { cwd: path, env })
+    must('build', '-q', '--network', 'none', '--source-date-epoch', 'git', '-o', join(folder, 'git'), path)
+    expect(statSync(join(folder, 'git/new')).mtimeMs).toBe(1_234_567_890_000)
+    expect(run('build', '--source-date-epoch', 'git', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('git repository') as string })
+  })
+})

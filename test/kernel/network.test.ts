@@ -1,0 +1,142 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { networkFiles } from '../../builder/container/network-files.ts'
+import { unsetConfinement } from '../../builder/container/confinement.ts'
+import { leaseBridgePort } from '../../runtime/index.ts'
+import type { BridgePort } from '../../runtime/index.ts'
+import { run, runScript } from '../support/container.ts'
+import { Workspace } from '../support/workspace.ts'
+
+const workspace = new Workspace()
+const busybox = workspace.makeBusyboxLayer()
+const rootfs = () => ({ kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' }) as const
+afterAll(() => { workspace[Symbol.dispose]() })
+
+const bridged = (port: BridgePort) => ({ isolation: { network: { mode: 'bridge', port } } }) as const
+
+describe('a container on the bridge', () => {
+  it('has eth0 with its address, a route and the bridge in reach', async () => {
+    using lease = await leaseBridgePort({ isIsolated: true })
+    const { port } = lease
+    const script = `ip -o -4 addr show eth0 | tr -s " " | cut -d" " -f4; ip route | head -1; ping -c1 -W2 ${port.gateway} > /dev/null && echo reached; ls /sys/class/net; ip -o -6 addr show eth0; cat /sys/class/net/eth0/mtu`
+    expect(await runScript(script, { rootfs: rootfs(), ...bridged(port) })).toEqual([
+      `${port.address}/${port.prefix}`, `default via ${port.gateway} dev eth0 `, 'reached', 'eth0', 'lo', String(port.mtu),
+    ])
+  })
+
+  it('downloads from the world by name', async () => {
+    using lease = await leaseBridgePort({ isIsolated: true })
+    const mounts = networkFiles({ network: { mode: 'bridge', port: lease.port }, hostname: 'box', confinement: unsetConfinement })
+    expect(await runScript('wget -q -O - http://deb.debian.org/debian/dists/bookworm/Release | grep ^Codename', { rootfs: rootfs(), mounts, ...bridged(lease.port) })).toEqual(['Codename: bookworm'])
+  })
+
+  it('reaches its neighbours unless it is isolated', async () => {
+    for (const isIsolated of [false, true]) {
+      using one = await leaseBridgePort({ isIsolated })
+      using other = await leaseBridgePort({ isIsolated })
+      const server = run({ args: ['/bin/sh', '-c', 'echo hello | nc -l -p 80 -w 3'], rootfs: rootfs(), ...bridged(one.port) })
+      const client = await run({ args: ['/bin/sh', '-c', `for i in 1 2 3 4 5; do nc -w 1 ${one.port.address} 80 < /dev/null && break; sleep 0.1; done`], rootfs: rootfs(), ...bridged(other.port) })
+      expect(client.stdout).toBe(isIsolated ? '' : 'hello\n')
+      await server
+    }
+  }, 30_000)
+
+  it('leaves no device behind, also when it is killed', async () => {
+    using lease = await leaseBridgePort({ isIsolated: true })
+    const controller = new AbortController()
+    const killed = run({ args: ['/bin/sleep', '60'], rootfs: rootfs(), ...bridged(lease.port) }, controller.signal)
+    await expect.poll(() => readdirSync('/sys/class/net')).toContain(lease.port.name)
+    controller.abort(new Error('enough'))
+    await expect(killed).rejects.toThrow('enough')
+    await expect.poll(() => readdirSync('/sys/class/net')).not.toContain(lease.port.name)
+  })
+
+  it('that is not there any more is an error of setting up', async () => {
+    using lease = await leaseBridgePort({ isIsolated: true })
+    await expect(run({ args: ['/bin/true'], rootfs: rootfs(), ...bridged({ ...lease.port, bridge: 'nosuch0' }) })).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'network', object: 'nosuch0' })
+  })
+})
+
+describe('the bridge', () => {
+  it('gives each address once, stays while one is used, and is removed with its rules', () => {
+    const child = `mount -t tmpfs tmpfs /run && exec ${process.execPath} ${join(import.meta.dirname, '../support/bridge-child.ts')}`
+    const seen = JSON.parse(execFileSync('unshare', ['-nm', 'sh', '-c', child], { encoding: 'utf8' })) as unknown
+    expect(seen).toEqual({
+      addresses: ['10.99.7.2', '10.99.7.3', '10.99.7.4', '10.99.7.5', '10.99.7.6'],
+      full: 'RUNTIME_NETWORK_UNAVAILABLE',
+      other: 'RUNTIME_NETWORK_UNAVAILABLE',
+      inUse: {
+        links: ['lo', 'tsbuild0'], address: '10.99.7.1/29', removed: false,
+        rules: 'table ip tsbuild { chain postrouting { type nat hook postrouting priority srcnat; policy accept; ip saddr 10.99.7.0/29 oifname != "tsbuild0" masquerade } }',
+      },
+      removed: true,
+      after: { links: ['lo'], rules: '' },
+      again: false,
+    })
+  })
+
+  it.each(['10.0.0.0', '10.0.0.0/30', '10.0.0/24', '300.0.0.0/24', '10.0.0.0/7'])('takes no subnet %s', async (subnet) => {
+    await expect(leaseBridgePort({ subnet, isIsolated: true })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field: 'network.subnet' })
+  })
+})
+
+describe('generated files', () => {
+  it('never reach the upperdir', async () => {
+    const root = rootfs()
+    using lease = await leaseBridgePort({ isIsolated: true })
+    const network = { mode: 'bridge', port: lease.port } as const
+    const confinement = { hosts: [{ name: 'db', address: '10.1.2.3' }, { name: 'up', address: 'host-gateway' }], dns: { servers: ['9.9.9.9'], search: ['example.org'], options: ['ndots:2'] } }
+    const lines = await runScript('cat /etc/hosts /etc/hostname /etc/resolv.conf; (echo x > /etc/hosts) 2> /dev/null || echo read-only', { rootfs: root, mounts: networkFiles({ network, hostname: 'box', confinement }), isolation: { network } })
+    expect(lines).toEqual(expect.arrayContaining([`${lease.port.address}\tbox`, '10.1.2.3\tdb', `${lease.port.gateway}\tup`, 'box', 'nameserver 9.9.9.9', 'search example.org', 'options ndots:2', 'read-only']))
+    expect(lines.filter((line) => line.startsWith('nameserver'))).toHaveLength(1)
+    expect(readdirSync(root.upper.upperdir)).toEqual([])
+  })
+})
+
+describe('namespaces', () => {
+  const own = (kind: string): string => execFileSync('readlink', [`/proc/self/ns/${kind}`], { encoding: 'utf8' }).trim()
+
+  it('of the host are shared when asked for', async () => {
+    const namespaces = { pid: { kind: 'host' }, ipc: { kind: 'host' }, uts: { kind: 'host' }, cgroup: { kind: 'host' } } as const
+    const links = await runScript('for kind in pid ipc uts cgroup; do readlink /proc/self/ns/$kind; done; [ -e /proc/2/comm ] && hostname', { rootfs: rootfs(), isolation: { namespaces } })
+    expect(links).toEqual([own('pid'), own('ipc'), own('uts'), own('cgroup'), readFileSync('/proc/sys/kernel/hostname', 'utf8').trim()])
+  })
+
+  it('of another container are joined', async () => {
+    const first = run({ args: ['/bin/sh', '-c', 'readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid; sleep 1'], rootfs: rootfs(), isolation: { network: { mode: 'none' }, hostname: 'first' } })
+    const pid = await findProcess('sleep\u00001')
+    const path = (kind: string): { readonly kind: 'joined'; readonly path: string } => ({ kind: 'joined', path: `/proc/${pid}/ns/${kind}` })
+    const isolation = { network: { mode: 'joined', path: `/proc/${pid}/ns/net` }, namespaces: { ipc: path('ipc'), uts: path('uts'), pid: path('pid') } } as const
+    const joined = await runScript('for kind in net ipc uts pid; do readlink /proc/self/ns/$kind; done; hostname; cat /proc/1/comm', { rootfs: rootfs(), isolation })
+    expect(joined).toEqual([...(await first).stdout.trim().split('\n'), 'first', 'tsbuild-helper'])
+  })
+
+  it('of the pid kind shared, still nothing outlives the container', async () => {
+    const marker = String(9_000_000 + process.pid)
+    await run({ args: ['/bin/sh', '-c', `(setsid sleep ${marker} &) ; (trap "" TERM; sleep ${marker} & sleep ${marker}) & sleep 0.1`], rootfs: rootfs(), isolation: { namespaces: { pid: { kind: 'host' } } } })
+    expect(readdirSync('/proc').filter((pid) => /^\d+$/u.test(pid) && commandOf(pid).includes(marker))).toEqual([])
+  })
+
+  it('of time move the clocks that only tell durations', async () => {
+    const [before = '', shifted = ''] = [await runScript('cut -d. -f1 /proc/uptime', { rootfs: rootfs() }), await runScript('cut -d. -f1 /proc/uptime', { rootfs: rootfs(), isolation: { clockOffsets: { boottime: 86_400, monotonic: 3600 } } })].map(([line]) => line)
+    expect(Number(shifted) - Number(before)).toBeGreaterThanOrEqual(86_400)
+    expect(Number(shifted) - Number(before)).toBeLessThan(86_460)
+  })
+})
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return ''
+    throw error
+  }
+}
+
+async function findProcess(command: string): Promise<string> {
+  let found: string | undefined
+  await expect.poll(() => { found = readdirSync('/proc').find((pid) => /^\d+$/u.test(pid) && commandOf(pid) === `${command}\0`); return found }).toBeDefined()
+  return found ?? ''
+}

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parseArguments } from '../src/arguments.ts'
+import { gcCommand } from '../src/commands/gc.ts'
+import { parseConfig } from '../src/config.ts'
+import { parsePolicy } from '../src/prune-options.ts'
+
+const read = (path: string): string => readFileSync(join(import.meta.dirname, '..', 'packaging', path), 'utf8')
+
+describe('packaging', () => {
+  it('has a configuration that tsbuild understands', async () => {
+    const { gc } = await parseConfig(read('config.toml'), 'config.toml')
+    expect(gc.map((texts) => parsePolicy(texts, Date.now()))).toMatchObject([{ what: 'dangling' }, { filters: { kind: 'cache' } }, { keepLast: 3, budgets: { minFreeInodes: { share: 0.1 } } }])
+  })
+
+  it.each([
+    ['systemd/tsbuild-gc.service', /tsbuild gc(.*)$/mu],
+    ['cron/tsbuild-gc', /tsbuild gc(.*)$/mu],
+    ['kubernetes/gc-cronjob.yaml', /"tsbuild", "gc",(.*)\]$/mu],
+  ])('%s calls gc with arguments it takes', (path, pattern) => {
+    const args = (pattern.exec(read(path))?.[1] ?? '?').replaceAll(/[",]/gu, ' ').trim().split(/\s+/u)
+    expect(() => parseArguments(gcCommand, args)).not.toThrow()
+  })
+})

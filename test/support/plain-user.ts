@@ -1,0 +1,81 @@
+/** A user of the system without any privilege, with the built command in a place that it can read. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { writeBusyboxRootfs } from '../../scripts/busybox-rootfs.ts'
+import type { Outcome } from './command.ts'
+
+const project = join(import.meta.dirname, '..', '..')
+
+export interface PlainUser extends Disposable {
+  readonly name: string
+  readonly uid: number
+  readonly home: string
+  /** Where a plain user's store lies. */
+  readonly store: string
+  /** Runs `tsbuild ARGS` in the home. */
+  readonly run: (...args: readonly string[]) => Outcome
+  /** The same where /etc/subuid and /etc/subgid hold these lines, for this command only. */
+  readonly runWithIds: (ids: string, ...args: readonly string[]) => Outcome
+  /** A file below the home, which belongs to the user. @returns its path */
+  readonly write: (path: string, text: string) => string
+}
+
+export function createPlainUser(env: NodeJS.ProcessEnv = {}): PlainUser {
+  const folder = mkdtempSync(join(tmpdir(), 'tsbuild-plain-'))
+  const name = `tsb${folder.slice(-6).toLowerCase()}`
+  const home = join(folder, 'home')
+  execFileSync('useradd', ['--create-home', '--home-dir', home, '--shell', '/bin/sh', name], { stdio: 'pipe' })
+  const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))) as [number, number]
+  chmodSync(folder, 0o755)
+  const command = installCommand(folder)
+  const all: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: home, CONTAINERS_REGISTRIES_CONF: join(home, 'registries.conf'), ...env }
+  const write = (path: string, text: string): string => {
+    const full = join(home, path)
+    mkdirSync(dirname(full), { recursive: true })
+    writeFileSync(full, text)
+    execFileSync('chown', ['-R', `${uid}:${gid}`, home])
+    return full
+  }
+  write('registries.conf', '')
+  const execute = (program: string, args: readonly string[]): Outcome => {
+    const { status, stdout, stderr, error } = spawnSync(program, args, { env: all, encoding: 'utf8', cwd: home, maxBuffer: 1 << 28 })
+    if (error !== undefined) throw error
+    return { exitCode: status, stdout, stderr }
+  }
+  const asUser = ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--init-groups', command.node, command.script]
+  return {
+    name, uid, home, write,
+    store: join(home, '.local', 'share', 'tsbuild'),
+    run: (...args) => execute('/usr/bin/env', [...asUser, ...args]),
+    runWithIds: (ids, ...args) => {
+      const file = join(folder, 'ids')
+      writeFileSync(file, ids)
+      return execute('unshare', ['-m', 'sh', '-c', 'for name in subuid subgid; do mount --bind "$1" /etc/$name || exit 99; done; shift; exec "$@"', 'sh', file, ...asUser, ...args])
+    },
+    [Symbol.dispose]: () => {
+      execFileSync('userdel', [name], { stdio: 'pipe' })
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The rootfs of Debian's busybox as a tar in the user's home. */
+export function writeBusyboxTar(user: PlainUser): string {
+  const path = join(user.home, 'busybox.tar')
+  writeBusyboxRootfs(path)
+  chmodSync(path, 0o644)
+  return path
+}
+
+/** The project's own folder may lie where only root can read. */
+function installCommand(folder: string): { readonly node: string; readonly script: string } {
+  if (!existsSync(join(project, 'dist', 'cli.js'))) throw new Error('these tests run dist/: npm run build first')
+  const target = join(folder, 'tsbuild')
+  for (const part of ['bin', 'dist', join('native', 'build'), 'package.json']) cpSync(join(project, part), join(target, part), { recursive: true })
+  const node = join(folder, 'node')
+  cpSync(process.execPath, node)
+  chmodSync(node, 0o755)
+  return { node, script: join(target, 'bin', 'tsbuild.cjs') }
+}
