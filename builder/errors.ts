@@ -155,6 +155,17 @@ export class ChecksFailed extends TsbuildError {
   }
 }
 
+/** A step runs programs of another platform, and nothing here can. */
+export class PlatformNotRunnable extends TsbuildError {
+  readonly code = 'BUILDER_PLATFORM_NOT_RUNNABLE'
+  readonly platform: string
+
+  constructor(platform: string, host: string, options?: ErrorOptions) {
+    super(`cannot run a step for ${platform} on ${host}: the kernel knows no interpreter for its programs; install qemu-user-static and binfmt-support, or register one in /proc/sys/fs/binfmt_misc with the flag F`, options)
+    this.platform = platform
+  }
+}
+
 /** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
 export class SecretUnavailable extends TsbuildError {
   readonly code = 'BUILDER_SECRET_UNAVAILABLE'

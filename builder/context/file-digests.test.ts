@@ -14,7 +14,7 @@ const stats = (): ReturnType<typeof lstatSync> => lstatSync(path, { bigint: true
 
 /** What a build gets for the file, and whether it read it. */
 function ask(laterMs: number, content: string): { readonly digest: string; readonly isRead: boolean } {
-  vi.spyOn(Date, 'now').mockReturnValue(statSync(path).ctimeMs + laterMs)
+  vi.spyOn(Date, 'now').mockReturnValue(Math.trunc(statSync(path).ctimeMs) + laterMs)
   const digests = new FileDigests(records, folder)
   let isRead = false
   const taken = stats()

@@ -3,6 +3,7 @@ import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
 import type { ContainerEvent, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
+import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
@@ -14,7 +15,7 @@ import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
-import { CommandFailed, NotEntitled } from '../errors.ts'
+import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
@@ -97,7 +98,7 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
-  if (exit.exitCode !== 0) throw new CommandFailed(step.node.args, exit)
+  if (exit.exitCode !== 0) throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
   await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }
@@ -114,6 +115,12 @@ function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>)
   if (warned.has(settings)) return
   warned.add(settings)
   task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+}
+
+/** What the kernel cannot execute may be for another processor, and then that is the reason. */
+function explainForeign({ platform }: RunNode, failure: CommandFailed): Error {
+  const host = formatPlatform(hostPlatform(process.arch))
+  return failure.notExecuted?.reason === 'wrong-format' && platform !== host ? new PlatformNotRunnable(platform, host, { cause: failure }) : failure
 }
 
 function hasSources({ mounts }: RunNode): boolean {

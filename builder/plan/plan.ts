@@ -103,6 +103,8 @@ export interface RunNode {
   readonly script: { readonly path: string; readonly content: string } | undefined
   readonly network: 'default' | 'none' | 'host'
   readonly isInsecure: boolean
+  /** `linux/arm64`: whose programs it runs. */
+  readonly platform: string
   readonly mounts: readonly PlannedMount[]
 }
 
