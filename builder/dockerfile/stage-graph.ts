@@ -20,6 +20,8 @@ export interface StageUse {
   readonly source: StageSource
   readonly instruction: CopyInstruction | RunInstruction
   readonly range: SourceRange
+  /** What is wrong with it, which matters only if the stage is built. */
+  readonly problem?: DockerfileError
 }
 
 export interface ResolvedStage {
@@ -84,7 +86,7 @@ export function nearestStage(dockerfile: Dockerfile, name: string): string | und
   return findNearest(name, dockerfile.stages.flatMap((stage) => stage.name ?? []))
 }
 
-/** The target and all stages it needs, directly or not, as indexes. */
+/** The target and all stages it needs, directly or not, as indexes. @throws {DockerfileError} where one of them names a stage it cannot */
 export function reachableStages(stages: readonly ResolvedStage[], target: number): Set<number> {
   const reachable = new Set<number>()
   const pending = [target]
@@ -92,6 +94,8 @@ export function reachableStages(stages: readonly ResolvedStage[], target: number
     const stage = stages[index]
     if (stage === undefined || reachable.has(index)) continue
     reachable.add(index)
+    const problem = stage.uses.find((use) => use.problem !== undefined)?.problem
+    if (problem !== undefined) throw problem
     for (const source of [stage.base, ...stage.uses.map((use) => use.source)]) if (source.kind === 'stage') pending.push(source.index)
   }
   return reachable
@@ -125,14 +129,24 @@ class Resolver {
     const { source } = this.#dockerfile
     return stage.instructions.flatMap((instruction): StageUse[] => {
       if (instruction.kind === 'COPY' && instruction.from !== undefined) {
-        return [{ name: instruction.from.text, source: this.#resolveUse(instruction.from, stage, true), instruction, range: instruction.from.range }]
+        return [{ ...this.#use(instruction.from, stage, true), instruction, range: instruction.from.range }]
       }
       if (instruction.kind !== 'RUN') return []
       return instruction.mounts.flatMap(({ text, range }) => {
         const name = readMountFrom(text, { source, range })
-        return name === undefined ? [] : [{ name, source: this.#resolveUse({ text: name, range }, stage, false), instruction, range }]
+        return name === undefined ? [] : [{ ...this.#use({ text: name, range }, stage, false), instruction, range }]
       })
     })
+  }
+
+  /** A stage that is never built may name one that comes later. */
+  #use(word: Word, stage: Stage, allowsNumber: boolean): Pick<StageUse, 'name' | 'source' | 'problem'> {
+    try {
+      return { name: word.text, source: this.#resolveUse(word, stage, allowsNumber) }
+    } catch (error) {
+      if (!(error instanceof DockerfileError) || /^\d+$/u.test(word.text)) throw error
+      return { name: word.text, source: this.#external(word.text), problem: error }
+    }
   }
 
   /** Mounts know stages by name only. */

@@ -35,7 +35,13 @@ export function lowerCopy(state: StageState, instruction: CopyInstruction | AddI
     isLink: instruction.link,
     unpacks: { local: instruction.kind === 'ADD' && instruction.unpack !== false, remote: instruction.kind === 'ADD' && instruction.unpack === true },
   }
-  return { node, createdBy: instruction.source }
+  return { node, createdBy: showCopy(instruction) }
+}
+
+/** As Docker's builder shows it: of the flags only those that say what the files will be like. */
+function showCopy({ kind, chown, chmod, sources, destination }: CopyInstruction | AddInstruction): string {
+  const flags = [...chown === undefined ? [] : [`--chown=${chown.text}`], ...chmod === undefined ? [] : [`--chmod=${chmod.text}`]]
+  return [kind, ...flags, ...sources.map((source) => source.kind === 'path' ? source.path.text : `<<${source.heredoc.name}`), destination.text].join(' ')
 }
 
 function lowerSources(instruction: CopyInstruction | AddInstruction, context: CopyContext): CopyNodeSource[] {

@@ -2,6 +2,7 @@ import type { Platform } from '../../oci/platform.ts'
 import type { NamedContext } from '../context/named-context.ts'
 import type { GlobalScope } from '../dockerfile/arg-scope.ts'
 import { evaluateGlobalArgs, platformArgs } from '../dockerfile/arg-scope.ts'
+import { expandWord } from '../dockerfile/expand/expand.ts'
 import { expandInstruction } from '../dockerfile/expand/instruction.ts'
 import type { Dockerfile, DockerfileSource, RunInstruction, StageInstruction } from '../dockerfile/instruction.ts'
 import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
@@ -129,7 +130,12 @@ class Lowering {
     const context = { source, directives: this.#options.dockerfile.directives }
     if (written.kind === 'ARG') {
       const declared = state.scope.declare(written, context)
-      const shown = declared.map(({ name, value }) => value === undefined ? name : `${name}=${value}`)
+      // Docker shows defaults, whatever the build was given.
+      const shown = declared.map(({ name, value, origin }, at) => {
+        const fallback = written.args[at]?.value
+        if (fallback === undefined) return name
+        return `${name}=${origin === 'build-arg' ? expandWord(fallback, state.scope.variables, context).text : value ?? ''}`
+      })
       return { ...state, history: [...state.history, { createdBy: `ARG ${shown.join(' ')}`, comment: undefined, node: undefined }] }
     }
     const { instruction } = expandInstruction(written, state.scope.variables, context)

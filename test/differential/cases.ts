@@ -16,6 +16,8 @@ export interface Case {
   /** Why we refuse what docker builds, and the other way round. */
   readonly onlyWeRefuse?: string
   readonly onlyWeBuild?: string
+  /** Docker cannot save an image without layers. */
+  readonly isWithoutLayers?: boolean
 }
 
 export const cases: readonly Case[] = [...languageCases, ...configCases, ...copyCases, ...addCases, ...runCases]
