@@ -1,6 +1,7 @@
 import type { Task } from '../core/task.ts'
 import { silent } from '../core/task.ts'
 import type { Store } from '../storage/index.ts'
+import { SharedCaches } from './cache/shared/shared-caches.ts'
 import type { NamedContext } from './context/named-context.ts'
 import { parseNamedContext } from './context/named-context.ts'
 import type { BuildContext, ContextRequest } from './context/open-context.ts'
@@ -26,7 +27,7 @@ export function openBuildContext(store: Store, request: BuildInputs, task: Task<
     fileDigests: store.fileDigests,
     unpack: async (tar, inner) => store.layers.view((await store.layers.apply(undefined, tar, undefined, inner)).chainId),
     checkOut: async (reference) => {
-      const executor = createGitExecutor({ store, layers: createCachedLayers(store, { now: () => new Date() }) })
+      const executor = createGitExecutor({ store, layers: createCachedLayers(store, { now: () => new Date(), shared: new SharedCaches(store, []), used: new Map() }) })
       const node = lowerGit({ ...reference, keepsGitDirectory: reference.keepsGitDirectory ?? (keepsGit === '1' || keepsGit === 'true') })
       return store.layers.view((await runAlone(executor, node, task)).chainId)
     },

@@ -9,8 +9,13 @@ import { hostPlatform } from '../oci/platform.ts'
 import type { RootfsView } from '../storage/index.ts'
 import { BuildBases } from './base-images.ts'
 import type { PullMode } from './base-images.ts'
-import { MissExplainer } from './cache/miss-explainer.ts'
+import type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'
+import type { SharedCaches } from './cache/shared/shared-caches.ts'
+import { openSharedCaches, warnOfCache } from './cache/shared/shared-caches.ts'
+import type { CacheToWrite } from './cache/shared/write-cache.ts'
+import { inlineCache, writeCaches } from './cache/shared/write-cache.ts'
 import { StepClaims } from './cache/step-claims.ts'
+import { createStepCache } from './cache/step-cache.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
 import { namedContexts, openBuildContext } from './build-inputs.ts'
@@ -18,21 +23,25 @@ import { checkDockerfile } from './call/check-dockerfile.ts'
 import type { BuildContext, ContextRequest } from './context/open-context.ts'
 import { openNamedFolder } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
+import type { OnFailure } from './debug/failed-step.ts'
+import { describeFailure } from './debug/failed-step.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
-import { ChecksFailed, UnsuitableRequest } from './errors.ts'
+import { CacheSourceFailed, ChecksFailed, StepFailed, UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
+import type { CachedLayers } from './execute/cached-layers.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
-import type { Executors } from './execute/executor.ts'
+import type { Executors, NodeResult } from './execute/executor.ts'
 import { createGitExecutor } from './execute/git.ts'
 import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
 import { createPatientExecutor } from './execute/patient-executor.ts'
+import type { RunParts } from './execute/run.ts'
 import { createRunExecutor } from './execute/run.ts'
 import { createSourceExecutor } from './execute/source.ts'
 import type { BuiltImage } from './export/image.ts'
@@ -52,8 +61,9 @@ import type { LowerOptions } from './plan/lower.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { BuildCommandLine } from './record/build-record.ts'
+import { toWireLabel } from './record/wire-event.ts'
 import { observed } from './record/observed.ts'
-import type { StepCache } from './solve.ts'
+import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
 
 export interface BuildRequest extends ContextRequest, Partial<Confinement> {
@@ -68,6 +78,10 @@ export interface BuildRequest extends ContextRequest, Partial<Confinement> {
   /** Runs every step, or those of the stages named, whether or not their results are known. */
   readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
+  /** Caches of others to look results up in, best first. */
+  readonly cacheFrom?: readonly CacheSource[]
+  /** Where others are to find what this build knows. */
+  readonly cacheTo?: readonly CacheTarget[]
   /** What RUN --mount=type=secret gives to steps, by id. */
   readonly secrets?: Readonly<Record<string, SecretSource>>
   /** The sockets of agents for RUN --mount=type=ssh, by id. */
@@ -89,6 +103,8 @@ export interface BuildOptions extends TaskOptions<BuildEvent> {
   readonly engine?: Engine
   /** Kept in the build's record, so that the same can be asked for again. */
   readonly command?: BuildCommandLine
+  /** Gets a RUN step that failed, before the build does. */
+  readonly onFailure?: OnFailure | undefined
 }
 
 /** No step of a build needs more processes at a time; a fork bomb ends here. */
@@ -119,12 +135,17 @@ export async function build(request: BuildRequest, options: BuildOptions = {}): 
 async function buildWith(engine: Engine, request: BuildRequest, options: BuildOptions): Promise<BuildResult> {
   const guard = openGuard(request.secrets ?? {})
   const observation = { guard, title: request.names?.[0] ?? request.context, command: options.command }
-  return observed(engine, { observation, task: createTask(options) }, ({ task }) => buildImage(engine, { ...request, guard }, task))
+  return observed(engine, { observation, task: createTask(options) }, ({ id, task }) => buildImage(engine, { ...request, guard, build: id, onFailure: options.onFailure }, task))
 }
 
-type GuardedRequest = BuildRequest & { readonly guard: SecretGuard }
+/** With what belongs to this one build. */
+interface OwnRequest extends BuildRequest {
+  readonly guard: SecretGuard
+  readonly build: string
+  readonly onFailure: OnFailure | undefined
+}
 
-async function buildImage(engine: Engine, request: GuardedRequest, task: Task<BuildEvent>): Promise<BuildResult> {
+async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
   checkOutputs(request.outputs ?? [], names)
@@ -140,31 +161,61 @@ async function buildImage(engine: Engine, request: GuardedRequest, task: Task<Bu
   guard.checkPlan(plan)
   for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
-  warnOfUnknownStages(request.noCache, plan, task)
-  const executors = createExecutors(engine, { request, context, bases, plan })
+  const shared = await openSharedCaches(engine, request.cacheFrom ?? [], task)
+  const used = new Map<string, NodeResult>()
+  const layers = createCachedLayers(engine.store, { now: () => new Date(), shared, used })
   await using claims = new StepClaims(engine.store)
-  const cache = createStepCache(engine, { request, plan, claims }, task)
-  const { rootfs, results } = await solve({ plan, executors, jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }, task)
+  const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
+  const cache = createStepCache(engine.store, { plan, place, noCache: request.noCache, claims }, task)
+  const { rootfs, results } = await solveTrusting(() => {
+    used.clear()
+    return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
+  }, shared, task)
   context.digests?.save()
-  await rootfs.ensure(task)
-  return await finish(engine, { request, names, space, image: { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) } }, task)
+  const image = { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) }
+  const toWrite = { used, shared, diffIds: rootfs.diffIds }
+  const result = await finish(engine, { request, names, space, image, cache: toWrite }, task)
+  await writeCaches(engine, { targets: request.cacheTo ?? [], cache: toWrite }, task)
+  return result
 }
 
-interface FinishParts {
-  readonly request: GuardedRequest
+/** A shared cache that does not hold what it promised is left out, and what was built on its promises is solved again. */
+async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCaches, task: Task<BuildEvent>): Promise<Solved> {
+  for (;;) {
+    try {
+      const solved = await solve(createOptions(), task)
+      await solved.rootfs.ensure(task)
+      return solved
+    } catch (error) {
+      const failure = findCacheFailure(error)
+      if (failure === undefined || !shared.distrust(failure.source)) throw error
+      warnOfCache(failure.source, failure, task)
+    }
+  }
+}
+
+function findCacheFailure(error: unknown): CacheSourceFailed | undefined {
+  if (error instanceof CacheSourceFailed) return error
+  return error instanceof StepFailed ? findCacheFailure(error.cause) : undefined
+}
+
+interface Finishing {
+  readonly request: OwnRequest
   readonly names: readonly string[]
   readonly space: SpaceWatch
   readonly image: BuiltImage
+  readonly cache: CacheToWrite
 }
 
-async function finish(engine: Engine, { request, names, space, image }: FinishParts, task: Task<BuildEvent>): Promise<BuildResult> {
+async function finish(engine: Engine, { request, names, space, image, cache }: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
   const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
   const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
   await engine.store.layers.sync(silent(task))
   space.check()
   request.guard.checkConfig(imageConfig(restacked))
   const annotations = request.annotations ?? noAnnotations
-  const assembled = await assembleImage(engine.store, restacked, annotations.manifest)
+  const isInline = request.cacheTo?.some(({ type }) => type === 'inline') === true
+  const assembled = await assembleImage(engine.store, restacked, { annotations: annotations.manifest, inlineCache: isInline ? inlineCache(cache) : undefined })
   const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
   const { id, manifest: descriptor } = assembled.stored
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
@@ -197,18 +248,18 @@ async function raiseWarnings(planning: LowerOptions, { context, bases }: { conte
 }
 
 interface ExecutorParts {
-  readonly request: GuardedRequest
+  readonly request: OwnRequest
   readonly context: BuildContext
   readonly bases: BuildBases
   readonly plan: BuildPlan
+  readonly layers: CachedLayers
 }
 
-function createExecutors({ store }: Engine, { request, context, bases, plan }: ExecutorParts): Executors {
+function createExecutors({ store }: Engine, { request, context, bases, plan, layers }: ExecutorParts): Executors {
   const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const contexts = namedContexts(request)
   const folders = new Map([...contexts].flatMap(([name, named]) => named.kind === 'folder' ? [[name, openNamedFolder(named.path)] as const] : []))
   const openContextView = (name: string | undefined): Promise<RootfsView> => Promise.resolve(name === undefined ? context.view : folders.get(name) ?? context.view)
-  const layers = createCachedLayers(store, { now: () => new Date() })
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),
@@ -228,35 +279,18 @@ function createExecutors({ store }: Engine, { request, context, bases, plan }: E
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
       policy,
+      onFailure: failureHandler(store, request, plan),
     }),
   }
 }
 
-function createStepCache({ store }: Engine, { request, plan, claims }: { request: BuildRequest; plan: BuildPlan; claims: StepClaims }, task: Task<BuildEvent>): StepCache {
-  const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
-  const explainer = new MissExplainer({ store, place, labels: plan.labels })
-  const off = stepsWithoutCache(plan, request.noCache)
-  return {
-    claims,
-    isOff: (id) => off.has(id),
-    missed: (node, key) => { task.emit({ type: 'cache-missed', node, cause: off.has(node) ? { kind: 'cache-off' } : explainer.explain(node, key) }) },
-    made: (node, key, { chainId }) => { explainer.remember(node, key, chainId) },
+function failureHandler(store: Engine['store'], { build: id, guard, onFailure }: OwnRequest, { labels }: BuildPlan): RunParts['onFailure'] {
+  if (onFailure === undefined) return undefined
+  return async ({ step, exit, ...rest }, task) => {
+    const label = labels.get(step.id)
+    const failed = { ...rest, build: id, label: label === undefined ? undefined : toWireLabel(label), exitCode: exit.exitCode, node: step.node, base: step.input(step.node.base) }
+    await onFailure(describeFailure({ store, guard }, failed, silent(task)))
   }
-}
-
-function warnOfUnknownStages(noCache: BuildRequest['noCache'], { labels }: BuildPlan, task: Task<BuildEvent>): void {
-  if (typeof noCache !== 'object') return
-  const stages = new Set([...labels.values()].map(({ stage }) => stage.toLowerCase()))
-  for (const name of noCache.filter((stage) => !stages.has(stage.toLowerCase()))) {
-    task.emit({ type: 'warning-raised', rule: 'no-cache-filter', message: `this build has no steps of a stage "${name}"`, range: undefined })
-  }
-}
-
-function stepsWithoutCache({ nodes, labels, policies }: BuildPlan, noCache: BuildRequest['noCache']): ReadonlySet<NodeId> {
-  if (noCache === true) return new Set(nodes.keys())
-  const stages = new Set(typeof noCache === 'object' ? noCache.map((name) => name.toLowerCase()) : [])
-  const isOff = (id: NodeId, stage: string): boolean => policies.get(id)?.cache === false || stages.has(stage.toLowerCase())
-  return new Set([...labels].filter(([id, { stage }]) => isOff(id, stage)).map(([id]) => id))
 }
 
 function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {

@@ -1,5 +1,6 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
+import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { DockerfileSource } from './dockerfile/instruction.ts'
 import type { Warning } from './dockerfile/lint/warning.ts'
 import type { Leak } from './guard/leak.ts'
@@ -205,6 +206,17 @@ export class ImageUnavailable extends TsbuildError {
   }
 }
 
+/** What says where an image lies names no place we know. */
+export class MalformedLocation extends TsbuildError {
+  readonly code = 'BUILDER_MALFORMED_LOCATION'
+  readonly text: string
+
+  constructor(text: string, problem: string) {
+    super(`cannot read location ${JSON.stringify(text.slice(0, 200))}: ${problem}`)
+    this.text = text
+  }
+}
+
 /** No image of the store has this name or id. */
 export class ImageNotFound extends TsbuildError {
   readonly code = 'BUILDER_IMAGE_NOT_FOUND'
@@ -254,8 +266,8 @@ export class BuildNotFound extends TsbuildError {
   readonly code = 'BUILDER_BUILD_NOT_FOUND'
   readonly build: string
 
-  constructor(build: string) {
-    super(`cannot find build "${build}" among the records of this store; "tsbuild history builds" lists them`)
+  constructor(build: string, problem = 'is not among the records of this store: "tsbuild history builds" lists them') {
+    super(`cannot use build "${build}": it ${problem}`)
     this.build = build
   }
 }
@@ -282,6 +294,17 @@ export class SecretLeaked extends TsbuildError {
   }
 }
 
+/** The layers a failed step was kept by have been removed. */
+export class LayersGone extends TsbuildError {
+  readonly code = 'BUILDER_LAYERS_GONE'
+  readonly build: string
+
+  constructor(build: string) {
+    super(`cannot debug build "${build}": the store has removed the layers of its failed step`)
+    this.build = build
+  }
+}
+
 /** An output cannot be written where it was asked for. What is there is as it was. */
 export class OutputConflict extends TsbuildError {
   readonly code = 'BUILDER_OUTPUT_CONFLICT'
@@ -299,5 +322,27 @@ export class UnsuitableRequest extends TsbuildError {
 
   constructor(problem: string) {
     super(`cannot do what is asked for: ${problem}`)
+  }
+}
+
+/** There is no cache at this place. */
+export class CacheMissing extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_MISSING'
+  readonly place: string
+
+  constructor(place: string) {
+    super(`cannot read the cache "${place}": there is none`)
+    this.place = place
+  }
+}
+
+/** A cache promised a layer and did not give it: it is gone, or is not what the cache said. */
+export class CacheSourceFailed extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_SOURCE_FAILED'
+  readonly source: CacheSource
+
+  constructor(source: CacheSource, place: string, cause: unknown) {
+    super(`cannot use the cache "${place}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.source = source
   }
 }

@@ -1,3 +1,4 @@
+import type { ChainId } from '../oci/digest.ts'
 import type { Layer, Store, StoredImage } from '../storage/index.ts'
 import { openImage } from './transfer/portable-image.ts'
 
@@ -31,6 +32,11 @@ export async function imageSteps(store: Store, image: StoredImage): Promise<Imag
     return { created: entry.created, createdBy: entry.created_by ?? '', comment: entry.comment ?? '', ...layerFacts(layer) }
   })
   return [...steps, ...pending.map((layer): ImageStep => ({ created: undefined, createdBy: '<missing>', comment: '', ...layerFacts(layer) }))]
+}
+
+/** undefined for an image without layers. */
+export async function topLayer(store: Store, image: StoredImage): Promise<ChainId | undefined> {
+  return (await openImage(store, image)).chain.at(-1)
 }
 
 async function imageLayersOf(store: Store, image: StoredImage): Promise<Layer[]> {

@@ -52,6 +52,8 @@ export interface ImageConfig extends Platform {
   readonly config?: RunConfig
   readonly rootfs: { readonly type: 'layers'; readonly diff_ids: readonly DiffId[] }
   readonly history?: readonly HistoryEntry[]
+  /** BuildKit's inline cache; written, and read from the document itself. */
+  readonly 'moby.buildkit.cache.v0'?: string
 }
 
 /**

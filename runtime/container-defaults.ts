@@ -111,6 +111,7 @@ export function kernelSettings({ isolation }: ContainerSpec, host: HostSupport):
   const asked = Object.entries(isolation.sysctls ?? {}).map(([name, value]): Pair => [name.replaceAll('.', '/'), value])
   // In a user namespace the range of groups would have to be mapped as a whole.
   const ping: readonly Pair[] = host.idMaps === undefined ? [['net/ipv4/ping_group_range', '0 2147483647']] : []
-  const defaults: readonly Pair[] = isolation.network.mode === 'host' || isolation.network.mode === 'joined' ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ...ping]
+  const isShared = isolation.network.mode === 'host' || isolation.network.mode === 'joined'
+  const defaults: readonly Pair[] = isShared ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ...ping]
   return [...defaults.filter(([key]) => !asked.some(([other]) => other === key)), ...asked]
 }

@@ -18,6 +18,8 @@ import { securityLabel } from './security-label.ts'
 
 /** What the helper tells about a container. @see native/helper/container/stages.h */
 export type ContainerReport =
+  /** `pid` is that of init, as we see it. */
+  | { readonly kind: 'started'; readonly pid: number }
   | { readonly kind: 'exited'; readonly status: number }
   | { readonly kind: 'not-executed'; readonly notExecuted: NotExecuted }
   /** The end of init, and with it of the container. */
@@ -131,7 +133,24 @@ function writePairs(wire: WireWriter, pairs: readonly Pair[]): void {
   wire.list(pairs, ([key, value]) => wire.bytes(key).bytes(value))
 }
 
-function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<RequestParts, 'spec' | 'stdio' | 'host'>): void {
+/** The request of the helper's mode `exec`. */
+export function encodeExec({ pid, groups, spec, stdio, host }: ExecParts): Uint8Array {
+  const wire = new WireWriter()
+  wire.u32(pid).list(groups, (group) => wire.bytes(group.folder).flag(group.isV2))
+  writeProcess(wire, { spec, stdio, host })
+  return wire.finish()
+}
+
+interface ExecParts {
+  /** Of a process of the container, as we see it. */
+  readonly pid: number
+  readonly groups: readonly { readonly folder: string; readonly isV2: boolean }[]
+  readonly spec: Pick<ContainerSpec, 'process' | 'privilege'>
+  readonly stdio: ContainerStdio['kind']
+  readonly host: HostSupport
+}
+
+function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<ExecParts, 'spec' | 'stdio' | 'host'>): void {
   const { process, privilege } = spec
   wire.list(process.args, (arg) => wire.bytes(arg)).list(process.env, (variable) => wire.bytes(variable)).bytes(process.cwd)
   wire.u32(process.user.uid).u32(process.user.gid).list(process.user.groups, (gid) => wire.u32(gid))
@@ -144,7 +163,7 @@ function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<RequestParts
   wire.bytes(filter?.program ?? new Uint8Array()).u32(filter?.flags ?? 0).bytes(securityLabel(privilege, host))
 }
 
-function seccompFilter({ privilege }: ContainerSpec, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
+function seccompFilter({ privilege }: Pick<ContainerSpec, 'privilege'>, { host, capabilities }: { readonly host: HostSupport; readonly capabilities: bigint }): SeccompFilter | undefined {
   if (privilege.isPrivileged === true || privilege.seccomp?.kind === 'unconfined') return undefined
   const subject = { arch: process.arch, kernel: host.kernel, caps: listCapabilities(capabilities) }
   return privilege.seccomp === undefined ? compileDefaultProfile(subject) : compileProfile(parseProfile(privilege.seccomp.profile), subject)
@@ -171,6 +190,7 @@ export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
     case 1: return { kind: 'exited', status: reader.u32() }
     case 2: return { kind: 'not-executed', notExecuted: readNotExecuted(reader) }
     case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000, ioReadBytes: Number(reader.u64()) * sectorBytes, ioWriteBytes: Number(reader.u64()) * sectorBytes }
+    case 4: return { kind: 'started', pid: reader.u32() }
     default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
   }
 }

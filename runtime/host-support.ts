@@ -20,7 +20,6 @@ export interface HostSupport {
   readonly capabilities: bigint
   /** By resource number, what this process may at most allow a container. @see setrlimit(2) */
   readonly hardLimits: readonly bigint[]
-  readonly isInitialUserNamespace: boolean
   /** The security modules that are active, `apparmor` and `selinux` among them. */
   readonly securityModules: readonly string[]
   /** Paths below /sys that show heat, which tells about neighbours; they differ by machine. */
@@ -45,7 +44,6 @@ export function probeHost(): HostSupport {
     hierarchies,
     capabilities: parseCapabilities(readFileSync('/proc/self/status', 'utf8')),
     hardLimits: parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
-    isInitialUserNamespace: /^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8')),
     securityModules: findSecurityModules(),
     thermalPaths: findThermalPaths(),
   }

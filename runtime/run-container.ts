@@ -12,7 +12,6 @@ import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
 import { deviceRules } from './cgroup/device-rules.ts'
 import { findDiskShortage, findVictim } from './post-mortem.ts'
-import type { HostSupport } from './host-support.ts'
 import { getHost } from './host-support.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
@@ -32,18 +31,14 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   task.signal.throwIfAborted()
   validateSpec(spec)
   const host = getHost()
-  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasOwnDevices(host) ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
+  // In a user namespace no node that we or a container make can be opened, so there is nothing to forbid.
+  const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: host.idMaps === undefined ? deviceRules(spec) : undefined, hierarchies: host.hierarchies })
   try {
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host })
     return await follow(start(request, stdio, task.emit), { spec, stdio, cgroup, task })
   } finally {
     cgroup.remove()
   }
-}
-
-/** In a user namespace that is not the first one, no node that we or a container make can be opened. */
-function hasOwnDevices(host: HostSupport): boolean {
-  return host.isInitialUserNamespace
 }
 
 interface Started {
@@ -55,7 +50,11 @@ interface Started {
 
 function start(request: Uint8Array, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (report) => reports.push(decodeReport(report)))
+  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ mode: 'run', request, stdio: fds }, (bytes) => {
+    const report = decodeReport(bytes)
+    reports.push(report)
+    if (report.kind === 'started' && stdio.kind === 'events') stdio.onStarted?.(report.pid)
+  })
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
   if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
   const stdout = getAddon().pipe(0)
@@ -96,7 +95,7 @@ async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgro
   return describeExit({ spec, stop, reports, usage, helperSignal: end.exit.signal })
 }
 
-function nameFailure(containerId: string, error: unknown): unknown {
+export function nameFailure(containerId: string, error: unknown): unknown {
   if (!(error instanceof HelperFailure)) return error
   return new ContainerSetupFailed(containerId, { stage: nameStage(error.stage), errnoName: error.errnoName, object: error.object }, { cause: error })
 }
@@ -126,7 +125,7 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
 }
 
-function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
+export function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {
   if (notExecuted !== undefined) return notExecuted.errnoName === 'ENOENT' ? 127 : 126
   const signalNumber = status & 0x7f
   return signalNumber === 0 ? status >> 8 & 0xff : 128 + signalNumber

@@ -9,8 +9,8 @@ const out = join(root, 'dist')
 const libraries = ['builder', 'storage', 'registry-client', 'runtime'].filter((name) => existsSync(join(root, name, 'index.ts')))
 
 /** The packages whose code went into the bundle. */
-function bundledPackages(metafile: Metafile): string[] {
-  const names = Object.keys(metafile.inputs).map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(path)?.[1])
+function bundledPackages(...metafiles: readonly Metafile[]): string[] {
+  const names = metafiles.flatMap(({ inputs }) => Object.keys(inputs)).map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(path)?.[1])
   return [...new Set(names.filter((name) => name !== undefined))].sort()
 }
 
@@ -40,4 +40,16 @@ const { metafile } = await build({
   // CommonJS packages inside an ES module need a require for Node's own modules.
   banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
 })
-writeFileSync(join(out, 'LICENSES.txt'), bundledPackages(metafile).map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`))
+const page = await build({
+  absWorkingDir: root,
+  entryPoints: [{ in: 'src/report/page/main.ts', out: 'report-page' }, { in: 'src/report/page/page.css', out: 'report-page' }],
+  outdir: out,
+  bundle: true,
+  format: 'iife',
+  platform: 'browser',
+  target: 'es2022',
+  minify: true,
+  legalComments: 'none',
+  metafile: true,
+})
+writeFileSync(join(out, 'LICENSES.txt'), bundledPackages(metafile, page.metafile).map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`))

@@ -10,7 +10,9 @@ const missing = ensurePackages([
   { name: 'openssl', provides: ['/usr/bin/openssl'] },
   { name: 'skopeo', provides: ['/usr/bin/skopeo'] },
   { name: 'umoci', provides: ['/usr/bin/umoci'] },
+  { name: 'chromium', provides: ['/usr/bin/chromium'] },
   { name: 'debootstrap', provides: ['/usr/sbin/debootstrap'] },
+  { name: 'erofs-utils', provides: ['/usr/bin/fsck.erofs'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

@@ -6,6 +6,7 @@ import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
 import { limitOptions, parseLimits } from './limit-options.ts'
 import { parseChoice, parseSize } from './option-values.ts'
+import type { FindInit } from './run-options.ts'
 
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
@@ -27,9 +28,19 @@ const networks = ['default', 'bridge', 'host', 'none'] as const
 
 /** @throws {UsageError} */
 export function parseConfinement(options: OptionValues, env: NodeJS.ProcessEnv): Confinement {
+  const network = parseChoice(options, 'network', networks) ?? 'default'
+  return { ...parseCommon(options), network, subnet: env['TSBUILD_SUBNET'] }
+}
+
+/** As `parseConfinement`, and the network may be that of another container. @throws {UsageError} */
+export function parseRunConfinement(options: OptionValues, env: NodeJS.ProcessEnv, findInit: FindInit): Confinement {
+  const [, container] = /^container:(.+)$/u.exec(options.text('network') ?? '') ?? []
+  if (container === undefined) return parseConfinement(options, env)
+  return { ...parseCommon(options), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined }
+}
+
+function parseCommon(options: OptionValues): Omit<Confinement, 'network' | 'subnet'> {
   return {
-    network: parseChoice(options, 'network', networks) ?? 'default',
-    subnet: env['TSBUILD_SUBNET'],
     limits: parseLimits(options),
     privilege: parsePrivilege(options),
     ulimits: options.texts('ulimit').map(parseUlimit),

@@ -11,3 +11,14 @@ export class UsageError extends TsbuildError {
     this.command = command
   }
 }
+
+/** The supervisor of a detached container could not start it. */
+export class DetachedFailed extends TsbuildError {
+  readonly code = 'CLI_DETACHED_FAILED'
+  readonly container: string
+
+  constructor(container: string, problem: string) {
+    super(`cannot start container "${container}": ${problem === '' ? 'its supervisor ended without a word' : problem}`)
+    this.container = container
+  }
+}

@@ -18,7 +18,7 @@ export interface PolicyTexts {
 export const policyKeys = ['keep-last', 'max-bytes', 'max-inodes', 'min-free-bytes', 'min-free-inodes'] as const
 
 export const policyOptions: readonly OptionSpec[] = [
-  { name: 'filter', value: 'KEY=VALUE', isRepeatable: true, help: 'Only what was made, or for cache entries used, before until=48h, has label=NAME[=VALUE] (label!=… has it not), is called reference=GLOB, is dangling=true|false, is of type=image|cache' },
+  { name: 'filter', value: 'KEY=VALUE', isRepeatable: true, help: 'Only what was made, or for caches used, before until=48h, has label=NAME[=VALUE] (label!=… has it not), is called reference=GLOB, is dangling=true|false, is of type=image|cache|mount' },
   { name: 'keep-last', value: 'N', help: 'Leave the N newest images of each repository' },
   { name: 'max-bytes', value: 'SIZE', help: 'Remove the least recently used until the store takes no more than this' },
   { name: 'max-inodes', value: 'NUMBER', help: 'The same for inodes' },
@@ -138,7 +138,7 @@ function parseSwitch(text: string, value: string): boolean {
   throw new UsageError(`filter "${text}" takes true or false`)
 }
 
-function parseKind(text: string, value: string): 'image' | 'cache' {
-  if (value === 'image' || value === 'cache') return value
-  throw new UsageError(`filter "${text}" takes image or cache`)
+function parseKind(text: string, value: string): 'image' | 'cache' | 'mount' {
+  if (value === 'image' || value === 'cache' || value === 'mount') return value
+  throw new UsageError(`filter "${text}" takes image, cache or mount`)
 }

@@ -29,11 +29,13 @@ export async function removeByPolicies(policies: readonly PrunePolicy[], { optio
 function describe({ removed, layers, blobs, bytes, inodes }: GcReport, dryRun: boolean): string[] {
   const now = Date.now()
   const images = removed.filter(({ kind }) => kind === 'image')
-  const cacheEntries = removed.length - images.length
+  const cacheEntries = removed.filter(({ kind }) => kind === 'cache').length
+  const mounts = removed.filter(({ kind }) => kind === 'mount')
   const verb = dryRun ? 'Would delete' : 'Deleted'
   return [
     ...images.map(({ id, names, usedAtMs }) => `${verb}: ${[shortId(id), ...names.map((name) => formatFamiliar(parseReference(name)))].join(' ')}, last used ${formatAge(now - usedAtMs).toLowerCase()}`),
     ...(cacheEntries === 0 ? [] : [`${verb}: ${cacheEntries} cache ${cacheEntries === 1 ? 'entry' : 'entries'}`]),
+    ...mounts.map(({ id, usedAtMs }) => `${verb}: cache mount ${id}, last used ${formatAge(now - usedAtMs).toLowerCase()}`),
     `${dryRun ? 'Would free' : 'Freed'} ${formatBytes(bytes)} and ${inodes} inodes: ${layers} layers, ${blobs} blobs`,
   ]
 }

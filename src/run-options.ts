@@ -1,7 +1,8 @@
 import type { RunRequest } from '../builder/index.ts'
-import type { Mount, Privilege } from '../runtime/index.ts'
+import type { Mount, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
+import { parseChoice } from './option-values.ts'
 import { parseBytes } from './render/format.ts'
 
 /** What only `run` has. */
@@ -16,11 +17,22 @@ export const runOptions: readonly OptionSpec[] = [
   { name: 'sysctl', value: 'NAME=VALUE', isRepeatable: true, help: 'Kernel setting of a namespace of the container\'s own' },
   { name: 'tmpfs', value: 'DIR[:OPTIONS]', isRepeatable: true, help: 'Folder in memory; options size=, mode=, ro, exec' },
   { name: 'volume', short: 'v', value: 'HOST:DIR[:ro]', isRepeatable: true, help: 'Folder or file of the host' },
+  { name: 'publish', short: 'p', value: '[IP:]HOST:CONTAINER[/tcp]', isRepeatable: true, help: 'TCP port of the host that leads to one of the container' },
+  { name: 'pid', value: 'host|container:NAME', help: 'PID namespace, default its own' },
+  { name: 'ipc', value: 'host|container:NAME', help: 'IPC namespace, default its own' },
+  { name: 'uts', value: 'host|container:NAME', help: 'UTS namespace, default its own' },
+  { name: 'cgroupns', value: 'host|private', help: 'cgroup namespace, default its own' },
+  { name: 'time-offset', value: 'CLOCK=SECONDS', isRepeatable: true, help: 'monotonic or boottime clock ahead of the host\'s; the time of day cannot be changed' },
   { name: 'init', help: 'Have an init reap orphans, which is always so' },
 ]
 
+type ParsedOptions = Pick<RunRequest, 'hostname' | 'domainname' | 'groups' | 'umask' | 'oomScoreAdj' | 'sysctls' | 'mounts' | 'namespaces' | 'clockOffsets' | 'ports'>
+
+/** The pid of the init of a running container. */
+export type FindInit = (container: string) => number
+
 /** @throws {UsageError} */
-export function parseRunOptions(options: OptionValues): Pick<RunRequest, 'hostname' | 'domainname' | 'groups' | 'umask' | 'oomScoreAdj' | 'sysctls' | 'mounts'> {
+export function parseRunOptions(options: OptionValues, findInit: FindInit): ParsedOptions {
   return {
     hostname: options.text('hostname'),
     domainname: options.text('domainname'),
@@ -28,6 +40,9 @@ export function parseRunOptions(options: OptionValues): Pick<RunRequest, 'hostna
     umask: parseNumber(options, { name: 'umask', pattern: /^0?[0-7]{1,3}$/u, radix: 8 }),
     oomScoreAdj: parseNumber(options, { name: 'oom-score-adj', pattern: /^-?\d{1,4}$/u, radix: 10 }),
     sysctls: Object.fromEntries(options.texts('sysctl').map(parseSysctl)),
+    namespaces: { ...parseShared('pid', options, findInit), ...parseShared('ipc', options, findInit), ...parseShared('uts', options, findInit), ...(parseChoice(options, 'cgroupns', ['host', 'private']) === 'host' ? { cgroup: { kind: 'host' as const } } : {}) },
+    clockOffsets: Object.fromEntries(options.texts('time-offset').map(parseOffset)),
+    ports: options.texts('publish').map(parsePort),
     mounts: [...options.texts('volume').map(parseVolume), ...options.texts('tmpfs').map(parseTmpfs)],
   }
 }
@@ -77,4 +92,29 @@ function parseTmpfsWord(word: string, text: string): Partial<Mount & { readonly 
   if (word === 'exec' || word === 'noexec') return { isExecutable: word === 'exec' }
   if (word === 'nosuid' || word === 'nodev') return {}
   throw new UsageError(`option --tmpfs knows size=, mode=, ro, rw, exec, noexec, nosuid and nodev, not "${word}" of "${text}"`)
+}
+
+function parseShared(name: 'pid' | 'ipc' | 'uts', options: OptionValues, findInit: FindInit): Namespaces {
+  const text = options.text(name)
+  if (text === undefined || text === 'private') return {}
+  if (text === 'host') return { [name]: { kind: 'host' } }
+  const [, container] = /^container:(.+)$/u.exec(text) ?? []
+  if (container === undefined) throw new UsageError(`option --${name} takes host or container:NAME, not "${text}"`)
+  return { [name]: { kind: 'joined', path: `/proc/${findInit(container)}/ns/${name}` } }
+}
+
+function parseOffset(text: string): ['monotonic' | 'boottime', number] {
+  const [, clock, seconds] = /^(monotonic|boottime)=(-?\d{1,10})$/u.exec(text) ?? []
+  if (clock !== 'monotonic' && clock !== 'boottime') throw new UsageError(`option --time-offset takes monotonic=SECONDS or boottime=SECONDS, not "${text}"`)
+  return [clock, Number(seconds)]
+}
+
+const highestPort = 65_535
+
+function parsePort(text: string): PublishedPort {
+  const [, address = '0.0.0.0', host, container, protocol = 'tcp'] = /^(?:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?(\d{1,5}):(\d{1,5})(?:\/(\w+))?$/u.exec(text) ?? []
+  const [hostPort, containerPort] = [Number(host), Number(container)]
+  if (protocol !== 'tcp') throw new UsageError(`option --publish passes TCP on, not ${protocol}`)
+  if (!(hostPort >= 1 && hostPort <= highestPort && containerPort >= 1 && containerPort <= highestPort)) throw new UsageError(`option --publish takes [IP:]HOST:CONTAINER with port numbers, not "${text}"`)
+  return { address: address.replace(/^\[(.*)\]$/u, '$1'), hostPort, containerPort }
 }

@@ -9,6 +9,7 @@ import type { FormatChoice, LayerFormatName } from './erofs/choose-format.ts'
 import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
 import { requireBacking } from './erofs/erofs-support.ts'
+import { LayerVerifier } from './erofs/layer-verifier.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
 import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
@@ -40,6 +41,14 @@ export interface OpenOptions {
   readonly mayUseReserve?: boolean
   /** How new layers are kept, else what TSBUILD_LAYER_FORMAT says, else what the store was converted to. */
   readonly format?: LayerFormatName
+  /** Whether tars are compared with their diffIDs before their first mount since boot; else what TSBUILD_VERIFY_LAYERS=1 says. */
+  readonly verifiesLayers?: boolean
+}
+
+interface OpenedRoot {
+  readonly layout: Layout
+  readonly database: Database
+  readonly verifiesLayers: boolean
 }
 
 /**
@@ -52,7 +61,8 @@ export async function openStore(root: string, options: OpenOptions = {}): Promis
   if (options.mayUseReserve === true) releaseReserveIfFull(layout)
   const database = openDatabase(layout.root, layout.database)
   try {
-    return assemble(layout, database, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
+    const verifiesLayers = options.verifiesLayers ?? process.env['TSBUILD_VERIFY_LAYERS'] === '1'
+    return assemble({ layout, database, verifiesLayers }, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
   } catch (error) {
     database.close()
     throw error
@@ -64,7 +74,7 @@ function formatOfEnvironment(): LayerFormatName | undefined {
   return word === undefined || word === '' ? undefined : parseFormat(word)
 }
 
-function assemble(layout: Layout, database: Database, { format: chosen, erofs: support }: FormatChoice): Store {
+function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: chosen, erofs: support }: FormatChoice): Store {
   const hasBuried = readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0
   const session = new Session(layout, database)
   const blobs = new BlobStore(layout, database, session)
@@ -74,9 +84,10 @@ function assemble(layout: Layout, database: Database, { format: chosen, erofs: s
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
   const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const verifier = verifiesLayers ? new LayerVerifier(layout, database) : undefined
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
-  const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }) }
+  const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
   const layers = new StackedLayers(context, new OverlayDriver(context, { session, xattrs }), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
@@ -99,14 +110,14 @@ function assemble(layout: Layout, database: Database, { format: chosen, erofs: s
     fileDigests: new FileDigestTable(database),
     mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
-    layerBlob: async (chainId, compression, task) => {
+    layerBlob: async (chainId, form, task) => {
       const { diffId } = records.get(chainId)
-      return layerBlobs.find(diffId, compression) ?? await layerBlobs.create(diffId, compression, layers.changeset(chainId, task))
+      return layerBlobs.find(diffId, form) ?? await layerBlobs.create(diffId, form, layers.changeset(chainId, task))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, chosenFormat: chosen })
   return store
 }
 

@@ -1,7 +1,11 @@
 import type { BlobStore } from './content-store.ts'
+import type { LayerFormatName } from './erofs/choose-format.ts'
+import type { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
+import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
 import type { LowerLayers } from './layer/lower-layers.ts'
+import type { OverlayFormat } from './layer/overlay-format.ts'
 import type { Database } from './records/database.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
@@ -16,6 +20,10 @@ export interface StoreParts {
   readonly layers: LayerRecords
   readonly layerBlobs: LayerBlobs
   readonly lowers: LowerLayers
+  readonly verifier: LayerVerifier | undefined
+  readonly formats: { readonly overlay: OverlayFormat; readonly erofs: LayerFormat }
+  readonly chosenFormat: LayerFormatName
+  readonly format: LayerFormat
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

@@ -28,7 +28,7 @@ export interface Store extends AsyncDisposable {
    */
   lock(name: string, mode: { readonly exclusive: boolean }, task: Task): Promise<AsyncDisposable>
   /** The layer as a blob in the content store; the compressed form is remembered, so asking again compresses nothing. */
-  layerBlob(chainId: ChainId, compression: Compression, task: Task): Promise<Descriptor>
+  layerBlob(chainId: ChainId, form: Compression | LayerForm, task: Task): Promise<Descriptor>
 }
 
 export interface IncomingLayer {
@@ -43,6 +43,13 @@ export interface IncomingLayer {
  * process that died had stored of the blob is kept, and of several processes that want it one fetches it.
  */
 export type OpenBlob = (fromByte: number) => AsyncIterable<Uint8Array>
+
+/** How a layer's blob is compressed. */
+export interface LayerForm {
+  readonly compression: Compression
+  /** 1 to 9 for gzip, 1 to 22 for zstd; undefined is the usual one. */
+  readonly level: number | undefined
+}
 
 export interface BlobInfo { readonly digest: Digest; readonly sizeBytes: number }
 

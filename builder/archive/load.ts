@@ -32,11 +32,31 @@ interface ListedImage {
  * @throws {MalformedArchive}
  */
 export async function loadImages({ store }: Engine, { archive, platform }: { archive: Readable; platform: Platform }, task: Task): Promise<StoredImage[]> {
-  const files = await readArchive(store, archive, task)
-  const listed = files.has('manifest.json') ? await listDocker(store, files) : await listLayout(store, files, platform)
+  const listed = await list(store, { archive, platform }, task)
   const loaded: StoredImage[] = []
   for (const image of listed) loaded.push(await storeImage(store, image, task))
   return loaded
+}
+
+/** The images of an archive with the names it says, each as it lies there: an index stays one. Their blobs are in the content store. */
+export async function listImages(store: Store, files: ArchiveFiles): Promise<{ readonly descriptor: Descriptor; readonly names: readonly string[] }[]> {
+  if (files.has('manifest.json') && !files.has('index.json')) return listDocker(store, files)
+  const document = parseManifestDocument(await files.readDocument('index.json'), mediaTypes.ociIndex)
+  if (document.kind !== 'index') throw new MalformedArchive('its index.json is no index')
+  return document.index.manifests.map(({ mediaType, digest, size, annotations }) => ({
+    descriptor: { mediaType, digest, size },
+    names: [annotations?.['org.opencontainers.image.ref.name'], annotations?.['io.containerd.image.name']].filter((name) => name !== undefined),
+  }))
+}
+
+/** The images of an archive with their documents, their blobs in the content store until the next gc. @throws {MalformedArchive} */
+export function readImages({ store }: Engine, source: { archive: Readable; platform: Platform }, task: Task): Promise<readonly Pick<ListedImage, 'manifest' | 'config'>[]> {
+  return list(store, source, task)
+}
+
+async function list(store: Store, { archive, platform }: { archive: Readable; platform: Platform }, task: Task): Promise<ListedImage[]> {
+  const files = await readArchive(store, archive, task)
+  return files.has('manifest.json') ? listDocker(store, files) : listLayout(store, files, platform)
 }
 
 async function storeImage(store: Store, { descriptor, manifest, config, names }: ListedImage, task: Task): Promise<StoredImage> {

@@ -1,7 +1,7 @@
 import type { Network } from '../../runtime/index.ts'
-import { leaseBridgePort, NetworkUnavailable } from '../../runtime/index.ts'
+import { isNetworkForeign, leaseBridgePort, NetworkUnavailable } from '../../runtime/index.ts'
 
-/** `default` is a bridge where this host can have one, else the host's network; `joined` is the path of a namespace. */
+/** `default` is a bridge, for a plain user the host's network, and that too, with a warning, where root cannot have a bridge; `joined` is the path of a namespace. */
 export type NetworkChoice = 'default' | 'none' | 'host' | 'bridge' | { readonly joined: string }
 
 /** A network to run a container in; an address is given back when it is disposed. */
@@ -20,6 +20,7 @@ export interface NetworkSettings {
 export async function openNetwork(choice: NetworkChoice, { subnet, isIsolated, warn }: NetworkSettings): Promise<OpenNetwork> {
   if (typeof choice === 'object') return shared({ mode: 'joined', path: choice.joined })
   if (choice === 'none' || choice === 'host') return shared({ mode: choice })
+  if (choice === 'default' && isNetworkForeign()) return shared({ mode: 'host' })
   try {
     const lease = await leaseBridgePort({ subnet, isIsolated })
     return { network: { mode: 'bridge', port: lease.port }, [Symbol.dispose]: () => { lease[Symbol.dispose]() } }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Mount, Network } from '../../runtime/index.ts'
-import { runContainer } from '../../runtime/index.ts'
+import type { ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Mount, Namespaces, Network, PublishedPort } from '../../runtime/index.ts'
+import { publishPorts, runContainer } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
 import type { BuildEvent } from '../events.ts'
@@ -35,10 +35,19 @@ export interface RunRequest {
   readonly umask?: number | undefined
   readonly confinement: Confinement
   readonly hasTerminal: boolean
+  readonly namespaces: Namespaces
+  readonly clockOffsets: ClockOffsets
+  readonly ports: readonly PublishedPort[]
+}
+
+export interface RunPlace {
+  readonly stdio: ContainerStdio
+  /** Told what the container is before it starts. */
+  readonly onSpec?: (spec: ContainerSpec) => void
 }
 
 /** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
-export async function runImage({ store }: Engine, request: RunRequest & { readonly stdio: ContainerStdio }, task: Task<ContainerEvent | RunWarning>): Promise<ContainerExit> {
+export async function runImage({ store }: Engine, request: RunRequest & RunPlace, task: Task<ContainerEvent | RunWarning>): Promise<ContainerExit> {
   const { config, chain } = await openImage(store, request.image)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)
@@ -46,6 +55,8 @@ export async function runImage({ store }: Engine, request: RunRequest & { readon
   const warn = (reason: string): void => { task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so the container uses the host's: ${reason}`, range: undefined }) }
   using open = await openNetwork(choice, { subnet, isIsolated: false, warn })
   const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network })
+  request.onSpec?.(spec)
+  await using _published = await publishPorts(request.ports, open.network)
   return await runContainer(spec, request.stdio, task)
 }
 
@@ -79,7 +90,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
       ...(request.umask === undefined ? {} : { umask: request.umask }),
     },
     isolation: {
-      hostname, network, sysctls: request.sysctls,
+      hostname, network, sysctls: request.sysctls, namespaces: request.namespaces, clockOffsets: request.clockOffsets,
       ...(request.domainname === undefined ? {} : { domainname: request.domainname }),
       ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
     },

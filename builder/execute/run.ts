@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerEvent, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
@@ -44,6 +44,16 @@ export interface RunParts {
   readonly settings: RunSettings
   readonly mounts: MountParts
   readonly policy: (node: NodeId) => StepPolicy
+  /** Sees what the last attempt of a step left before it is gone. */
+  readonly onFailure: ((failed: FailedContainer, task: Task<BuildEvent>) => Promise<void>) | undefined
+}
+
+export interface FailedContainer {
+  readonly step: Step<RunNode>
+  readonly exit: ContainerExit
+  readonly spec: ContainerSpec
+  readonly snapshot: Snapshot
+  readonly opened: OpenMounts
 }
 
 export function createRunExecutor(parts: RunParts): Executor<RunNode> {
@@ -81,7 +91,7 @@ async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<Build
   const retries = parts.policy(step.id).retries ?? 0
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await runOnce(step, parts, task)
+      return await runOnce(step, attempt > retries ? parts : { ...parts, onFailure: undefined }, task)
     } catch (error) {
       if (!(error instanceof CommandFailed) || attempt > retries) throw error
       task.emit({ type: 'warning-raised', rule: 'StepRetried', message: `attempt ${attempt} of ${retries + 1} failed: ${error.message}`, range: undefined })
@@ -98,7 +108,10 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
-  if (exit.exitCode !== 0) throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
+  if (exit.exitCode !== 0) {
+    await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
+    throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
+  }
   await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }

@@ -21,8 +21,8 @@ export interface BuiltImage {
 }
 
 /** Writes the config and manifest of a built image, whose layers are in the store. */
-export async function assembleImage(store: Store, image: BuiltImage, annotations: Annotations): Promise<OpenedImage> {
-  const imageConfigDocument = imageConfig(image)
+export async function assembleImage(store: Store, image: BuiltImage, { annotations, inlineCache }: { readonly annotations: Annotations; readonly inlineCache: string | undefined }): Promise<OpenedImage> {
+  const imageConfigDocument = { ...imageConfig(image), ...(inlineCache === undefined ? {} : { 'moby.buildkit.cache.v0': inlineCache }) }
   const configBytes = encodeImageConfig(imageConfigDocument)
   const config = await store.content.write(configBytes, mediaTypes.ociConfig)
   const manifest: Manifest = {

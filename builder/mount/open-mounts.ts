@@ -1,5 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
+import type { ChainId } from '../../oci/digest.ts'
 import type { Mount } from '../../runtime/index.ts'
 import { packChangeset } from '../../storage/index.ts'
 import type { CopyRoot } from '../copy/place.ts'
@@ -17,6 +18,15 @@ export interface OpenMounts extends AsyncDisposable {
   readonly mounts: readonly Mount[]
   /** `NAME=value`, of secrets that are environment variables. */
   readonly env: readonly string[]
+  /** The layers behind each mount of type bind. */
+  readonly binds: readonly OpenBind[]
+}
+
+export interface OpenBind {
+  readonly chainId: ChainId | undefined
+  readonly path: string
+  readonly target: string
+  readonly readonly: boolean
 }
 
 /** Makes what the RUN --mounts of a step need. Nothing of it is in the step's layer afterwards. */
@@ -28,7 +38,7 @@ export async function openMounts(step: Step<RunNode>, parts: MountParts, task: T
     for (const mount of step.node.mounts.filter((each) => each.type === 'cache').sort((one, other) => (one.id < other.id ? -1 : 1))) await opener.holdCache(mount, task)
     const mounts: Mount[] = []
     for (const mount of step.node.mounts) mounts.push(...await opener.open(mount, task))
-    return { mounts, env: opener.env, [Symbol.asyncDispose]: () => held.disposeAsync() }
+    return { mounts, env: opener.env, binds: opener.binds, [Symbol.asyncDispose]: () => held.disposeAsync() }
   } catch (error) {
     await held.disposeAsync()
     throw error
@@ -37,6 +47,7 @@ export async function openMounts(step: Step<RunNode>, parts: MountParts, task: T
 
 class MountOpener {
   readonly env: string[] = []
+  readonly binds: OpenBind[] = []
   readonly #step: Step<RunNode>
   readonly #parts: MountParts
   readonly #held: AsyncDisposableStack
@@ -73,6 +84,7 @@ class MountOpener {
   async #bind(mount: PlannedBindMount, task: Task<BuildEvent>): Promise<Mount> {
     const { chainId, path } = await openMountSource(mount, { step: this.#step, parts: this.#parts }, task)
     const snapshot = this.#held.use(await this.#parts.store.layers.prepare(chainId))
+    this.binds.push({ chainId, path, target: mount.target, readonly: mount.isReadOnly })
     return { kind: 'layers', rootfs: snapshot.rootfs, path, target: mount.target, readonly: mount.isReadOnly }
   }
 

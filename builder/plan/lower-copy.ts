@@ -41,7 +41,9 @@ export function lowerCopy(state: StageState, instruction: CopyInstruction | AddI
 /** As Docker's builder shows it: of the flags only those that say what the files will be like. */
 function showCopy({ kind, chown, chmod, sources, destination }: CopyInstruction | AddInstruction): string {
   const flags = [...chown === undefined ? [] : [`--chown=${chown.text}`], ...chmod === undefined ? [] : [`--chmod=${chmod.text}`]]
-  return [kind, ...flags, ...sources.map((source) => source.kind === 'path' ? source.path.text : `<<${source.heredoc.name}`), destination.text].join(' ')
+  const paths = sources.flatMap((source) => source.kind === 'path' ? source.path.text : [])
+  const heredocs = sources.flatMap((source) => source.kind === 'heredoc' ? `<<${source.heredoc.name}` : [])
+  return [kind, ...flags, ...paths, ...heredocs, destination.text].join(' ')
 }
 
 function lowerSources(instruction: CopyInstruction | AddInstruction, context: CopyContext): CopyNodeSource[] {

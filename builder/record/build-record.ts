@@ -49,17 +49,21 @@ export function listBuilds(root: string): BuildRecord[] {
 
 /** By id, by a unique beginning of it, or `latest`. @throws {BuildNotFound} @throws {BuildAmbiguous} */
 export function getBuild(root: string, id: string): BuildRecord {
-  const folder = join(recordsFolder(root), findFolder(root, id))
-  const record = readRecord(folder)
+  const record = readRecord(buildFolder(root, id))
   if (record === undefined) throw new BuildNotFound(id)
   return record
 }
 
 /** What the build told, in order. A line that the death of the process cut short is left out. @throws {BuildNotFound} */
 export function readBuildEvents(root: string, id: string): WireEvent[] {
-  const lines = readFileSync(join(recordsFolder(root), findFolder(root, id), eventsFile), 'utf8').split('\n')
+  const lines = readFileSync(join(buildFolder(root, id), eventsFile), 'utf8').split('\n')
   lines.pop()
   return lines.map((line) => JSON.parse(line) as WireEvent)
+}
+
+/** Where the record of a build lies. @throws {BuildNotFound} @throws {BuildAmbiguous} */
+export function buildFolder(root: string, id: string): string {
+  return join(recordsFolder(root), findFolder(root, id))
 }
 
 function findFolder(root: string, id: string): string {

@@ -1,6 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { findLayerCompression, layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
+import { findLayerCompression, mediaTypes } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
 import type { ImageConfig } from '../../oci/image-config.ts'
@@ -8,7 +8,6 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
-import { compress } from '../../storage/index.ts'
 import { ImageNotFound, UnsuitableRequest } from '../errors.ts'
 import type { BlobOptions } from '../output/build-output.ts'
 
@@ -64,9 +63,7 @@ async function portableLayer(store: Store, { layer, chainId, blobs }: { layer: D
   const mayStay = compression !== 'none' && (!blobs.isForced || compression === blobs.compression && blobs.level === undefined)
   if (mayStay && store.content.find(layer.digest) !== undefined) return layer
   if (chainId === undefined) throw new TypeError(`layer ${layer.digest} has no diffID in the image's config`)
-  if (blobs.level === undefined) return store.layerBlob(chainId, blobs.compression, task)
-  // Not remembered as the layer's blob, which the next one who asks may want at the usual level.
-  return store.content.add(compress(store.layers.changeset(chainId, task), blobs.compression, blobs.level), layerMediaType(blobs.compression), task)
+  return store.layerBlob(chainId, blobs, task)
 }
 
 function dockerLayer(layer: Descriptor): Descriptor {

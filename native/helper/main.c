@@ -48,6 +48,7 @@ static int run_probe(struct wire *request)
 static const struct mode modes[] = {
     {"probe", run_probe},
     {"run", run_container},
+    {"exec", run_exec},
     {"enter", run_enter},
     {"make-bridge", run_make_bridge},
     {"remove-bridge", run_remove_bridge},

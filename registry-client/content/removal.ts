@@ -39,6 +39,9 @@ export async function deleteBlob(connections: Connections, { repository, digest 
   if (reply.status === 404) throw new BlobUnknown(digest, place.host)
 }
 
+/** A registry that deletes by digest alone says that a tag is none. */
+const refusals: readonly string[] = ['UNSUPPORTED', 'DIGEST_INVALID']
+
 async function remove(connections: Connections, { place, what, path }: { place: Place; what: string; path: string }, task: Task): Promise<Reply> {
   try {
     const reply = await connections.endpoint(place).send({
@@ -47,7 +50,7 @@ async function remove(connections: Connections, { place, what, path }: { place: 
     await reply.discard()
     return reply
   } catch (error) {
-    if (error instanceof UnexpectedStatus && (error.status === 405 || error.registryCodes.includes('UNSUPPORTED'))) throw new DeletionRefused(what, place.host, error)
+    if (error instanceof UnexpectedStatus && (error.status === 405 || error.registryCodes.some((code) => refusals.includes(code)))) throw new DeletionRefused(what, place.host, error)
     throw error
   }
 }

@@ -32,7 +32,7 @@ interface LockedGroup extends ContainerGroup {
 }
 
 /** What every container's group is called by; what follows is the container's id. */
-const prefix = 'tsbuild-container-'
+export const groupPrefix = 'tsbuild-container-'
 const drivers: Readonly<Record<CgroupHierarchy['kind'], CgroupDriver>> = { v1: v1Driver, v2: v2Driver }
 
 export interface CgroupParts {
@@ -82,12 +82,12 @@ export function removeStaleCgroups(): readonly string[] {
 }
 
 function sweepTree(folder: string): string[] {
-  const inside = listFolders(folder).filter((name) => !name.startsWith(prefix)).flatMap((name) => sweepTree(join(folder, name)))
+  const inside = listFolders(folder).filter((name) => !name.startsWith(groupPrefix)).flatMap((name) => sweepTree(join(folder, name)))
   return [...inside, ...sweep(folder)]
 }
 
 function sweep(parent: string): string[] {
-  return listFolders(parent).filter((name) => name.startsWith(prefix)).map((name) => join(parent, name)).filter(removeIfStale)
+  return listFolders(parent).filter((name) => name.startsWith(groupPrefix)).map((name) => join(parent, name)).filter(removeIfStale)
 }
 
 function listFolders(folder: string): string[] {
@@ -165,7 +165,7 @@ function createGroup(id: string, { limited, counted }: PlacedControllers, hierar
   const make = (controllers: readonly CgroupController[]): LockedGroup => {
     const parent = driver.findParent(hierarchy, controllers)
     sweepOnce(parent)
-    return { hierarchy, driver, controllers, ...makeLockedFolder(join(parent, `${prefix}${id}`), controllers[0] ?? 'memory') }
+    return { hierarchy, driver, controllers, ...makeLockedFolder(join(parent, `${groupPrefix}${id}`), controllers[0] ?? 'memory') }
   }
   for (const some of [counted, counted.filter((controller) => controller === 'memory')]) {
     try {

@@ -62,6 +62,11 @@ export async function leaseBridgePort({ subnet, isIsolated }: BridgeOptions): Pr
   }
 }
 
+/** Whether the host's network is not ours to change: a process in a user namespace of its own. */
+export function isNetworkForeign(): boolean {
+  return getHost().idMaps !== undefined
+}
+
 /** Removes the bridge and its rules unless a container uses it. @returns whether there was one and nobody used it */
 export async function removeBridge(): Promise<boolean> {
   if (!isThere()) return false
@@ -92,6 +97,7 @@ function isThere(): boolean {
 }
 
 function openAddressFile(): number {
+  if (isNetworkForeign()) refuse('a plain user cannot change the host\'s network; use --network host or none')
   if ((getHost().capabilities & netAdmin) === 0n) refuse('this process lacks CAP_NET_ADMIN; use --network host or none')
   try {
     mkdirSync(stateFolder, { recursive: true, mode: 0o700 })

@@ -4,7 +4,7 @@ import type { App } from '../app.ts'
 import { parseArguments } from '../arguments.ts'
 import type { CommandInput } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { formatAge, formatElapsed, formatTable, printable, shortId } from '../render/format.ts'
+import { formatAge, formatCommand, formatElapsed, formatTable, printable, shortId } from '../render/format.ts'
 import { PlainRenderer } from '../render/plain.ts'
 import { summarize } from '../render/summary.ts'
 import { symbolsFor, unstyled } from '../render/tree/style.ts'
@@ -49,17 +49,12 @@ function recordLines(record: BuildRecord, events: readonly ReturnType<typeof fro
   const stages = Map.groupBy(progress.steps, ({ label }) => label.stage)
   return [
     `build ${record.id} of ${printable(record.title)}, started ${new Date(record.startedAtMs).toISOString()}: ${record.outcome}`,
-    ...(record.command === undefined ? [] : [`  command   tsbuild ${printable(record.command.args.map(quoted).join(' '))}`, `  in        ${printable(record.command.cwd)}`]),
+    ...(record.command === undefined ? [] : [`  command   ${printable(formatCommand(record.command.args))}`, `  in        ${printable(record.command.cwd)}`]),
     ...[...stages].flatMap(([stage, steps]) => [`  ${printable(stage)}`, ...steps.map((step) => stepLine({ style: unstyled, symbols, nowMs: record.endedAtMs ?? Date.now() }, step, { width: plainColumns, isHeaded: true }))]),
     ...progress.warnings.map(({ rule, message }) => `${symbols.warning} ${printable(rule)}: ${printable(message)}`),
     ...summarize(progress, { style: unstyled, symbols, columns: plainColumns, startedAtMs: record.startedAtMs }),
     ...(record.error === undefined ? [] : [`error: ${printable(record.error)}`]),
   ]
-}
-
-/** Words as a shell would take them. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll('\'', String.raw`'\''`)}'`
 }
 
 /** The whole log as `--progress plain` wrote it, or what one step wrote, byte for byte. */
@@ -83,7 +78,7 @@ export async function rerunBuild(id: string, app: App): Promise<number> {
   const { command, title } = getBuild(defaultRoot(app.env), id)
   if (command === undefined) throw new UsageError(`build "${id}" of ${title} was started by a program, which has to start it again`)
   const args = command.args[0] === buildCommand.name ? command.args.slice(1) : command.args
-  app.note(`tsbuild ${printable(command.args.map(quoted).join(' '))}`)
+  app.note(printable(formatCommand(command.args)))
   process.chdir(command.cwd)
   return buildCommand.run(parseArguments(buildCommand, args), { ...app, args: command.args })
 }

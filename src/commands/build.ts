@@ -3,10 +3,13 @@ import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, E
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
+import { cacheOptions, parseCacheFrom, parseCacheTo } from '../cache-options.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
+import { failureOption, openFailureHandler } from '../failure-options.ts'
 import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
+import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { startLoader } from '../load-into.ts'
 import { outputOptions, parseAnnotations, parseOutputs, parseSquash } from '../output-options.ts'
@@ -41,6 +44,8 @@ export const buildCommand: CommandSpec = {
     { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
     { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
     ...confinementOptions,
+    failureOption,
+    ...cacheOptions,
     ...outputOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
@@ -60,33 +65,44 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 }
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
-  const { outputs, loads } = parseOutputs(options, process.stdout)
-  const loader = loads ? startLoader(app.env) : undefined
-  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loadedBy(loader)] }
+  const { outputs, loader, loaded } = openOutputs(options, app)
+  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
   const progress = parseProgress(options, app)
   const renderer = await createRenderer(app, progress, request.names?.[0] ?? context)
-  const causes = options.has('explain-cache') ? new MissCauses() : undefined
+  const causes = new MissCauses()
+  const gate = new EventGate(renderer)
+  const failure = openFailureHandler(options, app, gate.pause)
   const onEvent = (event: BuildEvent): void => {
-    renderer.handle(event)
-    causes?.handle(event)
+    gate.handle(event)
+    causes.handle(event)
   }
   await using engine = await app.openEngine()
   try {
-    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent })
+    const result = await build(request, { engine, command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')), onEvent, onFailure: failure?.handle })
     await loader?.finish()
     await renderer.finish()
-    for (const line of causes?.lines() ?? []) app.note(line)
+    for (const line of options.has('explain-cache') ? causes.lines() : []) app.note(line)
     writeResultFiles(result, options)
     if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
     return 0
   } catch (error) {
     await renderer.finish()
+    await failure?.finish(engine)
     throw await loader?.discard(error) ?? error
   }
 }
 
-function loadedBy(loader: ReturnType<typeof startLoader> | undefined): BuildOutput[] {
-  return loader === undefined ? [] : [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }]
+interface Outputs {
+  readonly outputs: readonly BuildOutput[]
+  readonly loader: ReturnType<typeof startLoader> | undefined
+  readonly loaded: readonly BuildOutput[]
+}
+
+function openOutputs(options: OptionValues, app: App): Outputs {
+  const { outputs, loads } = parseOutputs(options, process.stdout)
+  if (!loads) return { outputs, loader: undefined, loaded: [] }
+  const loader = startLoader(app.env)
+  return { outputs, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
 }
 
 function isStream(output: BuildOutput): boolean {
@@ -137,6 +153,8 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     platform: platformOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
+    cacheFrom: parseCacheFrom(options.texts('cache-from')),
+    cacheTo: parseCacheTo(options.texts('cache-to')),
     annotations: parseAnnotations(options.texts('annotation')),
     ...(squash === undefined ? {} : { squash }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),

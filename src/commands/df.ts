@@ -4,7 +4,7 @@ import type { DiskUsage, Size } from '../../storage/index.ts'
 import { measureUsage, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { formatAge, formatBytes, formatTable, shortId } from '../render/format.ts'
+import { formatAge, formatBytes, formatTable, printable, shortId } from '../render/format.ts'
 
 export const dfCommand: CommandSpec = {
   name: 'df',
@@ -24,19 +24,20 @@ build cache share counts as the images', and goes only with both.`,
 
 async function showUsage({ options }: CommandInput, app: App): Promise<number> {
   await using store = await openStore(defaultRoot(app.env), { mayUseReserve: true })
-  const usage = measureUsage(store)
+  const usage = await measureUsage(store, { signal: app.signal, emit: () => undefined })
   if (options.has('json')) app.print(JSON.stringify(encodeUsage(store.root, usage)))
   else [summary(usage), '', ...filesystem(store.root, usage), ...(options.has('verbose') ? details(usage) : [])].forEach((line) => { app.print(line) })
   return 0
 }
 
-function summary({ images, cache, underway, garbage, total, reclaimable }: DiskUsage): string {
+function summary({ images, cache, mounts, underway, garbage, total, reclaimable }: DiskUsage): string {
   const cells = ({ bytes, inodes }: Size): string[] => [formatBytes(bytes), String(inodes)]
   const share = (part: Size): string => `${formatBytes(part.bytes)}, ${part.inodes} inodes`
   return formatTable([
     ['TYPE', 'TOTAL', 'IN USE', 'SIZE', 'INODES', 'RECLAIMABLE'],
     ['Images', String(images.count), String(images.inUse), ...cells(images.size), share(images.reclaimable)],
     ['Build cache', String(cache.count), String(cache.inUse), ...cells(cache.size), share(cache.reclaimable)],
+    ['Cache mounts', String(mounts.count), String(mounts.inUse), ...cells(mounts.size), share(mounts.reclaimable)],
     ['Running', '', '', ...cells(underway), share({ bytes: 0, inodes: 0 })],
     ['Unused', '', '', ...cells(garbage), share(garbage)],
     ['All', '', '', ...cells(total), share(reclaimable)],
@@ -51,7 +52,7 @@ function filesystem(root: string, { space: { total, free, countsInodes } }: Disk
   ]
 }
 
-function details({ perImage, perCacheEntry, perLayer }: DiskUsage): string[] {
+function details({ perImage, perCacheEntry, perMount, perLayer }: DiskUsage): string[] {
   const now = Date.now()
   const age = (usedAtMs: number): string => formatAge(now - usedAtMs)
   const sizes = (...all: readonly Size[]): string[] => all.flatMap(({ bytes, inodes }) => [formatBytes(bytes), String(inodes)])
@@ -69,6 +70,8 @@ function details({ perImage, perCacheEntry, perLayer }: DiskUsage): string[] {
     formatTable([['KEY', 'LAYER', ...columns, 'LAST USED'], ...perCacheEntry.map(({ holder, size, shared, unique }) => [
       shortId(holder.key), shortId(holder.top), ...sizes(size, shared, unique), holder.isInUse ? 'In use' : age(holder.usedAtMs),
     ])]),
+    '', 'Cache mounts:',
+    formatTable([['MOUNT', 'NAME', 'SIZE', 'INODES', 'LAST USED'], ...perMount.map(({ id, name, size, usedAtMs, isInUse }) => [printable(id), name, ...sizes(size), isInUse ? 'In use' : age(usedAtMs)])]),
   ]
 }
 

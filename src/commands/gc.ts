@@ -11,7 +11,7 @@ export const gcCommand: CommandSpec = {
   summary: `Remove what nothing uses, and what the options choose; without options what section gc of the configuration file chooses.
 For cron: safe beside running builds, at low priority, exit code 1 when a budget cannot be reached. What is chosen:
   1. nothing that a running process uses
-  2. images and cache entries that pass every --filter
+  2. images, cache entries and cache mounts that pass every --filter
   3. without the newest of each repository, with --keep-last
   4. with budgets the least recently used of these until every budget holds, else all of them
 and then every blob and layer that no image, cache entry or running process needs.`,

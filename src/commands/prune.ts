@@ -8,10 +8,10 @@ export const pruneCommand: CommandSpec = {
   minOperands: 0,
   maxOperands: 0,
   summary: `Remove images without a name, and cache entries of no image.
-With --all, --keep-last, a budget or a filter by reference: any image and cache entry, as far as these choose it. Nothing
+With --all, --keep-last, a budget or a filter by reference: any image, cache entry and cache mount, as far as these choose it. Nothing
 that a running process uses. "tsbuild gc --help" tells the order of choosing.`,
   options: [
-    { name: 'all', short: 'a', help: 'Images with a name too, and cache entries of images' },
+    { name: 'all', short: 'a', help: 'Images with a name too, cache entries of images, and cache mounts' },
     { name: 'force', short: 'f', help: 'As in docker; nothing is ever asked' },
     ...policyOptions,
     ...outputOptions,

@@ -27,6 +27,11 @@ async function pull({ operands: [name = ''], options }: CommandInput, app: App):
     platform: platformOption(options),
     ...(maxConcurrentDownloads === undefined ? {} : { maxConcurrentDownloads }),
   }, { signal: app.signal, emit: renderTransfers(app, options.has('quiet')) })
+  if (!options.has('quiet')) {
+    for (const { host, limit, remaining, windowSeconds } of (await engine.registries()).client.catalog.rateLimits()) {
+      app.note(`${host}: ${remaining} of ${limit} pulls left${windowSeconds === undefined ? '' : `, counted over ${Math.round(windowSeconds / 360) / 10} h`}`)
+    }
+  }
   app.print(options.has('quiet') ? image.names.at(-1) ?? image.id : `${image.id} ${image.names.join(' ')}`)
   return 0
 }

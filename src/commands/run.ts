@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs'
-import type { RunRequest } from '../../builder/index.ts'
-import { canonicalName, findImage, ImageNotFound, pullImage, runImage } from '../../builder/index.ts'
+import { canonicalName, defaultRoot, findImage, ImageNotFound, pullImage, runImage } from '../../builder/index.ts'
 import type { Engine } from '../../builder/index.ts'
 import type { ContainerExit, ContainerStdio } from '../../runtime/index.ts'
+import { ContainerRecords } from '../../runtime/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
-import { confinementOptions, parseConfinement } from '../confinement-options.ts'
+import { confinementOptions, parseRunConfinement } from '../confinement-options.ts'
+import type { RunSettings } from '../detached.ts'
+import { startDetached } from '../detached.ts'
 import { UsageError } from '../errors.ts'
 import { platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
@@ -20,11 +22,13 @@ export const runCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: Infinity,
   stopsAtOperand: true,
-  summary: 'Run a command in a container of an image, in the foreground; the container is removed at its end',
+  summary: 'Run a command in a container of an image; without -d it is removed at its end',
   options: [
     { name: 'interactive', short: 'i', help: 'Pass standard input on' },
     { name: 'tty', short: 't', help: 'Give the container a terminal' },
-    { name: 'rm', help: 'Remove the container at its end, which is always done' },
+    { name: 'detach', short: 'd', help: 'Leave the container running and print its id; see ps, logs, exec, stop, rm' },
+    { name: 'name', value: 'NAME', help: 'Name of a detached container' },
+    { name: 'rm', help: 'Remove the container at its end, which without -d is always done' },
     { name: 'env', short: 'e', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Environment variable; without a value it comes from the environment' },
     { name: 'env-file', value: 'FILE', isRepeatable: true, help: 'File with a variable on each line' },
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
@@ -34,16 +38,19 @@ export const runCommand: CommandSpec = {
     ...confinementOptions,
     ...runOptions,
   ],
-  examples: ['tsbuild run -it debian:bookworm bash', 'tsbuild run --memory 256m --network none app:1'],
+  examples: ['tsbuild run -it debian:bookworm bash', 'tsbuild run -d --name web -p 8080:80 app:1', 'tsbuild run --memory 256m --network none app:1'],
   run,
 }
 
 async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {
   const hasTerminal = options.has('tty')
+  if (options.has('detach') && (hasTerminal || options.has('interactive'))) throw new UsageError('option -d leaves the container alone, so it has neither a terminal nor standard input')
+  if (options.has('name') && !options.has('detach')) throw new UsageError('option --name needs -d: a container in the foreground cannot be asked for')
   if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
   const settings = runSettings({ command, options }, app.env)
   await using engine = await app.openEngine()
   const image = await findOrPull(engine, { name, options }, app)
+  if (options.has('detach')) return await startDetached({ name: options.text('name'), image, imageName: name, settings, isRemovedAtEnd: options.has('rm') }, app)
   const stdio = containerStdio(options)
   const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, stdio }, { signal: neverAborted, emit: (event) => { if (event.type === 'warning-raised') app.note(`warning: ${event.message}`) } }))
   for (const line of explain(exit)) app.note(line)
@@ -68,15 +75,17 @@ async function findOrPull(engine: Engine, { name, options }: { name: string; opt
   return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, false) })
 }
 
-function runSettings({ command, options }: { command: readonly string[]; options: OptionValues }, env: NodeJS.ProcessEnv): Omit<RunRequest, 'image'> {
+function runSettings({ command, options }: { command: readonly string[]; options: OptionValues }, env: NodeJS.ProcessEnv): RunSettings {
+  const records = new ContainerRecords(defaultRoot(env))
+  const findInit = (container: string): number => records.getRunning(container).running.initPid
   return {
     command,
     entrypoint: options.text('entrypoint'),
     env: [...options.texts('env-file').flatMap((path) => readEnvFile(path, env)), ...options.texts('env').flatMap((text) => envEntry(text, env))],
     user: options.text('user'),
     workdir: options.text('workdir'),
-    ...parseRunOptions(options),
-    confinement: withRunPrivilege(parseConfinement(options, env), options),
+    ...parseRunOptions(options, findInit),
+    confinement: withRunPrivilege(parseRunConfinement(options, env, findInit), options),
     hasTerminal: options.has('tty'),
   }
 }

@@ -62,3 +62,8 @@ export function parseBytes(text: string): number | undefined {
 export function shortId(id: string): string {
   return id.slice(id.indexOf(':') + 1, id.indexOf(':') + 13)
 }
+
+/** A command line as a shell would take it. */
+export function formatCommand(args: readonly string[]): string {
+  return ['tsbuild', ...args.map((word) => /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll('\'', String.raw`'\''`)}'`)].join(' ')
+}

@@ -13,7 +13,7 @@ export class MissCauses {
     if (event.type === 'build-planned') for (const { node, label } of event.steps) this.#labels.set(node, label)
     if (event.type !== 'cache-missed') return
     const label = this.#labels.get(event.node)
-    if (label !== undefined) this.#lines.push(printable(`[${label.stage} ${label.step}/${label.steps}] ${label.source}: ${describeCause(event.cause, label)}`))
+    if (label !== undefined) this.#lines.push(printable(`[${label.stage} ${label.step}/${label.steps}] ${label.source}: ${describeCause(event.cause)}`))
   }
 
   /** A line for each step that was run, in the order they began. */
@@ -22,12 +22,12 @@ export class MissCauses {
   }
 }
 
-function describeCause(cause: MissCause, { step }: StepLabel): string {
+export function describeCause(cause: MissCause): string {
   switch (cause.kind) {
     case 'never-built': return 'never built with this store'
     case 'cache-off': return 'its cache is off'
     case 'layer-gone': return 'nothing changed, and its layer was removed from the store'
-    case 'base-changed': return `${step <= 2 ? 'the base image' : 'the result of the step above'} changed${change(cause.before, cause.after)}`
+    case 'base-changed': return `what it is built on changed${change(cause.before, cause.after)}`
     case 'changed': return `${cause.part} ${verb(cause)}${change(cause.before, cause.after)}`
     default: return unreachable(cause)
   }

@@ -63,13 +63,27 @@ export class TerminalRenderer implements Renderer {
     })
   }
 
+  async pause<T>(work: () => Promise<T>): Promise<T> {
+    this.#stop()
+    this.#region.close([])
+    try {
+      return await work()
+    } finally {
+      this.start()
+    }
+  }
+
   finish(): Promise<void> {
     if (this.#timer === undefined) return Promise.resolve()
+    this.#stop()
+    this.#region.close([...this.#finalTree(), ...this.#summary()])
+    return Promise.resolve()
+  }
+
+  #stop(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
     process.off('SIGWINCH', this.#repaint).off('SIGCONT', this.#restart).off('exit', this.#restore)
-    this.#region.close([...this.#finalTree(), ...this.#summary()])
-    return Promise.resolve()
   }
 
   #source(): TreeSource {

@@ -54,7 +54,8 @@ export function knownSupport(database: Database): ErofsSupport | undefined {
   return circumstances.join(' ') === currentCircumstances() && (backing === 'file' || backing === 'loop') ? { kind: 'available', backing } : undefined
 }
 
-async function findSupport(database: Database, folder: string): Promise<ErofsSupport> {
+/** The same, tried where it is not known. */
+export async function findSupport(database: Database, folder: string): Promise<ErofsSupport> {
   const known = knownSupport(database)
   if (known !== undefined) return known
   const probed = await probeErofs(folder)

@@ -15,6 +15,7 @@ import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import { packTree } from '../tree/pack-tree.ts'
 import { readFilePieces } from './read-file-pieces.ts'
+import { TarFile } from './tar-file.ts'
 import { writeIndex } from './write-index.ts'
 
 interface Parts {
@@ -82,23 +83,22 @@ export class ErofsFormat implements LayerFormat {
 
   async #writeTar(path: string, changeset: AsyncIterable<Uint8Array>, task: Task): Promise<{ readonly diffId: DiffId; readonly tarBytes: number }> {
     const digester = createDigester()
-    let tarBytes = 0
     try {
-      const file = await open(path, 'wx', 0o600)
+      const file = new TarFile(await open(path, 'wx', 0o600))
       try {
         for await (const chunk of untilAborted(changeset, task.signal)) {
-          const written = file.write(chunk, 0, chunk.byteLength, tarBytes)
+          const written = file.add(chunk)
           digester.update(chunk)
-          tarBytes += chunk.byteLength
-          for (let done = (await written).bytesWritten; done < chunk.byteLength;) done += (await file.write(chunk, done, chunk.byteLength - done, tarBytes - chunk.byteLength + done)).bytesWritten
+          await written
         }
+        await file.flush()
       } finally {
         await file.close()
       }
+      return { diffId: digestAsDiffId(digester.finish()), tarBytes: file.length }
     } catch (error) {
       throw explainFull(this.#parts.layout.root, error)
     }
-    return { diffId: digestAsDiffId(digester.finish()), tarBytes }
   }
 }
 

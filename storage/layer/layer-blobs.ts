@@ -3,6 +3,7 @@ import type { Compression, Descriptor } from '../../oci/descriptor.ts'
 import { layerMediaType } from '../../oci/descriptor.ts'
 import type { Digest, DiffId } from '../../oci/digest.ts'
 import { parseDigest } from '../../oci/digest.ts'
+import type { LayerForm } from '../store.ts'
 import type { BlobStore } from '../content-store.ts'
 import type { Database } from '../records/database.ts'
 import { readText } from '../records/database.ts'
@@ -21,14 +22,15 @@ export class LayerBlobs {
   }
 
   /** Call it only when the blob was seen to decompress to the diffID. */
-  remember(diffId: DiffId, compression: Compression, digest: Digest): void {
+  remember(diffId: DiffId, form: Compression | LayerForm, digest: Digest): void {
     this.#database.transaction('durable', () => {
-      this.#database.run('INSERT OR REPLACE INTO layer_blobs VALUES (?, ?, ?)', diffId, compression, digest)
+      this.#database.run('INSERT OR REPLACE INTO layer_blobs VALUES (?, ?, ?)', diffId, formKey(form), digest)
     })
   }
 
-  find(diffId: DiffId, compression: Compression): Descriptor | undefined {
-    const row = this.#database.get('SELECT digest FROM layer_blobs WHERE diff_id = ? AND compression = ?', diffId, compression)
+  find(diffId: DiffId, form: Compression | LayerForm): Descriptor | undefined {
+    const { compression } = readForm(form)
+    const row = this.#database.get('SELECT digest FROM layer_blobs WHERE diff_id = ? AND compression = ?', diffId, formKey(form))
     const blob = row === undefined ? undefined : this.#blobs.find(parseDigest(readText(row, 'digest')))
     return blob === undefined ? undefined : { mediaType: layerMediaType(compression), digest: blob.digest, size: blob.sizeBytes }
   }
@@ -43,16 +45,27 @@ export class LayerBlobs {
   }
 
   /** Stores a changeset in a compression and remembers it. */
-  async create(diffId: DiffId, compression: Compression, changeset: AsyncIterable<Uint8Array>): Promise<Descriptor> {
+  async create(diffId: DiffId, form: Compression | LayerForm, changeset: AsyncIterable<Uint8Array>): Promise<Descriptor> {
+    const { compression, level } = readForm(form)
     const { compress } = await import('../compression/compress.ts')
     const writer = await this.#blobs.createWriter({ algorithm: 'sha256', maxBytes: maxChangesetBytes })
     try {
-      for await (const chunk of compress(changeset, compression)) await writer.write(chunk)
+      for await (const chunk of compress(changeset, compression, level)) await writer.write(chunk)
       const { digest, sizeBytes } = await writer.publish()
-      this.remember(diffId, compression, digest)
+      this.remember(diffId, form, digest)
       return { mediaType: layerMediaType(compression), digest, size: sizeBytes }
     } finally {
       await writer.discard()
     }
   }
+}
+
+function readForm(form: Compression | LayerForm): LayerForm {
+  return typeof form === 'string' ? { compression: form, level: undefined } : form
+}
+
+/** `gzip` for the usual level, `gzip-9` for another. */
+function formKey(form: Compression | LayerForm): string {
+  const { compression, level } = readForm(form)
+  return level === undefined ? compression : `${compression}-${level}`
 }

@@ -1,4 +1,5 @@
 import type { BlobStore } from '../content-store.ts'
+import type { LayerVerifier } from '../erofs/layer-verifier.ts'
 import type { Layout } from '../root/layout.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
 import type { LayerFormat } from './layer-format.ts'
@@ -13,4 +14,6 @@ export interface LayerContext {
   readonly layerBlobs: LayerBlobs
   readonly format: LayerFormat
   readonly lowers: LowerLayers
+  /** undefined when layers are mounted as they are. */
+  readonly verifier: LayerVerifier | undefined
 }

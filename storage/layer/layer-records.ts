@@ -61,6 +61,11 @@ export class LayerRecords {
     this.#unrecorded.add(layer.chainId)
   }
 
+  /** A recorded layer that is kept in another way from now on. */
+  replace(layer: StoredLayer): void {
+    this.#known.set(layer.chainId, layer)
+  }
+
   isRecorded(chainId: ChainId): boolean {
     return this.find(chainId) !== undefined && !this.#unrecorded.has(chainId)
   }
@@ -84,6 +89,11 @@ export class LayerRecords {
       }
       this.#session.lease('layer', layer.chainId)
     }
+  }
+
+  /** What is known of a layer does not hold any more; its row does. */
+  forget(chainId: ChainId): void {
+    this.#known.delete(chainId)
   }
 
   /** After the transaction of `record`. */

@@ -92,6 +92,28 @@ export class OverlayFormat implements LayerFormat {
       lowers: this.#parts.lowers.mountable(records.visibleStack(layer.parent)),
     }, task)
   }
+
+  /** Unpacks the changeset again and compares what is made of either tree: other layers are read by packing them anyway. */
+  async isFaithful(layer: StoredLayer, task: Task): Promise<boolean> {
+    const { layout, records } = this.#parts
+    if (layer.origin !== 'foreign' || layer.dir === undefined) return true
+    const again = await this.unpack({
+      changeset: await this.changeset(layer, task), expected: layer.diffId, origin: 'foreign', isBottom: layer.parent === undefined, lowers: records.visibleStack(layer.parent),
+    }, task)
+    if (again?.dir === undefined) return again !== undefined
+    try {
+      return await this.#digestTree(layer.dir, task) === await this.#digestTree(again.dir, task)
+    } finally {
+      discard(layout, layout.layer(again.dir))
+    }
+  }
+
+  async #digestTree(dir: string, task: Task): Promise<string> {
+    const { layout, xattrs } = this.#parts
+    const digester = createDigester()
+    await digestAll(packTree({ root: layout.root, directory: layout.layer(dir), xattrs, hasRoot: false, opaqueMarks: 'all', lowers: [] }, task), digester)
+    return digester.finish()
+  }
 }
 
 async function* counting(bytes: AsyncIterable<Uint8Array>, count: { readonly digester: Digester; tarBytes: number }): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,4 +1,5 @@
 import type { Task } from '../../core/task.ts'
+import { createTask } from '../../core/task.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { LayerDamaged } from '../errors.ts'
@@ -43,7 +44,9 @@ export class StackedLayers implements LayerStore {
     return addLayer(this.#context, parent, layer)
   }
 
-  prepare(parent: ChainId | undefined): Promise<Snapshot> {
+  async prepare(parent: ChainId | undefined): Promise<Snapshot> {
+    const { records, verifier } = this.#context
+    if (verifier !== undefined) await verifier.verify(records.visibleStack(parent), createTask())
     return this.#driver.prepare(parent)
   }
 

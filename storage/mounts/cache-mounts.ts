@@ -59,7 +59,7 @@ export class CacheMountDirectories implements CacheMounts {
     const row = this.#rows().find((candidate) => readText(candidate, 'name') === name)
     if (row === undefined) return 'missing'
     const trash = join(layout.trash, randomUUID())
-    const lock = tryLock(layout, { name: lockName(name), exclusive: true })
+    const lock = tryLock(layout, { name: mountLockName(name), exclusive: true })
     if (lock === undefined) return 'in-use'
     try {
       database.transaction('quick', () => {
@@ -83,7 +83,7 @@ export class CacheMountDirectories implements CacheMounts {
       const used = database.transaction('quick', () => database.run('UPDATE cache_mounts SET used_ms = ? WHERE name = ?', Date.now(), name))
       if (used > 0 && existsSync(this.#path(name))) return { path: this.#path(name), [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose]() }
       await lock[Symbol.asyncDispose]()
-      const maker = await takeLock(layout, { name: lockName(name), exclusive: true }, task)
+      const maker = await takeLock(layout, { name: mountLockName(name), exclusive: true }, task)
       try {
         if (!existsSync(this.#path(name))) await this.#make(name, request, task)
       } finally {
@@ -93,7 +93,7 @@ export class CacheMountDirectories implements CacheMounts {
   }
 
   #lock(name: string, { sharing }: CacheMountRequest, task: Task): Promise<AsyncDisposable | undefined> {
-    const request = { name: lockName(name), exclusive: sharing !== 'shared' }
+    const request = { name: mountLockName(name), exclusive: sharing !== 'shared' }
     return sharing === 'private' ? Promise.resolve(tryLock(this.#parts.layout, request)) : takeLock(this.#parts.layout, request, task)
   }
 
@@ -132,7 +132,8 @@ export class CacheMountDirectories implements CacheMounts {
   }
 }
 
-function lockName(name: string): string {
+/** Whoever uses a cache mount holds it. */
+export function mountLockName(name: string): string {
   return `cache mount ${name}`
 }
 

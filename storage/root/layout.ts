@@ -17,6 +17,7 @@ import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
  *   trash/                      what is to be deleted and nobody refers to
  *   mounts/<name>/              what RUN --mount=type=cache keeps between builds
  *   locks/<hash>                named locks
+ *   quarantine/                 what fsck --repair found damaged
  *   reserve/                    room that is given back when the disk is full
  * ```
  */
@@ -32,6 +33,7 @@ export interface Layout {
   readonly trash: string
   readonly locks: string
   readonly mounts: string
+  readonly quarantine: string
   readonly reserve: string
   blob(digest: Digest): string
   blobFolder(digest: Digest): string
@@ -65,6 +67,7 @@ export function createLayout(root: string): Layout {
     trash: join(root, 'trash'),
     locks: join(root, 'locks'),
     mounts: join(root, 'mounts'),
+    quarantine: join(root, 'quarantine'),
     reserve: join(root, 'reserve'),
     blob: (digest) => join(blobFolder(digest), digestHex(digest)),
     blobFolder,

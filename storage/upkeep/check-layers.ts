@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { chainId } from '../../oci/digest.ts'
+import { DigestMismatch } from '../../oci/errors.ts'
 import { writeIndex } from '../erofs/write-index.ts'
-import { HostileArchive, LayerDamaged, TreeFailure } from '../errors.ts'
+import { HostileArchive, LayerDamaged, MalformedCompression, TreeFailure, Unrepresentable } from '../errors.ts'
 import { maxChangesetBytes } from '../layer/layer-blobs.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
@@ -33,7 +34,16 @@ export async function checkLayers(checking: Checking): Promise<number> {
 async function checkChangeset({ store, found, task }: Checking, layer: StoredLayer): Promise<void> {
   try {
     await drain(store.layers.changeset(layer.chainId, task))
+    if (!await getParts(store).formats.overlay.isFaithful(layer, task)) found({ check: 'layer-tree', object: layer.chainId })
   } catch (error) {
+    if (error instanceof TreeFailure || error instanceof Unrepresentable) {
+      found({ check: 'layer-tree', object: layer.chainId, actual: error.code })
+      return
+    }
+    if (error instanceof DigestMismatch || error instanceof MalformedCompression) {
+      found({ check: 'layer-source', object: layer.chainId, actual: error.code })
+      return
+    }
     if (!(error instanceof LayerDamaged)) throw error
     if (error.actual === undefined) found({ check: 'layer-source', object: layer.chainId })
     else found({ check: 'layer-diff-id', object: layer.chainId, expected: layer.diffId, actual: error.actual })

@@ -17,6 +17,8 @@ export type Check =
   | 'layer-missing' | 'layer-parent' | 'layer-source'
   /** A layer no longer gives its diffID, has another chainID than it should, or other counts than recorded. */
   | 'layer-diff-id' | 'layer-chain-id' | 'layer-inodes'
+  /** What containers see of a layer is not what its changeset says. */
+  | 'layer-tree'
   /** The index of a layer is not the one of its tar. */
   | 'layer-index'
   /** An image lacks its manifest or config, or these do not say what is recorded. */

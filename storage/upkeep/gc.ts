@@ -13,8 +13,8 @@ import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
 import { measureTrees, removeTrees } from '../tree/upkeep-trees.ts'
 import type { Root } from '../usage/holdings.ts'
-import type { StockedImage } from '../usage/inventory.ts'
-import { measureFile, takeInventory } from '../usage/inventory.ts'
+import type { StockedImage, StockedMount } from '../usage/inventory.ts'
+import { measureFile, stockMounts, takeInventory } from '../usage/inventory.ts'
 import type { Size, Space } from '../usage/space.ts'
 import { addSizes, readSpace, subtractSizes } from '../usage/space.ts'
 import { findStrays, findUnneededBlobs, findUnneededLayers } from './garbage.ts'
@@ -44,7 +44,7 @@ export interface GcReport {
 
 export interface RemovedRoot {
   readonly kind: Root['kind']
-  /** An image's id, a cache entry's key. */
+  /** An image's id, a cache entry's key, a cache mount's name. */
   readonly id: string
   readonly names: readonly string[]
   readonly usedAtMs: number
@@ -63,27 +63,36 @@ export async function gc(store: Store, task: Task, options: GcOptions): Promise<
   const lock = await takeLock(parts.layout, { name: 'gc', exclusive: true }, task)
   try {
     const policies = options.policies ?? []
-    return options.dryRun ? await predict(parts, policies, task) : await collect(parts, policies, task)
+    const work = { store, parts, policies, mounts: policies.length === 0 ? [] : await stockMounts(store, task) }
+    return options.dryRun ? await predict(work, task) : await collect(work, task)
   } finally {
     await lock[Symbol.asyncDispose]()
   }
 }
 
-async function predict(parts: StoreParts, policies: readonly PrunePolicy[], task: Task): Promise<GcReport> {
+interface Work {
+  readonly store: Store
+  readonly parts: StoreParts
+  readonly policies: readonly PrunePolicy[]
+  readonly mounts: readonly StockedMount[]
+}
+
+async function predict({ parts, policies, mounts }: Work, task: Task): Promise<GcReport> {
   const { layout, database, session } = parts
   const { inventory, others } = database.transaction('quick', () => {
     const dead = findDeadSessions(layout, database, session.id)
     const sessions = dead.map((id) => layout.session(id)).filter((path) => existsSync(path))
     const leftovers = listTrash(parts)
     forEachAbandoned(layout, (path) => leftovers.push(path))
-    return { inventory: takeInventory(parts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...leftovers] }
+    return { inventory: takeInventory(parts, mounts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...leftovers] }
   })
   const leftovers = await measureOthers(layout.root, others, task)
   const { removals, freed, unmet } = planRemovals({ inventory, policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
   return { removed: removals.map(describeRoot), layers: freed.layers, blobs: freed.blobs, ...addSizes([freed, leftovers]), unmet }
 }
 
-async function collect(parts: StoreParts, policies: readonly PrunePolicy[], task: Task): Promise<GcReport> {
+async function collect(work: Work, task: Task): Promise<GcReport> {
+  const { store, parts, policies } = work
   const { layout, database, session } = parts
   releaseReserveIfFull(layout)
   buryDeadSessions(layout, database, session.id)
@@ -92,24 +101,26 @@ async function collect(parts: StoreParts, policies: readonly PrunePolicy[], task
     forEachAbandoned(layout, (path) => discard(layout, path))
   })
   const leftovers = await measureOthers(layout.root, listTrash(parts), task)
-  const { removals, unmet } = policies.length === 0 ? { removals: [], unmet: [] } : removeRoots(parts, policies, leftovers)
+  const { removals, unmet } = policies.length === 0 ? { removals: [], unmet: [] } : removeRoots(work, leftovers)
+  const mounts = await removeMounts(store, removals.filter((root) => root.kind === 'mount'), task)
   const layers = sweepLayers(parts, task)
   const blobs = sweepBlobs(parts, task)
   await removeTrees(layout.root, listTrash(parts), task)
   database.transaction('quick', () => { writeIndex(layout, database) })
   fillReserve(layout)
-  const freed = addSizes([leftovers, ...layers.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...blobs])
-  return { removed: removals.map(describeRoot), layers: layers.length, blobs: blobs.length, ...freed, unmet }
+  const freed = addSizes([leftovers, ...mounts.map(({ size }) => size), ...layers.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...blobs])
+  const removed = removals.filter((root) => root.kind !== 'mount' || mounts.includes(root))
+  return { removed: removed.map(describeRoot), layers: layers.length, blobs: blobs.length, ...freed, unmet }
 }
 
 /** Chosen and removed in one transaction: what somebody begins to use meanwhile is leased before or not found after. */
-function removeRoots(parts: StoreParts, policies: readonly PrunePolicy[], leftovers: Size): { readonly removals: readonly Root[]; readonly unmet: readonly UnmetBudget[] } {
+function removeRoots({ parts, policies, mounts }: Work, leftovers: Size): { readonly removals: readonly Root[]; readonly unmet: readonly UnmetBudget[] } {
   const { layout, database } = parts
   return database.transaction('durable', () => {
-    const plan = planRemovals({ inventory: takeInventory(parts, []), policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
+    const plan = planRemovals({ inventory: takeInventory(parts, mounts), policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
     for (const root of plan.removals) {
       if (root.kind === 'cache') database.run('DELETE FROM cache WHERE key = ?', root.key)
-      else {
+      if (root.kind === 'image') {
         database.run('DELETE FROM names WHERE image = ?', root.id)
         database.run('DELETE FROM image_blobs WHERE image = ?', root.id)
         database.run('DELETE FROM images WHERE id = ?', root.id)
@@ -118,6 +129,13 @@ function removeRoots(parts: StoreParts, policies: readonly PrunePolicy[], leftov
     if (plan.removals.some(({ kind }) => kind === 'image')) writeIndex(layout, database)
     return plan
   })
+}
+
+/** @returns those that nobody began to use meanwhile */
+async function removeMounts(store: Store, chosen: readonly StockedMount[], task: Task): Promise<StockedMount[]> {
+  const removed: StockedMount[] = []
+  for (const mount of chosen) if (await store.mounts.remove(mount.name, task) === 'removed') removed.push(mount)
+  return removed
 }
 
 /** The reserve is taken back at the end. */

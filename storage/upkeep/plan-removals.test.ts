@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Holdings } from '../usage/holdings.ts'
-import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer } from '../usage/inventory.ts'
+import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from '../usage/inventory.ts'
 import type { Space } from '../usage/space.ts'
 import { planRemovals } from './plan-removals.ts'
 import type { PrunePolicy } from './policy.ts'
@@ -22,9 +22,9 @@ function entry(key: string, top: string, rest: Partial<StockedCacheEntry> = {}):
   return { kind: 'cache', key, top, createdAtMs: 0, usedAtMs: 0, isInUse: false, ...rest }
 }
 
-function inventory(parts: { images?: StockedImage[]; cache?: StockedCacheEntry[]; layers?: StockedLayer[]; blobs?: Record<string, number>; leased?: string[] }): Inventory {
+function inventory(parts: { images?: StockedImage[]; cache?: StockedCacheEntry[]; mounts?: StockedMount[]; layers?: StockedLayer[]; blobs?: Record<string, number>; leased?: string[] }): Inventory {
   return {
-    images: parts.images ?? [], cache: parts.cache ?? [],
+    images: parts.images ?? [], cache: parts.cache ?? [], mounts: parts.mounts ?? [],
     layers: new Map((parts.layers ?? []).map((each) => [each.chainId, each])),
     blobs: new Map(Object.entries(parts.blobs ?? {}).map(([digest, bytes]) => [digest, { bytes, inodes: 1 }])),
     layerBlobs: new Map(), leases: { layers: new Set(parts.leased), blobs: new Set() },
@@ -68,6 +68,9 @@ describe('a plan of removals', () => {
     const images = names.map((name, createdAtMs) => image(name, { names: [name], createdAtMs }))
     expect(plan(inventory({ images: [...images, image('none', { names: [] })] }), { keepLast: 1 }).removed.sort()).toEqual(['host:5000/app:1', 'host:5000/app:2', 'none'])
     expect(plan(inventory({ images }), { keepLast: 0 }).removed).toHaveLength(4)
+    const cached = inventory({ images, cache: [entry('k', 'base')], layers: chain })
+    expect(plan(cached, { keepLast: 4 }).removed).toEqual([])
+    expect(plan(cached, { keepLast: 4, budgets: { maxBytes: 0 } }).removed).toEqual(['k'])
   })
 
   it('by default means images without names and cache entries of no image with one', () => {
@@ -90,6 +93,14 @@ describe('a plan of removals', () => {
     const images = [1, 2, 3].map((usedAtMs) => image(`i${usedAtMs}`, { top: `l${usedAtMs}`, usedAtMs, names: usedAtMs === 2 ? [] : ['x:1'] }))
     const stock = inventory({ images, layers: [1, 2, 3].map((number) => layer(`l${number}`)) })
     expect(plan(stock, { what: 'dangling' }, { budgets: { maxBytes: 10 } }).removed).toEqual(['i2', 'i1'])
+  })
+
+  it('counts cache mounts by what they take, and takes them when all is meant', () => {
+    const mount = (name: string, usedAtMs: number): StockedMount => ({ kind: 'mount', name, id: name, size: { bytes: 30, inodes: 9 }, createdAtMs: 0, usedAtMs, isInUse: name === 'busy' })
+    const stock = inventory({ mounts: [mount('old', 1), mount('new', 2), mount('busy', 0)] })
+    expect(plan(stock, { what: 'dangling' }).removed).toEqual([])
+    expect(plan(stock, { budgets: { maxBytes: 60 } })).toMatchObject({ removed: ['old'], freed: { bytes: 30, inodes: 9 } })
+    expect(plan(stock, { filters: { kind: 'mount' } }).removed).toEqual(['old', 'new'])
   })
 
   it('refuses to keep inodes free where nobody counts them', () => {

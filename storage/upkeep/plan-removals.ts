@@ -38,7 +38,7 @@ export interface Planning {
  * @throws {InodesUncounted}
  */
 export function planRemovals({ inventory, policies, space, leftovers, labelsOf }: Planning): RemovalPlan {
-  let roots: readonly Root[] = [...inventory.images, ...inventory.cache]
+  let roots: readonly Root[] = [...inventory.images, ...inventory.cache, ...inventory.mounts]
   const holdings = new Holdings(inventory, roots)
   const state = { held: holdings.size(), freed: holdings.unheld() }
   const removals: Root[] = []

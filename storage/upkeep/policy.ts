@@ -10,21 +10,21 @@ export type Amount = { readonly kind: 'share'; readonly share: number } | { read
  * all budgets hold, without budgets all candidates go.
  */
 export interface PrunePolicy {
-  /** `dangling`: images without a name, and cache entries whose layer no image needs. */
+  /** `dangling`: images without a name, and cache entries whose layer no image with a name needs. */
   readonly what: 'all' | 'dangling'
   readonly filters: PruneFilters
-  /** Names of each repository that stay, by the time they came into the store. */
+  /** So many images of each repository stay, by the time they came into the store. Without budgets only images are candidates then. */
   readonly keepLast: number | undefined
   readonly budgets: Budgets
 }
 
 /** A root has to pass all that are given. */
 export interface PruneFilters {
-  /** An image that came into the store before this time, a cache entry that was last used before it. Times in the future are never before. */
+  /** An image that came into the store before this time, a cache entry or mount that was last used before it. Times in the future are never before. */
   readonly beforeMs?: number
   /** On every name of an image; what has no name does not pass. */
   readonly name?: (name: string) => boolean
-  /** On the labels of an image; cache entries have none, and do not pass. */
+  /** On the labels of an image; what has none does not pass. */
   readonly labels?: (labels: Readonly<Record<string, string>>) => boolean
   /** Whether an image has no name. */
   readonly isDangling?: boolean
@@ -53,21 +53,26 @@ export function selectCandidates(selecting: Selecting): Root[] {
   const { inventory, roots, policy } = selecting
   const kept = policy.keepLast === undefined ? new Set<string>() : newestOfEach(roots, policy.keepLast)
   const ofImages = policy.what === 'dangling' ? layersOfImages(inventory, roots) : new Set<string>()
-  const isMeant = (root: Root): boolean => policy.what === 'all' || (root.kind === 'image' ? root.names.length === 0 : !ofImages.has(root.top))
+  const isOfImages = policy.keepLast !== undefined && Object.keys(policy.budgets).length === 0
+  const isMeant = (root: Root): boolean => policy.what === 'all' || (root.kind === 'image' && root.names.length === 0) || (root.kind === 'cache' && !ofImages.has(root.top))
   return roots
-    .filter((root) => !root.isInUse && isMeant(root) && passes(root, selecting) && !(root.kind === 'image' && kept.has(root.id)))
+    .filter((root) => !root.isInUse && (root.kind === 'image' || !isOfImages) && isMeant(root) && passes(root, selecting) && !(root.kind === 'image' && kept.has(root.id)))
     .sort((one, other) => one.usedAtMs - other.usedAtMs || compareText(identity(one), identity(other)))
 }
 
 export function identity(root: Root): string {
-  return root.kind === 'image' ? root.id : root.key
+  switch (root.kind) {
+    case 'image': return root.id
+    case 'cache': return root.key
+    case 'mount': return root.name
+  }
 }
 
 function passes(root: Root, { policy: { filters }, labelsOf }: Selecting): boolean {
   const { beforeMs, name, labels, isDangling, kind } = filters
   if (kind !== undefined && root.kind !== kind) return false
   if (beforeMs !== undefined && (root.kind === 'image' ? root.createdAtMs : root.usedAtMs) >= beforeMs) return false
-  if (root.kind === 'cache') return labels === undefined && name === undefined && isDangling !== false
+  if (root.kind !== 'image') return labels === undefined && name === undefined && isDangling !== false
   if (isDangling !== undefined && (root.names.length === 0) !== isDangling) return false
   if (name !== undefined && (root.names.length === 0 || !root.names.every(name))) return false
   return labels === undefined || labels(labelsOf(root))

@@ -1,18 +1,20 @@
+import type { Task } from '../../core/task.ts'
 import type { Store } from '../store.ts'
 import { getParts } from '../store-parts.ts'
 import { findDeadSessions } from '../root/session.ts'
 import type { Freed, Root } from './holdings.ts'
 import { Holdings } from './holdings.ts'
-import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer } from './inventory.ts'
-import { takeInventory } from './inventory.ts'
+import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './inventory.ts'
+import { stockMounts, takeInventory } from './inventory.ts'
 import type { Size, Space } from './space.ts'
 import { addSizes, nothing, readSpace, subtractSizes } from './space.ts'
 
-/** What the store takes of its filesystem, and for whom. Nothing is walked: counts were recorded with each layer. */
+/** What the store takes of its filesystem, and for whom. Only cache mounts are walked: layers have their counts on record. */
 export interface DiskUsage {
   readonly space: Space
   readonly images: Category
   readonly cache: Category
+  readonly mounts: Category
   /** What only running processes hold. */
   readonly underway: Size
   /** What nobody holds: the next gc frees it. */
@@ -22,6 +24,7 @@ export interface DiskUsage {
   readonly reclaimable: Size
   readonly perImage: readonly HolderUsage<StockedImage>[]
   readonly perCacheEntry: readonly HolderUsage<StockedCacheEntry>[]
+  readonly perMount: readonly StockedMount[]
   readonly perLayer: readonly LayerUsage[]
 }
 
@@ -53,27 +56,31 @@ export interface LayerUsage {
   readonly isInUse: boolean
 }
 
-export function measureUsage(store: Store): DiskUsage {
+export async function measureUsage(store: Store, task: Task): Promise<DiskUsage> {
   const parts = getParts(store)
-  const inventory = parts.database.transaction('quick', () => takeInventory(parts, findDeadSessions(parts.layout, parts.database, parts.session.id)))
+  const mounts = await stockMounts(store, task)
+  const inventory = parts.database.transaction('quick', () => takeInventory(parts, mounts, findDeadSessions(parts.layout, parts.database, parts.session.id)))
   const { images, cache } = inventory
-  const roots: readonly Root[] = [...images, ...cache]
+  const roots: readonly Root[] = [...images, ...cache, ...mounts]
   const holdings = new Holdings(inventory, roots)
   const held = holdings.size()
   const garbage = holdings.unheld()
   const unleased = new Holdings({ ...inventory, leases: { layers: new Set(), blobs: new Set() } }, roots)
   const ofRoots = unleased.size()
   const ofCache = addSizes(cache.map((entry) => unleased.release(entry)))
+  const ofMounts = addSizes(mounts.map(({ size }) => size))
   return {
     space: readSpace(store.root),
-    images: { ...count(images), size: subtractSizes(ofRoots, ofCache), reclaimable: releasable(holdings, images) },
+    images: { ...count(images), size: subtractSizes(ofRoots, addSizes([ofCache, ofMounts])), reclaimable: releasable(holdings, images) },
     cache: { ...count(cache), size: ofCache, reclaimable: releasable(holdings, cache) },
+    mounts: { ...count(mounts), size: ofMounts, reclaimable: releasable(holdings, mounts) },
     underway: subtractSizes(held, ofRoots),
     garbage,
     total: addSizes([held, garbage]),
     reclaimable: addSizes([releasable(holdings, roots), garbage]),
     perImage: images.map((image) => measureHolder(inventory, holdings, image)),
     perCacheEntry: cache.map((entry) => measureHolder(inventory, holdings, entry)),
+    perMount: mounts,
     perLayer: measureLayers(inventory),
   }
 }
@@ -89,14 +96,14 @@ function releasable(holdings: Holdings, roots: readonly Root[]): Size {
   return freed
 }
 
-function measureHolder<Holder extends Root>(inventory: Inventory, holdings: Holdings, holder: Holder): HolderUsage<Holder> {
+function measureHolder<Holder extends StockedImage | StockedCacheEntry>(inventory: Inventory, holdings: Holdings, holder: Holder): HolderUsage<Holder> {
   const size = holderSize(inventory, holder)
   const unique = holdings.release(holder)
   holdings.restore(holder)
   return { holder, size, unique: { bytes: unique.bytes, inodes: unique.inodes }, shared: subtractSizes(size, unique) }
 }
 
-function holderSize(inventory: Inventory, holder: Root): Size {
+function holderSize(inventory: Inventory, holder: StockedImage | StockedCacheEntry): Size {
   const digests = new Set(holder.kind === 'image' ? holder.blobs : [])
   const sizes: Size[] = []
   for (const layer of stackOf(inventory, holder.top)) {

@@ -1,9 +1,9 @@
-import type { Inventory, StockedCacheEntry, StockedImage } from './inventory.ts'
+import type { Inventory, StockedCacheEntry, StockedImage, StockedMount } from './inventory.ts'
 import type { Size } from './space.ts'
 import { addSizes, nothing } from './space.ts'
 
 /** What keeps layers and blobs alive and can be removed. */
-export type Root = StockedImage | StockedCacheEntry
+export type Root = StockedImage | StockedCacheEntry | StockedMount
 
 /** What goes when something is let go. */
 export interface Freed extends Size {
@@ -21,10 +21,11 @@ export class Holdings {
   readonly #inventory: Inventory
   readonly #layers = new Map<string, number>()
   readonly #blobs = new Map<string, number>()
+  readonly #mounts = new Set<StockedMount>()
 
   constructor(inventory: Inventory, roots: readonly Root[]) {
     this.#inventory = inventory
-    for (const root of roots) this.#hold(root.top, root.kind === 'image' ? root.blobs : [])
+    for (const root of roots) this.restore(root)
     for (const chainId of inventory.leases.layers) this.#hold(chainId, [])
     this.#hold(undefined, inventory.leases.blobs)
   }
@@ -43,6 +44,7 @@ export class Holdings {
     return addSizes([
       ...[...this.#layers.keys()].map((chainId) => layers.get(chainId)?.size ?? nothing),
       ...[...this.#blobs.keys()].map((digest) => blobs.get(digest) ?? nothing),
+      ...[...this.#mounts].map(({ size }) => size),
     ])
   }
 
@@ -56,6 +58,10 @@ export class Holdings {
 
   /** @returns what nobody holds any more without this root, which must not be let go twice */
   release(root: Root): Freed {
+    if (root.kind === 'mount') {
+      this.#mounts.delete(root)
+      return { ...root.size, layers: 0, blobs: 0 }
+    }
     const freed = { bytes: 0, inodes: 0, layers: 0, blobs: 0 }
     const take = (size: Size): void => {
       freed.bytes += size.bytes
@@ -82,7 +88,8 @@ export class Holdings {
 
   /** What `release` freed is held again. */
   restore(root: Root): void {
-    this.#hold(root.top, root.kind === 'image' ? root.blobs : [])
+    if (root.kind === 'mount') this.#mounts.add(root)
+    else this.#hold(root.top, root.kind === 'image' ? root.blobs : [])
   }
 
   #hold(top: string | undefined, blobs: Iterable<string>): void {

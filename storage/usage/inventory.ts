@@ -2,7 +2,12 @@ import { lstatSync } from 'node:fs'
 import type { Row } from '../records/database.ts'
 import { readInteger, readOptionalText, readText } from '../records/database.ts'
 import { parseDigest } from '../../oci/digest.ts'
+import type { Task } from '../../core/task.ts'
+import { mountLockName } from '../mounts/cache-mounts.ts'
+import { tryLock } from '../root/lock.ts'
+import type { Store } from '../store.ts'
 import type { StoreParts } from '../store-parts.ts'
+import { getParts } from '../store-parts.ts'
 import type { Size } from './space.ts'
 import { nothing } from './space.ts'
 
@@ -28,6 +33,18 @@ export interface StockedCacheEntry {
   readonly isInUse: boolean
 }
 
+/** A directory that RUN --mount=type=cache keeps. */
+export interface StockedMount {
+  readonly kind: 'mount'
+  readonly name: string
+  /** As the Dockerfile calls it. */
+  readonly id: string
+  readonly size: Size
+  readonly createdAtMs: number
+  readonly usedAtMs: number
+  readonly isInUse: boolean
+}
+
 export interface StockedLayer {
   readonly chainId: string
   readonly diffId: string
@@ -41,6 +58,7 @@ export interface StockedLayer {
 export interface Inventory {
   readonly images: readonly StockedImage[]
   readonly cache: readonly StockedCacheEntry[]
+  readonly mounts: readonly StockedMount[]
   /** Parents before children. */
   readonly layers: ReadonlyMap<string, StockedLayer>
   readonly blobs: ReadonlyMap<string, Size>
@@ -50,8 +68,20 @@ export interface Inventory {
   readonly leases: { readonly layers: ReadonlySet<string>; readonly blobs: ReadonlySet<string> }
 }
 
+/** Walks cache mounts, which change and so have no counts on record. Not in a transaction. */
+export async function stockMounts(store: Store, task: Task): Promise<StockedMount[]> {
+  const { layout } = getParts(store)
+  const mounts: StockedMount[] = []
+  for (const { name, id, inodes, diskBytes, createdAtMs, usedAtMs } of await store.mounts.list(task)) {
+    const lock = tryLock(layout, { name: mountLockName(name), exclusive: true })
+    await lock?.[Symbol.asyncDispose]()
+    mounts.push({ kind: 'mount', name, id, size: { bytes: diskBytes, inodes }, createdAtMs, usedAtMs, isInUse: lock === undefined })
+  }
+  return mounts
+}
+
 /** In a transaction, or what it says does not fit together. Leases of `dead` sessions do not count. */
-export function takeInventory({ database, layout }: StoreParts, dead: readonly string[]): Inventory {
+export function takeInventory({ database, layout }: StoreParts, mounts: readonly StockedMount[], dead: readonly string[] = []): Inventory {
   const json = JSON.stringify(dead)
   const leased = (kind: 'layer' | 'blob'): Set<string> => new Set(database.all(
     'SELECT key FROM leases WHERE kind = ? AND session NOT IN (SELECT value FROM json_each(?))', kind, json,
@@ -76,6 +106,7 @@ export function takeInventory({ database, layout }: StoreParts, dead: readonly s
       const top = readText(row, 'chain_id')
       return { kind: 'cache', key: readText(row, 'key'), top, createdAtMs: readInteger(row, 'created_ms'), usedAtMs: readInteger(row, 'used_ms'), isInUse: leases.layers.has(top) }
     }),
+    mounts,
     layers,
     blobs,
     layerBlobs: group(database.all('SELECT diff_id, digest FROM layer_blobs'), 'diff_id', 'digest'),

@@ -1,146 +1,135 @@
-import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, linkSync, symlinkSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
-
-/** Pitfalls of COPY, ADD and RUN that a real build decides, each by its subject; the differential suite has many more. */
+import type { DockerRegistry } from '../support/docker-registry.ts'
+import { startDockerRegistry } from '../support/docker-registry.ts'
 
 const command = useCommand('copy')
-const { context, must, run } = command
-beforeAll(() => { importBusybox(command) })
+const { folder, must, run } = command
+let registry: DockerRegistry
+let other: DockerRegistry
+let app: string
 
-let builds = 0
-const files = { 'a.txt': 'a\n', 'b.txt': 'b\n', 'dir/x': 'x\n', 'dir/y.md': 'y\n', 'dir/sub/z': 'z\n', 'dir/sub/w.md': 'w\n' }
-
-function build(lines: string, prepare: (path: string) => void = () => undefined): ReturnType<typeof run> {
-  builds += 1
-  const path = context(`copy-${builds}`, { ...files, Dockerfile: lines.startsWith('FROM') ? lines : `FROM busybox\n${lines}\n` })
-  prepare(path)
-  return run('build', '--progress', 'plain', '-t', 'copied', path)
-}
-function succeed(lines: string, prepare?: (path: string) => void): void {
-  const { exitCode, stderr } = build(lines, prepare)
-  expect(exitCode, stderr).toBe(0)
-}
-const inside = (script: string): string => must('run', '--network', 'none', 'copied', 'sh', '-c', script)
-const listing = (folder: string): string => inside(`cd ${folder} && find . | sort | tr "\\n" " "`).trim()
-
-describe('a destination', () => {
-  it('is a directory by its slash, by what is there, or else the name of the file', () => {
-    succeed('COPY a.txt /name\nCOPY a.txt /new/\nCOPY a.txt /tmp\nCOPY dir /copied')
-    expect(inside('ls -d /name /new/a.txt /tmp/a.txt /copied/x /copied/sub/z | wc -l')).toBe('5')
-    expect(build('COPY dir /etc/passwd').exitCode).toBe(1)
-    expect(build('RUN mkdir /d\nCOPY dir/x /d/x/\nCOPY a.txt /d/x/x/').exitCode).toBe(1)
-  })
-
-  it('is followed through links inside the root only', () => {
-    succeed('RUN mkdir /real && ln -s ../../../real /ln && ln -s /etc/new /file\nCOPY a.txt /ln/\nCOPY b.txt /file')
-    expect(inside('cat /real/a.txt /etc/new; readlink /ln; readlink /file')).toBe('a\nb\n../../../real\n/etc/new')
-  })
-
-  it('that exists keeps its own mode, and what is below it takes that of the source', () => {
-    succeed('RUN mkdir -m 0711 /have && chown 3:4 /have && mkdir -m 0700 /have/sub && echo k >/have/sub/kept\nCOPY dir /have')
-    expect(inside('stat -c "%a %u" /have /have/sub; cat /have/sub/kept')).toBe('711 3\n755 0\nk')
-  })
-
-  it('that a link stands for in a copied tree is replaced and not written through', () => {
-    succeed('RUN mkdir /t && ln -s /etc/passwd /t/x\nCOPY dir /t')
-    expect(inside('cat /t/x; grep -c root /etc/passwd')).toBe('x\n1')
-  })
+beforeAll(async () => {
+  registry = await startDockerRegistry({ directory: join(folder, 'registry') })
+  other = await startDockerRegistry({ directory: join(folder, 'other') })
+  importBusybox(command)
+  app = `${registry.host}/team/app:1`
+  must('build', '-q', '-t', app, command.context('app', { Dockerfile: 'FROM busybox\nRUN seq 30000 > /numbers\n' }))
+  must('push', app)
+})
+afterAll(async () => {
+  await registry[Symbol.asyncDispose]()
+  await other[Symbol.asyncDispose]()
 })
 
-describe('a source', () => {
-  it('is clamped to the context, and followed when it is a link itself', () => {
-    succeed('COPY ../../a.txt /up\nCOPY link /followed\nCOPY tree /tree', (path) => {
-      symlinkSync('a.txt', join(path, 'link'))
-      execFileSync('mkdir', [join(path, 'tree')])
-      symlinkSync('/etc/passwd', join(path, 'tree/absolute'))
-      symlinkSync('nowhere', join(path, 'tree/dangling'))
-    })
-    expect(inside('cat /up /followed; readlink /tree/absolute; readlink /tree/dangling')).toBe('a\na\n/etc/passwd\nnowhere')
+const skopeo = (...args: string[]): string => execFileSync('skopeo', args, { encoding: 'utf8' })
+const raw = (name: string): string => skopeo('inspect', '--tls-verify=false', '--raw', name)
+
+describe('copy', () => {
+  it('leaves every digest as it is from place to place, and skopeo reads each', () => {
+    const layout = join(folder, 'layout')
+    const archive = join(folder, 'archive.tar')
+    const places = [`docker://${app}`, `docker://${other.host}/copied/app:1`, `oci:${layout}:one`, `oci-archive:${archive}:one`, `docker://${registry.host}/copied/app:2`, 'tsbuild:copied:1', `oci:${layout}:two`]
+    const digests = places.slice(1).map((to, index) => must('copy', '-q', places[index] ?? '', to))
+    expect(new Set(digests).size).toBe(1)
+    const manifest = raw(`docker://${app}`)
+    for (const place of places.filter((each) => !each.startsWith('tsbuild:'))) expect(raw(place)).toBe(manifest)
+    const names = (JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: { annotations: Record<string, string> }[] }).manifests.map(({ annotations }) => annotations['org.opencontainers.image.ref.name'])
+    expect(names).toEqual(['one', 'two'])
+    expect(must('run', 'copied:1', 'tail', '-n1', '/numbers')).toBe('30000')
   })
 
-  it('must be there unless it is a pattern', () => {
-    expect(build('COPY missing /').stderr).toContain('cannot copy "missing"')
-    succeed('COPY *.missing /x/\nCOPY [a].txt *.txt /y/')
-    expect(listing('/y')).toBe('. ./a.txt ./b.txt')
+  it('mounts blobs within a registry, and sends nothing twice', () => {
+    const to = `docker://${registry.host}/mounted/app:1`
+    expect(run('copy', `docker://${app}`, to).stderr).toMatch(/mounted from another repository/u)
+    expect(run('copy', `docker://${app}`, to).stderr).not.toMatch(/push done|mounted/u)
   })
 
-  it('of the context is root\'s, of a stage whoever\'s it is, and keeps its modes and hard links', () => {
-    const own = (path: string): void => {
-      chownSync(join(path, 'a.txt'), 1000, 1000)
-      chmodSync(join(path, 'a.txt'), 0o4750)
-      linkSync(join(path, 'dir/x'), join(path, 'dir/same'))
+  it('takes an index with everything in it, or the image of one platform', () => {
+    const layout = join(folder, 'multi')
+    must('copy', '-q', `docker://${app}`, `oci:${layout}:amd`)
+    const [entry] = (JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: { digest: string; size: number; mediaType: string }[] }).manifests
+    const arm = join(folder, 'arm.json')
+    const config = JSON.parse(must('inspect', '--remote', app)) as { Manifest: { config: { digest: string } } }[]
+    const bytes = readFileSync(join(layout, 'blobs/sha256', config[0]?.Manifest.config.digest.slice(7) ?? ''), 'utf8').replace('"amd64"', '"arm64"')
+    writeFileSync(arm, bytes)
+    const index = multiPlatform(layout, entry?.digest ?? '', bytes)
+    const pushed = must('copy', '-q', '--all', `oci:${layout}:multi`, `docker://${other.host}/multi:1`)
+    expect(raw(`docker://${other.host}/multi:1`)).toBe(index)
+    expect(must('copy', '-q', '--all', `docker://${other.host}/multi:1`, `oci-archive:${join(folder, 'multi.tar')}:1`)).toBe(pushed)
+    expect(must('copy', '-q', '--platform', 'linux/amd64', `docker://${other.host}/multi:1`, `oci:${join(folder, 'single')}`)).toBe(entry?.digest)
+    expect(run('copy', '--platform', 'linux/s390x', `docker://${other.host}/multi:1`, `oci:${join(folder, 'none')}`)).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('linux/s390x') as string })
+    expect(run('copy', '--all', `docker://${other.host}/multi:1`, 'tsbuild:multi:1')).toMatchObject({ exitCode: 1 })
+    expect(JSON.parse(must('inspect', '--remote', `${other.host}/multi:1`))).toMatchObject([{ Digest: pushed, Platforms: [{ Platform: 'linux/amd64' }, { Platform: 'linux/arm64' }], ManifestDigest: entry?.digest }])
+    expect(must('inspect', '--remote', '--raw', `${other.host}/multi:1`)).toBe(index)
+  })
+
+  it('reads and writes what docker save does', () => {
+    const archive = join(folder, 'docker.tar')
+    must('copy', '-q', `docker://${app}`, `docker-archive:${archive}:app:1`)
+    expect(JSON.parse(skopeo('inspect', `docker-archive:${archive}`))).toMatchObject({ Architecture: 'amd64' })
+    must('copy', '-q', `docker-archive:${archive}:app:1`, 'tsbuild:from-docker:1')
+    expect(must('run', 'from-docker:1', 'tail', '-n1', '/numbers')).toBe('30000')
+    expect(run('copy', `docker-archive:${archive}:other:1`, 'tsbuild:x')).toMatchObject({ exitCode: 3 })
+  })
+
+  it.each([
+    ['a bare name', 'app:1', /docker:\/\/NAME/u],
+    ['docker-daemon', 'docker-daemon:app:1', /docker save/u],
+    ['containers-storage', 'containers-storage:app', /podman save/u],
+    ['dir', 'dir:/tmp/x', /oci:FOLDER/u],
+    ['docker without slashes', 'docker:app', /docker:\/\/NAME/u],
+    ['no path', 'oci:', /no path/u],
+  ])('refuses %s with the way to write it', (_, location, pattern) => {
+    expect(run('copy', location, 'tsbuild:x')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(pattern) as string })
+  })
+
+  it('leaves no archive behind when it fails, and refuses a damaged layout', () => {
+    const layout = join(folder, 'damaged')
+    must('copy', '-q', `docker://${app}`, `oci:${layout}`)
+    for (const blob of readdirSync(join(layout, 'blobs/sha256'))) {
+      const path = join(layout, 'blobs/sha256', blob)
+      const bytes = readFileSync(path)
+      if (bytes.byteLength > 100_000) writeFileSync(path, Buffer.concat([bytes.subarray(0, -1), Buffer.from([bytes.readUInt8(bytes.byteLength - 1) ^ 1])]))
     }
-    succeed('FROM busybox AS s\nRUN mkdir /d && echo 1 >/d/f && chown 5:6 /d/f\nFROM busybox\nUSER nobody\nCOPY a.txt /a\nCOPY dir /dir\nCOPY --from=s /d /d\n', own)
-    expect(inside('stat -c "%u %a" /a; stat -c %h /dir/x; stat -c "%u %g" /d/f')).toBe('0 4750\n2\n5 6')
+    const broken = join(folder, 'broken.tar')
+    expect(run('copy', `oci:${layout}`, `oci-archive:${broken}`).exitCode).toBe(4)
+    expect(run('copy', `oci:${layout}`, `docker://${other.host}/damaged:1`).exitCode).toBe(4)
+    expect(readdirSync(folder).filter((name) => name.includes('broken'))).toEqual([])
+    expect(run('tags', `${other.host}/damaged`).stdout).not.toContain('1')
   })
 })
 
-describe('flags of COPY', () => {
-  it('--chown and --chmod hold for made parents too, and symbolic modes for what is copied only', () => {
-    succeed('COPY --chown=7 --chmod=0751 a.txt /p/q/a\nCOPY --chmod=go=,u+x a.txt /s/t/a\nCOPY --chown=nobody:nogroup dir /n')
-    expect(inside('stat -c "%a %u %g" /p/q /p/q/a /s/t /s/t/a /n/sub/z')).toBe('751 7 7\n751 7 7\n755 0 0\n700 0 0\n644 65534 65534')
-  })
-
-  it('--parents keeps the directories on the way, from the pivot on, and crosses them with **', () => {
-    succeed('COPY --parents dir/sub/z a.txt /p/\nCOPY --parents dir/./sub/z /q/\nCOPY --parents **/*.md /r/')
-    expect(listing('/p')).toBe('. ./a.txt ./dir ./dir/sub ./dir/sub/z')
-    expect(listing('/q')).toBe('. ./sub ./sub/z')
-    expect(listing('/r')).toBe('. ./dir ./dir/sub ./dir/sub/w.md ./dir/y.md')
-    expect(build('COPY --parents dir/missing /p/').stderr).toContain('cannot copy "dir/missing"')
-  })
-
-  it('--exclude leaves out by patterns relative to each source, and takes back in', () => {
-    succeed('COPY --exclude=*.md dir /one\nCOPY --exclude=**/*.md dir /all\nCOPY --exclude=b* *.txt /named/\nCOPY --exclude=sub --exclude=!sub/z dir /again')
-    expect(listing('/one')).toBe('. ./sub ./sub/w.md ./sub/z ./x')
-    expect(listing('/all')).toBe('. ./sub ./sub/z ./x')
-    expect(listing('/named')).toBe('. ./a.txt')
-    expect(listing('/again')).toBe('. ./sub ./sub/z ./x ./y.md')
-  })
-
-  it('--link follows nothing at the destination', () => {
-    succeed('RUN mkdir /real && ln -s /real /ln\nCOPY --link a.txt /ln/')
-    expect(inside('test ! -L /ln && cat /ln/a.txt && ls /real | wc -l')).toBe('a\n0')
+describe('sync', () => {
+  it('copies each line of a list, and the others when one fails', () => {
+    const list = join(folder, 'list')
+    writeFileSync(list, `# images\ndocker://${app} docker://${other.host}/synced/app:1\n\ndocker://${registry.host}/team/none:1 oci:${folder}/none\ndocker://${app} oci:${folder}/synced:app\n`)
+    const outcome = run('sync', list)
+    expect(outcome).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('1 of 3 images failed') as string })
+    expect(outcome.stdout.trim().split('\n')).toHaveLength(2)
+    expect(raw(`oci:${folder}/synced:app`)).toBe(raw(`docker://${other.host}/synced/app:1`))
+    const piped = spawnSync(process.execPath, [join(import.meta.dirname, '../../bin/tsbuild.cjs'), 'sync', '-'], { input: 'docker://a b c\n', encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: command.root } })
+    expect(piped).toMatchObject({ status: 2, stderr: expect.stringContaining('line 1') as string })
   })
 })
 
-describe('ADD of an archive', () => {
-  const archive = (path: string): void => {
-    execFileSync('tar', ['-C', path, '--owner=5', '--group=6', '-cf', join(path, 'a.tar'), 'dir/sub/z', 'a.txt'])
-    for (const program of ['gzip', 'bzip2', 'xz']) execFileSync(program, ['-k', join(path, 'a.tar')])
-    execFileSync('gzip', ['-k', join(path, 'b.txt')])
+/** Adds to a layout an image for arm64 that shares the layers of another, and an index of both named multi. @returns the index's text */
+function multiPlatform(layout: string, amd: string, armConfig: string): string {
+  const blobs = join(layout, 'blobs/sha256')
+  const write = (text: string): { digest: string; size: number } => {
+    const digest = spawnSync('sha256sum', { input: text, encoding: 'utf8' }).stdout.slice(0, 64)
+    writeFileSync(join(blobs, digest), text)
+    return { digest: `sha256:${digest}`, size: Buffer.byteLength(text) }
   }
-
-  it('unpacks every compression, with its owners, and leaves directories alone that it does not name', () => {
-    succeed('RUN mkdir -p -m 0711 /t/dir && chown 9 /t/dir\nADD a.tar /t\nADD a.tar.gz /gz\nADD a.tar.bz2 /bz/\nADD a.tar.xz /xz', archive)
-    expect(inside('stat -c "%a %u" /t/dir /t/dir/sub/z; cat /gz/a.txt /bz/a.txt /xz/a.txt')).toBe('711 9\n644 5\na\na\na')
-  })
-
-  it('does not happen to COPY, to what is no tar, or against --unpack', () => {
-    succeed('COPY a.tar.gz /x/\nADD b.txt.gz /x/\nADD --unpack=false a.tar /x/', archive)
-    expect(listing('/x')).toBe('. ./a.tar ./a.tar.gz ./b.txt.gz')
-  })
-
-  it('is refused when it leads out', () => {
-    const { exitCode, stderr } = build('ADD evil.tar /x', (path) => {
-      execFileSync('tar', ['-C', path, '--transform', 's,^a.txt,../../../canary,', '-Pcf', join(path, 'evil.tar'), 'a.txt'])
-    })
-    expect(exitCode).not.toBe(0)
-    expect(stderr).not.toContain('bug in tsbuild')
-  })
-})
-
-describe('a step for another platform', () => {
-  it('says how to make its programs run', () => {
-    const { exitCode, stderr } = build('FROM scratch\nCOPY foreign /bin/sh\nRUN true\n', (path) => {
-      // The header of a program for arm64.
-      execFileSync('sh', ['-c', `printf '\\177ELF\\002\\001\\001\\000\\000\\000\\000\\000\\000\\000\\000\\000\\002\\000\\267\\000' >${join(path, 'foreign')} && head -c 4000 /dev/zero >>${join(path, 'foreign')} && chmod 755 ${join(path, 'foreign')}`])
-    })
-    expect(exitCode).not.toBe(0)
-    expect(stderr).toContain('true')
-    const foreign = run('build', '--progress', 'plain', '--platform', 'linux/arm64', join(command.folder, `copy-${builds}`))
-    expect(foreign.stderr).toContain('binfmt_misc')
-  })
-})
+  const manifest = JSON.parse(readFileSync(join(blobs, amd.slice(7)), 'utf8')) as { mediaType: string; config: object }
+  const arm = write(JSON.stringify({ ...manifest, config: { ...manifest.config, ...write(armConfig) } }))
+  const entry = (architecture: string, blob: { digest: string; size: number }): object => ({ mediaType: manifest.mediaType, ...blob, platform: { os: 'linux', architecture } })
+  const mediaType = 'application/vnd.oci.image.index.v1+json'
+  const text = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [entry('amd64', { digest: amd, size: readFileSync(join(blobs, amd.slice(7))).byteLength }), entry('arm64', arm)] })
+  const named = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: object[] }
+  writeFileSync(join(layout, 'index.json'), JSON.stringify({ ...named, manifests: [...named.manifests, { mediaType, ...write(text), annotations: { 'org.opencontainers.image.ref.name': 'multi' } }] }))
+  return text
+}

@@ -98,5 +98,5 @@ function treeInContainer(): string[] {
 
 /** Files that every container gets of its own are left out. */
 function sorted(listing: string): string[] {
-  return listing.split('\n').filter((line) => line !== '' && !/^(?:etc\/(?:hosts|resolv\.conf|hostname)|proc|sys|dev) /u.test(line)).sort()
+  return listing.split('\n').map((line) => line.trimEnd()).filter((line) => line !== '' && !/^(?:etc\/(?:hosts|resolv\.conf|hostname)|proc|sys|dev) /u.test(line)).sort()
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -111,5 +112,28 @@ describe('a second push', () => {
       writeFileSync(join(command.root, 'transfers/origins.json'), text)
       must('push', tag)
     }
+  })
+})
+
+describe('the compression of a push', () => {
+  const manifestOf = (tag: string): { mediaType: string; layers: { mediaType: string; digest: string; size: number }[] } =>
+    JSON.parse(execFileSync('skopeo', ['inspect', '--tls-verify=false', '--raw', `docker://${tag}`], { encoding: 'utf8' })) as ReturnType<typeof manifestOf>
+
+  it('is as asked for, the same again, and read by skopeo and us', () => {
+    const tag = `${registry.host}/forms/app:1`
+    must('build', '-q', '-t', tag, command.context('forms', { Dockerfile: 'FROM busybox\nRUN seq 300000 > /numbers\n' }))
+    const forms = [[], ['--compression', 'gzip', '--compression-level', '9'], ['--compression', 'zstd'], ['--compression', 'zstd', '--compression-level', '19'], ['--compression', 'none'], ['--format', 'docker']]
+    const pushed = forms.map((form) => {
+      must('push', '--force-compression', ...form, tag)
+      const manifest = manifestOf(tag)
+      must('push', '--force-compression', ...form, tag)
+      expect(manifestOf(tag)).toEqual(manifest)
+      execFileSync('skopeo', ['copy', '--quiet', '--src-tls-verify=false', `docker://${tag}`, `dir:${join(folder, 'copied')}`])
+      other.must('pull', tag)
+      return manifest.layers.map(({ mediaType }) => mediaType.replace(/^.*tar\W?/u, '')).join(' ')
+    })
+    expect(pushed).toEqual(['gzip gzip', 'gzip gzip', 'zstd zstd', 'zstd zstd', ' ', 'gzip gzip'])
+    expect(manifestOf(tag).mediaType).toBe('application/vnd.docker.distribution.manifest.v2+json')
+    expect(command.run('push', '--compression', 'gzip', '--compression-level', '12', tag)).toMatchObject({ exitCode: 2 })
   })
 })

@@ -55,6 +55,16 @@ function readIfThere(path: string): string {
   }
 }
 
+async function startSleeper(): Promise<{ readonly spec: ContainerSpec; readonly node: ChildProcess; readonly family: readonly number[] }> {
+  const spec = makeSleeper()
+  const node = start(spec)
+  if (node.stdout === null || node.pid === undefined) throw new Error('not started')
+  await once(node.stdout, 'data')
+  const family = familyOf(node.pid)
+  expect(family.length).toBeGreaterThanOrEqual(6)
+  return { spec, node, family }
+}
+
 async function untilGone(pids: readonly number[]): Promise<void> {
   for (let tries = 0; tries < 200 && pids.some((pid) => existsSync(`/proc/${pid}`)); tries++) await setTimeout(10)
   expect(pids.filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => readIfThere(`/proc/${pid}/status`))).toEqual([])
@@ -69,22 +79,29 @@ function mountsNaming(text: string): string[] {
 }
 
 describe('a container whose tsbuild is killed', () => {
-  it('is gone with all its processes and mounts, and its empty cgroups go at the next start', async () => {
-    const spec = makeSleeper()
-    const node = start(spec)
-    if (node.stdout === null || node.pid === undefined) throw new Error('not started')
-    await once(node.stdout, 'data')
-    const family = familyOf(node.pid)
-    expect(family.length).toBeGreaterThanOrEqual(6)
+  it('is gone with all its processes, mounts and cgroups', async () => {
+    const { spec, node, family } = await startSleeper()
     expect(mountsNaming(workspace.folder).length).toBeGreaterThan(0)
+    expect(groupsOf(spec.id)).not.toEqual([])
     node.kill('SIGKILL')
     await once(node, 'close')
     await untilGone(family)
     expect(mountsNaming(workspace.folder)).toEqual([])
+    expect(groupsOf(spec.id)).toEqual([])
+  })
+
+  it('together with its helper leaves empty cgroups, which go at the next start', async () => {
+    const { spec, node, family } = await startSleeper()
+    const [, helper = 0] = family
     const groups = groupsOf(spec.id)
-    expect(groups.length).toBe(2)
-    expect(groups.map((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8'))).toEqual(['', ''])
-    const next = start({ ...spec, id: `${spec.id}-next`, process: { ...spec.process, args: ['/bin/true'] }, rootfs: { ...spec.rootfs, kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' } })
+    node.kill('SIGSTOP')
+    process.kill(helper, 'SIGKILL')
+    node.kill('SIGKILL')
+    await once(node, 'close')
+    await untilGone(family)
+    expect(groupsOf(spec.id)).toEqual(groups)
+    expect(groups.map((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8'))).toEqual(groups.map(() => ''))
+    const next = start({ ...spec, id: `${spec.id}-next`, process: { ...spec.process, args: ['/bin/true'] }, rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' } })
     expect(await once(next, 'exit')).toEqual([0, null])
     expect(groupsOf(spec.id)).toEqual([])
   })

@@ -9,7 +9,7 @@ import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
-import { fsck, gc, openStore } from '../../storage/index.ts'
+import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
 import { writeDocuments, writeImage } from '../support/stored-images.ts'
 import { expectClean, inodesOfLayer, useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
@@ -292,6 +292,34 @@ describe('gc', () => {
     await snapshot[Symbol.asyncDispose]()
     await user[Symbol.asyncDispose]()
     expect(await gc(collector, task, { dryRun: false })).toMatchObject({ layers: 3 })
+  })
+})
+
+describe('pruning', () => {
+  it('leaves images, cache entries and cache mounts alone that another process uses, and takes them afterwards', async () => {
+    const root = stores.newRoot()
+    const [user, collector] = [await stores.open(root), await stores.open(root)]
+    const layer = await applied(user, file('a', 'x'.repeat(10_000)))
+    const image = await writeImage(user, [layer])
+    user.cache.put({ key: 'k', chainId: layer.chainId, payload: '' })
+    await user.layers.sync(task)
+    const { id } = user.images.put(image.manifest, image.config.digest, ['docker.io/library/a:1'])
+    const mount = await user.mounts.hold({ id: 'apt', uid: 0, gid: 0, mode: 0o755, sharing: 'shared', seed: undefined }, task)
+    writeFileSync(join(mount.path, 'file'), 'x'.repeat(5000))
+    const policies = [{ what: 'all', filters: {}, keepLast: undefined, budgets: {} }] as const
+    expect(await gc(collector, task, { dryRun: false, policies })).toMatchObject({ removed: [], layers: 0, inodes: 0 })
+    expect(await measureUsage(collector, task)).toMatchObject({ images: { inUse: 1 }, cache: { inUse: 1 }, mounts: { inUse: 1, size: { inodes: 2 } }, reclaimable: { bytes: 0, inodes: 0 } })
+    await mount[Symbol.asyncDispose]()
+    await user[Symbol.asyncDispose]()
+    const reader = await stores.open(root)
+    expect(reader.images.lease(id)).toBe(true)
+    expect((await gc(collector, task, { dryRun: true, policies })).removed).toMatchObject([{ kind: 'mount', id: expect.any(String) as string }])
+    await reader[Symbol.asyncDispose]()
+    const predicted = await gc(collector, task, { dryRun: true, policies })
+    expect(predicted.removed.map(({ kind }) => kind).sort()).toEqual(['cache', 'image', 'mount'])
+    expect(await gc(collector, task, { dryRun: false, policies })).toEqual(predicted)
+    expect(await measureUsage(collector, task)).toMatchObject({ total: { bytes: 0, inodes: 0 } })
+    expect(collector.images.lease(id)).toBe(false)
   })
 })
 

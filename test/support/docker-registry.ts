@@ -1,8 +1,8 @@
 /** Debian's docker-registry on a free port of this machine, with its storage in a directory of the test's. */
 import { spawn } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface DockerRegistry extends AsyncDisposable {
   /** 127.0.0.1 and the port. */
@@ -12,6 +12,7 @@ export interface DockerRegistry extends AsyncDisposable {
 export interface DockerRegistryOptions {
   /** Made if need be; holds configuration and storage. */
   readonly directory: string
+  readonly allowsDeletion?: boolean
   readonly tls?: { readonly certPath: string; readonly keyPath: string }
   readonly auth?:
     | { readonly kind: 'htpasswd'; readonly path: string }
@@ -26,28 +27,34 @@ export async function startDockerRegistry(options: DockerRegistryOptions): Promi
   await writeFile(path, JSON.stringify({
     version: 0.1,
     log: { level: 'info', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: join(directory, 'storage') } },
+    storage: { filesystem: { rootdirectory: join(directory, 'storage') }, delete: { enabled: options.allowsDeletion === true } },
     http: { addr: '127.0.0.1:0', ...(options.tls === undefined ? {} : { tls: { certificate: options.tls.certPath, key: options.tls.keyPath } }) },
     ...authConfig(options.auth),
   }))
-  const server = spawn('docker-registry', ['serve', path], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env['PATH'], OTEL_TRACES_EXPORTER: 'none' } })
+  // To a file: nobody reads a pipe while a test waits for a process, and a registry whose pipe is full waits too.
+  const log = join(directory, 'log')
+  const output = await open(log, 'w')
+  const server = spawn('docker-registry', ['serve', path], { stdio: ['ignore', 'ignore', output.fd], env: { PATH: process.env['PATH'], OTEL_TRACES_EXPORTER: 'none' } })
   const ended = new Promise<void>((resolve) => { server.on('close', () => { resolve() }) })
-  const host = await new Promise<string>((resolve, reject) => {
-    const lines: string[] = []
-    server.on('error', (error) => { reject(new Error('cannot start docker-registry; install the package docker-registry', { cause: error })) })
-    server.on('close', () => { reject(new Error(`docker-registry ended:\n${lines.join('\n')}`)) })
-    createInterface(server.stderr).on('line', (line) => {
-      lines.push(line)
-      const address = /listening on (127\.0\.0\.1:\d+)/u.exec(line)?.[1]
-      if (address !== undefined) resolve(address)
-    })
-  })
+  const failed = new Promise<never>((_, reject) => { server.on('error', (error) => { reject(new Error('cannot start docker-registry; install the package docker-registry', { cause: error })) }) })
+  const host = await Promise.race([failed, findAddress(log, () => server.exitCode !== null)]).finally(() => output.close())
   return {
     host,
     [Symbol.asyncDispose]: async () => {
       server.kill('SIGKILL')
       await ended
     },
+  }
+}
+
+async function findAddress(log: string, hasEnded: () => boolean): Promise<string> {
+  for (;;) {
+    const isOver = hasEnded()
+    const text = await readFile(log, 'utf8')
+    const address = /listening on (127\.0\.0\.1:\d+)/u.exec(text)?.[1]
+    if (address !== undefined) return address
+    if (isOver) throw new Error(`docker-registry ended:\n${text}`)
+    await sleep(10)
   }
 }
 

@@ -1,4 +1,7 @@
-import type { Compression } from '../../../oci/descriptor.ts'
+import type { Task } from '../../../core/task.ts'
+import type { Compression, Descriptor } from '../../../oci/descriptor.ts'
+import type { BuildEvent } from '../../events.ts'
+import type { SharedRecord } from './cache-config.ts'
 
 /** Where a cache is read from. */
 export type CacheSource =
@@ -19,6 +22,13 @@ export type CacheTarget =
     /** Whether a build succeeds although its cache cannot be written. */
     readonly ignoresErrors: boolean
   }
+
+/** A cache that was read: its records, and how to get at its layers. */
+export interface OpenedSource {
+  readonly place: CacheSource
+  readonly records: readonly SharedRecord[]
+  readonly open: (blob: Descriptor, task: Task<BuildEvent>) => AsyncIterable<Uint8Array>
+}
 
 export function describePlace(place: CacheSource): string {
   return place.type === 'registry' ? place.name : `${place.folder} (${place.tag})`

@@ -82,24 +82,6 @@ static int set_up_root(struct container *container)
     return root;
 }
 
-/*
- * By host path, before the host's root is gone. *v2 becomes the index of the v2 group, *folder its descriptor. A process
- * that moves only itself, by "tasks" of v1, takes no lock; by "cgroup.procs" it waits for an RCU grace period, 4 to 15 ms.
- */
-static int open_cgroups(const struct container *container, int *files, int *v2, int *folder)
-{
-    for (uint32_t i = 0; i < container->cgroup_count; i++) {
-        const struct cgroup *cgroup = &container->cgroups[i];
-        int opened = open(cgroup->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        files[i] = opened < 0 ? -1 : openat(opened, cgroup->is_v2 ? "cgroup.procs" : "tasks", O_WRONLY | O_CLOEXEC);
-        if (files[i] < 0) return report_failure(STAGE_CGROUP, cgroup->folder);
-        if (cgroup->is_v2) *v2 = (int)i;
-        if (cgroup->is_v2) *folder = opened;
-        else close(opened);
-    }
-    return 0;
-}
-
 struct launch {
     const struct container_process *process;
     const struct process_start *start;
@@ -145,25 +127,15 @@ static pid_t start_in_cgroup(const struct launch *launch, int folder, int *file)
     return start_sharing(launch);
 }
 
-static int open_null(int root)
-{
-    struct stat stat;
-    int null = openat(root, "dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (null >= 0 && fstat(null, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3)) return null;
-    return report_failure(STAGE_STDIO, "/dev/null");
-}
-
 static pid_t start_process(struct container *container, const struct outside *outside)
 {
     int v2 = -1, folder = -1;
     struct process_start start = {.terminal = -1, .cgroup_count = container->cgroup_count};
-    start.cgroups = calloc(container->cgroup_count + 1, sizeof *start.cgroups);
-    if (!start.cgroups) return report_failure(STAGE_INIT, "memory");
     if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
     if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
-    if (open_cgroups(container, start.cgroups, &v2, &folder) < 0 || (start.root = set_up_root(container)) < 0) return -1;
+    if (open_cgroups(container->cgroups, &start, &v2, &folder) < 0 || (start.root = set_up_root(container)) < 0) return -1;
     if ((start.null = open_null(start.root)) < 0) return -1;
-    if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, outside->life)) < 0) return -1;
+    if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, outside->life, true)) < 0) return -1;
     struct launch launch = {.process = &container->process, .start = &start};
     start.is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
     bool has_clocks = container->time_offsets.count > 0;

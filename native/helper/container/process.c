@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -20,6 +21,30 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define MAX_REPORTED_FILE 1024
+
+int open_cgroups(const struct cgroup *cgroups, struct process_start *start, int *v2, int *folder)
+{
+    start->cgroups = calloc(start->cgroup_count + 1, sizeof *start->cgroups);
+    if (!start->cgroups) return report_failure(STAGE_INIT, "memory");
+    for (uint32_t i = 0; i < start->cgroup_count; i++) {
+        const struct cgroup *cgroup = &cgroups[i];
+        int opened = open(cgroup->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        start->cgroups[i] = opened < 0 ? -1 : openat(opened, cgroup->is_v2 ? "cgroup.procs" : "tasks", O_WRONLY | O_CLOEXEC);
+        if (start->cgroups[i] < 0) return report_failure(STAGE_CGROUP, cgroup->folder);
+        if (cgroup->is_v2) *v2 = (int)i;
+        if (cgroup->is_v2) *folder = opened;
+        else close(opened);
+    }
+    return 0;
+}
+
+int open_null(int root)
+{
+    struct stat stat;
+    int null = openat(root, "dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (null >= 0 && fstat(null, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3)) return null;
+    return report_failure(STAGE_STDIO, "/dev/null");
+}
 
 static int join_cgroups(const struct process_start *start)
 {

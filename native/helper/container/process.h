@@ -13,6 +13,15 @@ struct process_start {
     bool is_cgroup_shared; /* no cgroup namespace of its own */
 };
 
+/*
+ * Opens them by host path, before the host's root is gone. *v2 becomes the index of the v2 group, *folder its descriptor. A process
+ * that moves only itself, by "tasks" of v1, takes no lock; by "cgroup.procs" it waits for an RCU grace period, 4 to 15 ms.
+ */
+int open_cgroups(const struct cgroup *cgroups, struct process_start *start, int *v2, int *folder);
+
+/* The container's own null device, or -1 with the failure reported: an image can have put something else there. */
+int open_null(int root);
+
 /* Turns the calling process, just forked, into the user's one. Returns only the exit code after a reported failure. */
 int run_process(const struct container_process *process, const struct process_start *start);
 

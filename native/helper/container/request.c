@@ -173,6 +173,28 @@ static void read_namespaces(struct wire *wire, struct container *container)
     container->time_offsets = read_pairs(wire);
 }
 
+static struct cgroup *read_cgroups(struct wire *wire, uint32_t *count)
+{
+    *count = wire_count(wire, 6);
+    struct cgroup *cgroups = make_array(wire, *count, sizeof *cgroups);
+    for (uint32_t i = 0; i < *count && !wire->broken; i++) {
+        cgroups[i].folder = wire_text(wire);
+        cgroups[i].is_v2 = read_flag(wire);
+    }
+    return cgroups;
+}
+
+int read_exec_request(struct wire *wire, struct container_exec *exec)
+{
+    memset(exec, 0, sizeof *exec);
+    exec->pid = (pid_t)wire_u32(wire);
+    exec->cgroups = read_cgroups(wire, &exec->cgroup_count);
+    read_process(wire, &exec->process);
+    if (wire_is_done(wire) && exec->process.args[0]) return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
 int read_request(struct wire *wire, struct container *container)
 {
     memset(container, 0, sizeof *container);
@@ -186,12 +208,7 @@ int read_request(struct wire *wire, struct container *container)
     container->masked = read_texts(wire);
     container->readonly = read_texts(wire);
     container->sysctls = read_pairs(wire);
-    container->cgroup_count = wire_count(wire, 6);
-    container->cgroups = make_array(wire, container->cgroup_count, sizeof *container->cgroups);
-    for (uint32_t i = 0; i < container->cgroup_count && !wire->broken; i++) {
-        container->cgroups[i].folder = wire_text(wire);
-        container->cgroups[i].is_v2 = read_flag(wire);
-    }
+    container->cgroups = read_cgroups(wire, &container->cgroup_count);
     read_process(wire, &container->process);
     if (wire_is_done(wire) && container->process.args[0]) return 0;
     errno = EBADMSG;

@@ -152,6 +152,16 @@ struct container {
     struct container_process process;
 };
 
+/* What Node asks the mode `exec` for: one more process in a container. */
+struct container_exec {
+    pid_t pid; /* of one that is there, as we see it */
+    struct cgroup *cgroups;
+    uint32_t cgroup_count;
+    struct container_process process;
+};
+
+int read_exec_request(struct wire *wire, struct container_exec *exec);
+
 /* 0, or -1 with errno: EBADMSG for a request that is not one. */
 int read_request(struct wire *wire, struct container *container);
 

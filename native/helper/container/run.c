@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include "follow.h"
 #include "init.h"
 #include "kernel.h"
 #include "namespaces.h"
@@ -23,6 +24,18 @@
 #include <time.h>
 #include <unistd.h>
 
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void report_pid(pid_t init)
+{
+    uint8_t payload[4];
+    put_u32(payload, (uint32_t)init);
+    report_record(REPORT_STARTED, payload, sizeof payload);
+}
+
 static pid_t clone_init(struct container *container, const struct wire *request, int life[2])
 {
     int host = *container->port.bridge ? open_bridge_network(&container->port) : -1;
@@ -36,74 +49,8 @@ static pid_t clone_init(struct container *container, const struct wire *request,
     close(life[1]);
     if (host >= 0) close(host);
     wire_close(request);
+    report_pid(pid);
     return pid;
-}
-
-static void put_u32(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
-}
-
-static void put_u64(uint8_t *at, uint64_t value)
-{
-    put_u32(at, (uint32_t)value);
-    put_u32(at + 4, (uint32_t)(value >> 32));
-}
-
-static uint64_t microseconds(struct timeval time)
-{
-    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
-}
-
-/* Whether init, and with it everything in the container, has ended. */
-static bool reap_init(pid_t init)
-{
-    int status;
-    struct rusage usage;
-    uint8_t payload[28];
-    if (wait4(init, &status, WNOHANG, &usage) != init) return false;
-    uint64_t time = microseconds(usage.ru_utime) + microseconds(usage.ru_stime);
-    put_u32(payload, (uint32_t)status);
-    put_u64(payload + 4, time);
-    put_u64(payload + 12, (uint64_t)usage.ru_inblock);
-    put_u64(payload + 20, (uint64_t)usage.ru_oublock);
-    report_record(REPORT_ENDED, payload, sizeof payload);
-    return true;
-}
-
-/* What the kernel sends when the process that started us dies. Nobody sends it on purpose. */
-#define PARENT_DIED SIGPWR
-
-static bool is_orphan;
-
-/* Reads one signal and acts on it; true when the container has ended. */
-static bool handle_signal(int signals, pid_t init, const struct bridge *bridge)
-{
-    struct signalfd_siginfo info;
-    if (read(signals, &info, sizeof info) != sizeof info) return false;
-    int received = (int)info.ssi_signo;
-    if (received == SIGCHLD) return reap_init(init);
-    if (received == PARENT_DIED) is_orphan = true;
-    if (received == SIGWINCH && bridge) resize_terminal(bridge);
-    else kill(init, received == SIGALRM || received == PARENT_DIED ? SIGKILL : received);
-    return false;
-}
-
-static void serve_terminal(struct bridge *bridge, int signals, pid_t init)
-{
-    for (;;) {
-        struct pollfd polled[] = {
-            {.fd = signals, .events = POLLIN},
-            {.fd = bridge->input, .events = POLLIN},
-            {.fd = bridge->pending_count ? -1 : bridge->master, .events = POLLIN},
-            {.fd = bridge->pending_count ? bridge->output : -1, .events = POLLOUT},
-        };
-        if (poll(polled, 4, -1) < 0) continue;
-        if (polled[0].revents && handle_signal(signals, init, bridge)) break;
-        if (polled[1].revents) pump_input(bridge);
-        if (polled[2].revents || polled[3].revents) pump_output(bridge);
-    }
-    drain_output(bridge, signals);
 }
 
 /* Nobody is left who would: the process that made them is gone. They are busy until the kernel has buried the last process. */
@@ -128,16 +75,12 @@ static int keep_cgroup_names(struct container *container)
 int run_container(struct wire *request)
 {
     static struct container container;
-    sigset_t awaited;
     int life[2];
     if (read_request(request, &container) < 0) {
         report_failure(STAGE_REQUEST, "run");
         return 1;
     }
-    fill_awaited_signals(&awaited);
-    sigaddset(&awaited, PARENT_DIED);
-    sigprocmask(SIG_BLOCK, &awaited, NULL);
-    int signals = signalfd(-1, &awaited, SFD_CLOEXEC);
+    int signals = await_signals();
     if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) {
         report_failure(STAGE_INIT, "descriptors");
         return 1;
@@ -149,17 +92,7 @@ int run_container(struct wire *request)
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
     pid_t init = clone_init(&container, request, life);
     if (init < 0) return 1;
-    signal(SIGPIPE, SIG_IGN);
-    bool has_terminal = container.process.stdio == STDIO_TERMINAL;
-    int master = has_terminal ? receive_terminal(life[0]) : -1;
-    if (!has_terminal) syscall(SYS_close_range, 0, 2, 0);
-    if (master >= 0) {
-        struct bridge bridge;
-        open_bridge(&bridge, master);
-        serve_terminal(&bridge, signals, init);
-    } else {
-        while (!handle_signal(signals, init, NULL)) {}
-    }
+    bool is_orphan = follow_process(init, signals, container.process.stdio == STDIO_TERMINAL ? life[0] : -1);
     if (is_orphan) remove_cgroups(&container);
     return 0;
 }

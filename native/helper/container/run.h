@@ -10,4 +10,7 @@
  */
 int run_container(struct wire *request);
 
+/* The mode `exec`: one more process in a container that runs, with the same signals. Its end does not end the container. */
+int run_exec(struct wire *request);
+
 #endif

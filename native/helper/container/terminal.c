@@ -58,7 +58,7 @@ static int make_console(int root, int slave, unsigned number)
     return 0;
 }
 
-int make_terminal(int root, int like, int socket)
+int make_terminal(int root, int like, int socket, bool is_console)
 {
     struct winsize size;
     int unlock = 0;
@@ -68,7 +68,7 @@ int make_terminal(int root, int like, int socket)
     int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0) return report_failure(STAGE_TERMINAL, "/dev/pts");
     if (ioctl(like, TIOCGWINSZ, &size) == 0) ioctl(master, TIOCSWINSZ, &size);
-    if (make_console(root, slave, number) < 0) return report_failure(STAGE_TERMINAL, "/dev/console");
+    if (is_console && make_console(root, slave, number) < 0) return report_failure(STAGE_TERMINAL, "/dev/console");
     if (send_descriptor(socket, master) < 0) return report_failure(STAGE_TERMINAL, "master");
     close(master);
     return slave;

@@ -2,11 +2,13 @@
 #ifndef TSBUILD_CONTAINER_TERMINAL_H
 #define TSBUILD_CONTAINER_TERMINAL_H
 
+#include <stdbool.h>
+
 /*
- * Inside, before the user's process: a new terminal of the size of `like`, its slave also being /dev/console. Sends the
- * master through `socket` and returns the slave, or -1 with the failure reported.
+ * Inside, before the user's process: a new terminal of the size of `like`, its slave also being /dev/console if that is
+ * wanted. Sends the master through `socket` and returns the slave, or -1 with the failure reported.
  */
-int make_terminal(int root, int like, int socket);
+int make_terminal(int root, int like, int socket, bool is_console);
 
 /* Outside: the master that init sent, or -1 when it failed before. */
 int receive_terminal(int socket);

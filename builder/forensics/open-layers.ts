@@ -1,0 +1,111 @@
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Task } from '../../core/task.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { mediaTypes } from '../../oci/descriptor.ts'
+import { chainIds, digestAlgorithm, digestHex } from '../../oci/digest.ts'
+import type { ImageConfig } from '../../oci/image-config.ts'
+import { parseImageConfig } from '../../oci/image-config.ts'
+import type { Manifest } from '../../oci/manifest.ts'
+import { parseManifestDocument } from '../../oci/manifest.ts'
+import type { Platform } from '../../oci/platform.ts'
+import { formatPlatform } from '../../oci/platform.ts'
+import { verifyBytes } from '../../oci/verify.ts'
+import { selectPlatform } from '../../registry-client/index.ts'
+import { decompress } from '../../storage/index.ts'
+import { readImages } from '../archive/load.ts'
+import type { Engine } from '../engine.ts'
+import { ImageNotFound, MalformedArchive } from '../errors.ts'
+import { findImage } from '../find-image.ts'
+import { findRemoteImage } from '../transfer/pull.ts'
+import { openImage } from '../transfer/portable-image.ts'
+
+/** One layer of an image, wherever that is. */
+export interface OpenedLayer {
+  readonly diffId: string
+  /** The instruction that made it, as the image's history has it. */
+  readonly step: string
+  /** The uncompressed changeset. */
+  readonly open: (task: Task) => AsyncIterable<Uint8Array>
+}
+
+export interface OpenedLayers {
+  readonly name: string
+  /** Bottom first. */
+  readonly layers: readonly OpenedLayer[]
+}
+
+type OpenBlob = (blob: Descriptor, task: Task) => AsyncIterable<Uint8Array>
+
+const maxLayerBytes = 2 ** 40
+
+/**
+ * The layers of what a user named: a folder with an OCI image layout, an archive as `save` and `docker save` write it, an image
+ * of the store, or else one of a registry, of which nothing is kept.
+ * @throws {ImageNotFound} @throws {MalformedArchive}
+ */
+export async function openLayers(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedLayers> {
+  if (/^[./]/u.test(source) || existsSync(source)) return openPath(engine, { source, platform }, task)
+  try {
+    return await openStored(engine, source)
+  } catch (error) {
+    if (!(error instanceof ImageNotFound)) throw error
+  }
+  const { client } = await engine.registries()
+  const found = await findRemoteImage(engine, { name: source, platform }, { signal: task.signal, emit: () => undefined })
+  const openBlob: OpenBlob = (blob, { signal }) => client.fetchBlob(found.reference, blob, { signal, emit: () => undefined })
+  return describe(found.name, found, openBlob)
+}
+
+async function openStored({ store }: Engine, source: string): Promise<OpenedLayers> {
+  const stored = findImage(store, source)
+  const { config } = await openImage(store, stored)
+  const chain = chainIds(config.rootfs.diff_ids)
+  const steps = stepsOf(config)
+  const layers = chain.map((chainId, index): OpenedLayer => ({ diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', open: (task) => store.layers.changeset(chainId, task) }))
+  return { name: stored.names[0] ?? stored.id, layers }
+}
+
+async function openPath(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedLayers> {
+  if (statSync(source).isDirectory()) return openLayout(source, platform)
+  const [image, ...others] = await readImages(engine, { archive: createReadStream(source, { highWaterMark: 1024 * 1024 }), platform }, task)
+  if (image === undefined || others.length > 0) throw new MalformedArchive(`it has ${image === undefined ? 'no image' : `${others.length + 1} images`}, and one is wanted`)
+  return describe(source, image, (blob, readTask) => engine.store.content.read(blob, readTask))
+}
+
+/** @see image-spec image-layout.md */
+async function openLayout(folder: string, platform: Platform): Promise<OpenedLayers> {
+  const path = ({ digest }: Descriptor): string => join(folder, 'blobs', digestAlgorithm(digest), digestHex(digest))
+  const openManifest = async (bytes: Uint8Array, mediaType: string): Promise<Manifest> => {
+    const document = parseManifestDocument(bytes, mediaType)
+    if (document.kind === 'manifest') return document.manifest
+    const [only, ...others] = document.index.manifests
+    const entry = others.length === 0 ? only : selectPlatform(document.index, platform)
+    if (entry === undefined) throw new MalformedArchive(`it has no image for ${formatPlatform(platform)}`)
+    return openManifest(await readFile(path(entry)), entry.mediaType)
+  }
+  const manifest = await openManifest(await readFile(join(folder, 'index.json')), mediaTypes.ociIndex)
+  const config = parseImageConfig(await readFile(path(manifest.config)))
+  const openBlob: OpenBlob = (blob, { signal }) => createReadStream(path(blob), { highWaterMark: 256 * 1024, signal }) as AsyncIterable<Uint8Array>
+  return describe(folder, { manifest, config }, (blob, task) => verifyBytes(openBlob(blob, task), blob))
+}
+
+function describe(name: string, { manifest, config }: { manifest: Manifest; config: ImageConfig }, openBlob: OpenBlob): OpenedLayers {
+  const steps = stepsOf(config)
+  return {
+    name,
+    layers: manifest.layers.map((blob, index): OpenedLayer => ({
+      diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', open: (task) => unpacked(openBlob(blob, task)),
+    })),
+  }
+}
+
+async function* unpacked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* (await decompress(bytes, maxLayerBytes)).bytes
+}
+
+/** Of each layer, bottom first. */
+function stepsOf({ history }: ImageConfig): string[] {
+  return (history ?? []).filter(({ empty_layer: isEmpty }) => isEmpty !== true).map(({ created_by: createdBy }) => createdBy ?? '')
+}

@@ -1,0 +1,91 @@
+#include "follow.h"
+#include "kernel.h"
+#include "process.h"
+#include "report.h"
+#include "request.h"
+#include "run.h"
+#include "stages.h"
+#include "terminal.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+
+/* The mount namespace comes last: from there on the host's /proc is out of reach. */
+static const struct {
+    const char *name;
+    int type;
+} kinds[] = {{"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}, {"mnt", CLONE_NEWNS}};
+#define KIND_COUNT (sizeof kinds / sizeof *kinds)
+
+static int open_namespace(pid_t pid, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* One that we are in already need not be entered, and a kernel without time namespaces has no file for them. */
+static int enter(int fd, int type, const char *name)
+{
+    struct stat theirs, ours;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+    if (fd < 0) return type == CLONE_NEWTIME ? 0 : -1;
+    if (fstat(fd, &theirs) == 0 && stat(path, &ours) == 0 && theirs.st_ino == ours.st_ino) return 0;
+    return setns(fd, type);
+}
+
+static int enter_container(const struct container_exec *exec)
+{
+    int fds[KIND_COUNT];
+    for (size_t i = 0; i < KIND_COUNT; i++) fds[i] = open_namespace(exec->pid, kinds[i].name);
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        if (enter(fds[i], kinds[i].type, kinds[i].name) < 0) return report_failure(STAGE_NAMESPACES, kinds[i].name);
+        close(fds[i]);
+    }
+    return 0;
+}
+
+/* In the container's pid namespace by birth; enters the others and becomes the user's process. */
+static int run_child(const struct container_exec *exec, int life)
+{
+    int v2 = -1, folder = -1;
+    struct process_start start = {.terminal = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
+    if (open_cgroups(exec->cgroups, &start, &v2, &folder) < 0 || enter_container(exec) < 0) return 1;
+    start.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (start.root < 0 || (start.null = open_null(start.root)) < 0) return 1;
+    if (exec->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life, false)) < 0) return 1;
+    return run_process(&exec->process, &start);
+}
+
+int run_exec(struct wire *request)
+{
+    static struct container_exec exec;
+    int life[2];
+    if (read_exec_request(request, &exec) < 0) return report_failure(STAGE_REQUEST, "exec"), 1;
+    int signals = await_signals();
+    if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) return report_failure(STAGE_INIT, "descriptors"), 1;
+    /* A process of the container that looks at us while we join must see nothing. */
+    prctl(PR_SET_DUMPABLE, 0);
+    if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
+    int pids = open_namespace(exec.pid, "pid");
+    if (pids < 0 || enter(pids, CLONE_NEWPID, "pid") < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
+    pid_t child = fork();
+    if (child < 0) return report_failure(STAGE_INIT, "process"), 1;
+    if (child == 0) {
+        close(life[0]);
+        _exit(run_child(&exec, life[1]));
+    }
+    close(life[1]);
+    follow_process(child, signals, exec.process.stdio == STDIO_TERMINAL ? life[0] : -1);
+    return 0;
+}

@@ -1,0 +1,52 @@
+import { defaultRoot } from '../../builder/index.ts'
+import type { ContainerStdio, ProcessSpec } from '../../runtime/index.ts'
+import { ContainerRecords, execInContainer } from '../../runtime/index.ts'
+import type { CommandSpec, OptionValues } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { describeNotExecuted } from '../render/exit-words.ts'
+import { withRawTerminal } from '../terminal.ts'
+
+export const execCommand: CommandSpec = {
+  name: 'exec',
+  operands: 'CONTAINER COMMAND...',
+  minOperands: 2,
+  maxOperands: Infinity,
+  stopsAtOperand: true,
+  summary: 'Run one more command in a detached container',
+  options: [
+    { name: 'interactive', short: 'i', help: 'Pass standard input on' },
+    { name: 'tty', short: 't', help: 'Give the command a terminal' },
+    { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: 'Environment variable, beside those of the container' },
+    { name: 'user', short: 'u', value: 'UID[:GID]', help: 'User, by id' },
+    { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
+  ],
+  examples: ['tsbuild exec -it web sh'],
+  run: async ({ operands: [name = '', ...args], options }, app) => {
+    const hasTerminal = options.has('tty')
+    if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
+    const { id, running } = new ContainerRecords(defaultRoot(app.env)).getRunning(name)
+    const stdio: Exclude<ContainerStdio, { kind: 'events' }> = hasTerminal
+      ? { kind: 'terminal', input: 0, output: 1, signals: process }
+      : { kind: 'descriptors', fds: [options.has('interactive') ? 0 : -1, 1, 2], signals: process }
+    const spec = { containerId: id, initPid: running.initPid, privilege: running.privilege, process: execProcess(running.process, args, options) }
+    const exit = await withRawTerminal(hasTerminal, () => execInContainer(spec, stdio))
+    if (exit.notExecuted !== undefined) app.note(`error: ${describeNotExecuted(exit.notExecuted)}`)
+    return exit.exitCode
+  },
+}
+
+function execProcess(main: ProcessSpec, args: readonly string[], options: OptionValues): ProcessSpec {
+  const added = options.texts('env').map((text) => {
+    if (text.indexOf('=') < 1) throw new UsageError(`option --env takes NAME=VALUE, not "${text}"`)
+    return text
+  })
+  const isReplaced = (entry: string): boolean => added.some((text) => text.startsWith(entry.slice(0, entry.indexOf('=') + 1)))
+  return { ...main, args, env: [...main.env.filter((entry) => !isReplaced(entry)), ...added], cwd: options.text('workdir') ?? main.cwd, user: parseUser(options.text('user')) ?? main.user }
+}
+
+function parseUser(text: string | undefined): ProcessSpec['user'] | undefined {
+  if (text === undefined) return undefined
+  const [, uid, gid = '0'] = /^(\d{1,10})(?::(\d{1,10}))?$/u.exec(text) ?? []
+  if (uid === undefined) throw new UsageError(`option --user of exec takes ids, UID[:GID], not "${text}"`)
+  return { uid: Number(uid), gid: Number(gid), groups: [] }
+}

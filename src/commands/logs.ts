@@ -1,0 +1,24 @@
+import { defaultRoot } from '../../builder/index.ts'
+import { ContainerRecords } from '../../runtime/index.ts'
+import type { CommandSpec } from '../command.ts'
+import { readLog } from '../container-log.ts'
+
+export const logsCommand: CommandSpec = {
+  name: 'logs',
+  operands: 'CONTAINER',
+  minOperands: 1,
+  maxOperands: 1,
+  summary: 'Print what a detached container has written',
+  options: [{ name: 'follow', short: 'f', help: 'Go on until it ends' }],
+  examples: ['tsbuild logs -f web'],
+  run: async ({ operands: [name = ''], options }, app) => {
+    const records = new ContainerRecords(defaultRoot(app.env))
+    const container = records.get(name)
+    const isAlive = (): boolean => options.has('follow') && records.list().some(({ id, state }) => id === container.id && (state.kind === 'running' || state.kind === 'starting'))
+    for await (const { stream, bytes } of readLog(records.logFile(container), isAlive)) {
+      if (app.signal.aborted) break
+      process[stream].write(bytes)
+    }
+    return 0
+  },
+}

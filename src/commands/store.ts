@@ -1,0 +1,34 @@
+import { convertLayers, describeFormat } from '../../storage/index.ts'
+import type { CommandSpec } from '../command.ts'
+import { UsageError } from '../errors.ts'
+
+export const storeCommand: CommandSpec = {
+  name: 'store',
+  operands: '[convert]',
+  minOperands: 0,
+  maxOperands: 1,
+  summary: 'Say how layers are kept, or keep all of them another way: unpacked (overlay), or as tar and EROFS image',
+  options: [{ name: 'to', value: 'FORMAT', help: 'overlay or erofs; with convert' }, { name: 'json', help: 'Print JSON' }],
+  examples: ['tsbuild store', 'tsbuild store convert --to erofs'],
+  run: async ({ operands: [verb], options }, app) => {
+    const to = options.text('to')
+    if (verb !== undefined && verb !== 'convert') throw new UsageError(`unknown operand "${verb}": there is "convert"`)
+    if ((verb === 'convert') !== (to !== undefined)) throw new UsageError('"convert" and "--to" go together')
+    if (to !== undefined && to !== 'overlay' && to !== 'erofs') throw new UsageError(`unknown format "${to}": there are "overlay" and "erofs"`)
+    await using engine = await app.openEngine()
+    if (to === undefined) {
+      const { chosen, erofs, layers } = await describeFormat(engine.store)
+      if (options.has('json')) app.print(JSON.stringify({ chosen, erofs, layers }))
+      else {
+        app.print(`new layers: ${chosen}`)
+        app.print(`layers: ${layers.overlay} unpacked, ${layers.erofs} as tar and EROFS image`)
+        app.print(`EROFS: ${erofs.kind === 'unavailable' ? `not here: ${erofs.reason}` : erofs.backing === 'file' ? 'mounted from files' : 'mounted by loop devices'}`)
+      }
+      return 0
+    }
+    const report = await convertLayers(engine.store, to, { signal: app.signal, emit: () => undefined })
+    if (options.has('json')) app.print(JSON.stringify(report))
+    else app.print(`${report.converted} layers converted, ${report.unchanged} were so already${report.inUse === 0 ? '' : `, ${report.inUse} are in use: convert again later`}`)
+    return report.inUse === 0 ? 0 : 1
+  },
+}

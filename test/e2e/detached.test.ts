@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { importBusybox, leftovers, useCommand } from '../support/command.ts'
+
+const line = useCommand('detached')
+const { must, run } = line
+
+beforeAll(() => { importBusybox(line) })
+
+interface Listed { readonly id: string; readonly name: string; readonly state: string; readonly initPid?: number; readonly end?: { readonly exitCode: number; readonly reason?: string } }
+const list = (): Listed[] => JSON.parse(must('ps', '-a', '--json')) as Listed[]
+const state = (name: string): string | undefined => list().find((container) => container.name === name)?.state
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  const address = server.address()
+  await new Promise((resolve) => { server.close(resolve) })
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+describe('a detached container', () => {
+  it('outlives the command that started it, and any later one finds it', () => {
+    const id = must('run', '-d', '--name', 'one', '-m', '64m', 'busybox', 'sh', '-c', 'echo up; echo bad >&2; sleep 600')
+    expect(id).toMatch(/^[0-9a-f]{64}$/u)
+    expect(must('ps', '-q')).toBe(id.slice(0, 12))
+    expect(must('ps')).toMatch(/busybox .*Up .* one$/mu)
+    expect(run('logs', 'one')).toEqual({ exitCode: 0, stdout: 'up\n', stderr: 'bad\n' })
+  })
+
+  it('takes further commands in, with its namespaces, limits and privileges', () => {
+    const inside = must('exec', '-e', 'MORE=1', '-w', '/tmp', 'one', 'sh', '-c', 'pwd; echo $MORE; cat /proc/1/comm; cat /sys/fs/cgroup/memory/memory.limit_in_bytes; sed -n "s/^CapEff:.//p;s/^Seccomp:.//p" /proc/self/status; ls /proc/self/fd | wc -l; hostname; cat /etc/hostname; cut -d: -f3 /proc/self/cgroup | sort -u').split('\n')
+    expect(inside.slice(0, 7)).toEqual(['/tmp', '1', 'tsbuild-helper', String(64 << 20), '00000000a80425fb', '2', '4'])
+    expect(inside[7]).toBe(inside[8])
+    expect(inside.slice(9)).toEqual(['/'])
+    expect(run('exec', 'one', 'sh', '-c', 'exit 7').exitCode).toBe(7)
+    expect(run('exec', 'one', 'no-such').exitCode).toBe(127)
+    expect(run('exec', '-u', '1000', 'one', 'id', '-u').stdout).toBe('1000\n')
+    expect(run('exec', 'nobody', 'true')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('nobody') as string })
+  })
+
+  it('shares its namespaces with another', () => {
+    const net = must('exec', 'one', 'readlink', '/proc/self/ns/net')
+    expect(must('run', '--network', 'container:one', '--pid', 'container:one', 'busybox', 'sh', '-c', 'readlink /proc/self/ns/net; cat /proc/1/comm')).toBe(`${net}\ntsbuild-helper`)
+  })
+
+  it('ends by stop, at once or after the time given', async () => {
+    must('stop', '-t', '1', 'one')
+    expect(list()).toMatchObject([{ name: 'one', state: 'ended', end: { exitCode: 143 } }])
+    must('run', '-d', '--name', 'stubborn', 'busybox', 'sh', '-c', 'trap "" TERM; while :; do sleep 1; done')
+    await setTimeout(200)
+    must('stop', '-t', '1', 'stubborn')
+    expect(list().find(({ name }) => name === 'stubborn')).toMatchObject({ state: 'ended', end: { exitCode: 137 } })
+    expect(run('exec', 'stubborn', 'true').exitCode).toBe(3)
+    must('rm', 'one', 'stubborn')
+    expect(list()).toEqual([])
+  })
+
+  it('gets signals by kill', async () => {
+    must('run', '-d', '--name', 'two', 'busybox', 'sh', '-c', 'trap "echo hup; exit 5" HUP; echo ready; while :; do sleep 0.1; done')
+    await expect.poll(() => must('logs', 'two'), { timeout: 10_000 }).toBe('ready')
+    must('kill', '-s', 'HUP', 'two')
+    await expect.poll(() => state('two'), { timeout: 10_000 }).toBe('ended')
+    expect(must('logs', '-f', 'two')).toBe('ready\nhup')
+    expect(list()).toMatchObject([{ end: { exitCode: 5 } }])
+    must('rm', 'two')
+  })
+
+  it('says why it ended or could not begin', async () => {
+    must('run', '-d', '--name', 'big', '-m', '16m', '--memory-swap', '16m', 'busybox', 'sh', '-c', 'head -c 100m /dev/zero | tail')
+    await expect.poll(() => state('big'), { timeout: 20_000 }).toBe('ended')
+    expect(list()[0]?.end?.reason).toContain('--memory')
+    expect(run('run', '-d', '--name', 'big', 'busybox', 'true')).toMatchObject({ exitCode: 6, stdout: '', stderr: expect.stringContaining('another one is called so') as string })
+    expect(run('rm', 'big').exitCode).toBe(0)
+    expect(run('run', '-d', '--cap-add', 'FLY', 'busybox', 'true')).toMatchObject({ exitCode: 6, stderr: expect.stringContaining('FLY') as string })
+    expect(run('run', '-d', '-i', 'busybox', 'true').exitCode).toBe(2)
+    for (const { id } of list()) must('rm', id)
+  })
+
+  it('is reached by the ports it publishes', async () => {
+    const port = await freePort()
+    must('run', '-d', '--rm', '--name', 'web', '-p', `127.0.0.1:${port}:80`, 'busybox', 'sh', '-c', 'mkdir /www; echo hello > /www/x; exec httpd -f -p 80 -h /www')
+    const fetchText = async (): Promise<string> => fetch(`http://127.0.0.1:${port}/x`).then((response) => response.text()).catch(() => 'refused')
+    await expect.poll(fetchText, { timeout: 10_000 }).toBe('hello\n')
+    expect(run('run', '-p', `127.0.0.1:${port}:80`, 'busybox', 'true').exitCode).toBe(6)
+    expect(run('run', '-p', `${port}:80`, '--network', 'none', 'busybox', 'true').exitCode).toBe(6)
+    must('rm', '-f', 'web')
+    await expect.poll(fetchText, { timeout: 10_000 }).toBe('refused')
+    expect(list()).toEqual([])
+  })
+
+  it('is lost with its supervisor, and leaves nothing', async () => {
+    must('run', '-d', '--name', 'gone', 'busybox', 'sleep', '600')
+    const { initPid = 0 } = list()[0] ?? {}
+    const helper = parentOf(initPid)
+    process.kill(parentOf(helper), 'SIGKILL')
+    await expect.poll(() => state('gone'), { timeout: 10_000 }).toBe('lost')
+    await expect.poll(() => leftovers(line.root), { timeout: 10_000 }).toEqual([])
+    must('rm', 'gone')
+  })
+})
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\t(\d+)$/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+}

@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { importBusybox, useCommand } from '../support/command.ts'
+
+const overlay = useCommand('format-overlay', { env: { TSBUILD_LAYER_FORMAT: 'overlay' } })
+const erofs = useCommand('format-erofs', { env: { TSBUILD_LAYER_FORMAT: 'erofs' } })
+const chosen = useCommand('format-chosen', { env: { TSBUILD_LAYER_FORMAT: '' } })
+
+const files = {
+  Dockerfile: 'FROM busybox\nCOPY tree /tree\nRUN rm /tree/a && echo x > /made && touch -d @1000 /made /tree / && chmod 4755 /made\nRUN rm -r /tree && mkdir /tree && touch -d @1000 /tree\nCMD ["cat", "/made"]',
+  'tree/a': 'a', 'tree/deep/b': 'b',
+}
+
+describe('layers unpacked and as EROFS images', () => {
+  it('make the same image of the same Dockerfile', () => {
+    const [archive, context] = [join(overlay.folder, 'busybox.tar'), overlay.context('context', files)]
+    importBusybox(overlay)
+    overlay.must('save', '-o', archive, 'busybox')
+    erofs.must('load', '-i', archive)
+    const ids = [overlay, erofs].map((command) => command.must('build', '-q', '--build-arg', 'SOURCE_DATE_EPOCH=1000', '-t', 'app', context))
+    expect(ids[0]).toMatch(/^sha256:/u)
+    expect(ids[1]).toBe(ids[0])
+    expect(erofs.must('store')).toMatch(/^new layers: erofs\nlayers: 0 unpacked, [1-9]/u)
+    expect(overlay.must('store')).toMatch(/^new layers: overlay\nlayers: [1-9]\d* unpacked, 0 as tar/u)
+  })
+
+  it('are converted into each other, and the image runs all the while', () => {
+    importBusybox(chosen)
+    chosen.must('build', '-t', 'app', chosen.context('context', files))
+    const inspected = (): unknown => (JSON.parse(chosen.must('inspect', 'app')) as { readonly RootFS: unknown }[])[0]?.RootFS
+    const before = inspected()
+    for (const format of ['erofs', 'overlay']) {
+      expect(chosen.must('store', 'convert', '--to', format)).toMatch(/^4 layers converted/u)
+      expect(chosen.must('store', 'convert', '--to', format)).toMatch(/^0 layers converted, 4 were so already/u)
+      expect(chosen.must('run', '--network', 'none', 'app')).toBe('x')
+      expect(inspected()).toEqual(before)
+      expect(chosen.must('fsck')).toMatch(/clean/u)
+    }
+    expect(chosen.run('store', 'convert')).toMatchObject({ exitCode: 2 })
+    expect(chosen.run('store', 'convert', '--to', 'squashfs')).toMatchObject({ exitCode: 2 })
+  })
+
+  it('are shown at a directory when they are EROFS images', () => {
+    const mountpoint = join(erofs.folder, 'mountpoint')
+    mkdirSync(mountpoint)
+    erofs.must('mount', 'app', mountpoint)
+    try {
+      expect(readFileSync(join(mountpoint, 'made'), 'utf8')).toBe('x\n')
+    } finally {
+      execFileSync('umount', [mountpoint])
+    }
+    const { exitCode, stderr } = overlay.run('mount', 'app', mountpoint)
+    expect(exitCode).toBe(5)
+    expect(stderr).toContain('store convert --to erofs')
+  })
+})

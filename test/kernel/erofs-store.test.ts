@@ -1,0 +1,225 @@
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import type { Layer, LayerFormatName, Store } from '../../storage/index.ts'
+import { convertLayers, describeFormat, fsck, gc, mountImage, openStore } from '../../storage/index.ts'
+import { tryMount } from '../../storage/erofs/mount-layers.ts'
+import { workInOverlay } from '../support/overlay.ts'
+import { useStores } from '../support/stores.ts'
+import { collect, stream, task } from '../support/streams.ts'
+import { archive, directory, file, hardLink, symlink } from '../support/tar-forge.ts'
+import { useTemporaryFolder } from '../support/temporary-folder.ts'
+
+const folder = useTemporaryFolder('erofs-store')
+const indexing = useStores(folder, 'erofs')
+
+async function withStore<T>(root: string, format: LayerFormatName, work: (store: Store) => Promise<T>): Promise<T> {
+  await using store = await openStore(root, { format })
+  return await work(store)
+}
+
+async function commit(store: Store, parent: Layer, change: (upperdir: string) => void): Promise<Layer> {
+  await using snapshot = await store.layers.prepare(parent.chainId)
+  workInOverlay(snapshot.rootfs, [{ do: 'write', path: 'd/written', bytes: 3 }, { do: 'unlink', path: 'd/a' }], mkdtempSync(join(folder, 'work-')))
+  change(snapshot.rootfs.upper?.upperdir ?? '')
+  return await snapshot.commit(task)
+}
+
+async function treeOf(store: Store, layer: Layer): Promise<readonly string[]> {
+  await using snapshot = await store.layers.prepare(layer.chainId)
+  return workInOverlay(snapshot.rootfs, [], mkdtempSync(join(folder, 'look-'))).tree
+}
+
+/** A stack of three layers, of somebody else, committed and committed, made in the formats given. */
+async function makeStack(root: string, formats: readonly [LayerFormatName, LayerFormatName, LayerFormatName]): Promise<Layer[]> {
+  const base = archive(directory('d/'), file('d/a', 'a'), file('d/b', 'b'.repeat(5000)), symlink('l', 'd'), hardLink('d/c', 'd/b'))
+  const bottom = await withStore(root, formats[0], (store) => store.layers.apply(undefined, stream(base), undefined, task))
+  const middle = await withStore(root, formats[1], (store) => commit(store, bottom, (upper) => { writeFileSync(join(upper, 'middle'), 'm') }))
+  const top = await withStore(root, formats[2], (store) => commit(store, middle, (upper) => { writeFileSync(join(upper, 'top'), 't') }))
+  return [bottom, middle, top]
+}
+
+async function expectClean(root: string): Promise<void> {
+  await using store = await openStore(root)
+  expect((await fsck(store, task)).findings).toEqual([])
+}
+
+/** As if the machine had been booted since. */
+function forgetBoot(root: string): void {
+  const database = new DatabaseSync(join(root, 'state.db'))
+  database.exec("UPDATE settings SET value = 'another ' || value WHERE name = 'verified-layers'")
+  database.close()
+}
+
+const names = (root: string): string[] => readdirSync(join(root, 'layers'))
+const tars = (root: string): number => names(root).filter((name) => name.endsWith('.tar')).length
+
+describe('layers of both formats', () => {
+  it('lie on each other, and give the layers that one format gives', async () => {
+    const roots = ['overlay', 'erofs', 'mixed', 'other'].map((name) => join(folder, `stack-${name}`))
+    const formats = [['overlay', 'overlay', 'overlay'], ['erofs', 'erofs', 'erofs'], ['overlay', 'erofs', 'overlay'], ['erofs', 'overlay', 'erofs']] as const
+    const seen: { readonly chain: unknown; readonly tree: readonly string[] }[] = []
+    for (const [index, root] of roots.entries()) {
+      const layers = await makeStack(root, formats[index] ?? formats[0])
+      const top = layers[2]
+      if (top === undefined) throw new TypeError('three were made')
+      seen.push({ chain: layers.map(({ chainId }) => chainId), tree: (await withStore(root, 'overlay', (store) => treeOf(store, top))).map((line) => line.replace(/ @\d+/gu, '')) })
+      await expectClean(root)
+    }
+    // Times of what was written differ, and with them the layers; their number and their trees do not.
+    expect(new Set(seen.map(({ tree }) => JSON.stringify(tree))).size).toBe(1)
+    expect(seen[0]?.tree.length).toBeGreaterThan(6)
+  })
+
+  it('are converted, and give the same bytes and trees before and after', async () => {
+    const root = join(folder, 'converted')
+    const layers = await makeStack(root, ['overlay', 'overlay', 'overlay'])
+    const look = async (): Promise<unknown> => withStore(root, 'overlay', async (store) => {
+      const bytes = []
+      for (const layer of layers) bytes.push((await collect(store.layers.changeset(layer.chainId, task))).toString('latin1'))
+      return { bytes, trees: [await treeOf(store, layers[2] ?? layers[0] as Layer)] }
+    })
+    const before = await look()
+    expect(await withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', task))).toEqual({ converted: 3, unchanged: 0, inUse: 0 })
+    expect(tars(root)).toBe(3)
+    expect(names(root).length).toBe(6)
+    expect(await look()).toEqual(before)
+    await expectClean(root)
+    await using plain = await openStore(root)
+    expect(await describeFormat(plain)).toMatchObject({ chosen: process.env['TSBUILD_LAYER_FORMAT'] || 'erofs', layers: { overlay: 0, erofs: 3 } })
+    await plain[Symbol.asyncDispose]()
+    expect(await withStore(root, 'erofs', (store) => convertLayers(store, 'overlay', task))).toEqual({ converted: 3, unchanged: 0, inUse: 0 })
+    expect(tars(root)).toBe(0)
+    expect(await look()).toEqual(before)
+    await expectClean(root)
+  })
+
+  it('are converted as far as nobody uses them, and the rest the next time', async () => {
+    const root = join(folder, 'used')
+    const [bottom, middle] = await makeStack(root, ['overlay', 'overlay', 'overlay'])
+    const user = await openStore(root, { format: 'overlay' })
+    user.layers.find(middle?.chainId ?? (bottom as Layer).chainId)
+    expect(await withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', task))).toEqual({ converted: 1, unchanged: 0, inUse: 2 })
+    expect((await user.layers.view(middle?.chainId).list('/')).map(String)).toEqual(['d', 'l', 'middle'])
+    await user[Symbol.asyncDispose]()
+    expect(await withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', task))).toEqual({ converted: 2, unchanged: 1, inUse: 0 })
+    await expectClean(root)
+  })
+
+  it('are converted in as many goes as it takes', async () => {
+    const root = join(folder, 'interrupted')
+    await makeStack(root, ['overlay', 'overlay', 'overlay'])
+    const controller = new AbortController()
+    const watch = setInterval(() => { if (tars(root) > 0) controller.abort(new Error('enough')) }, 1)
+    await expect(withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', { ...task, signal: controller.signal }))).rejects.toThrow('enough')
+    clearInterval(watch)
+    await expectClean(root)
+    const { converted } = await withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', task))
+    expect(converted).toBeGreaterThan(0)
+    expect(tars(root)).toBe(3)
+    await expectClean(root)
+  })
+})
+
+describe('a layer as tar and index', () => {
+  it('takes two inodes, and gives both back', async () => {
+    const root = indexing.newRoot()
+    const store = await indexing.open(root)
+    const layer = await store.layers.apply(undefined, stream(archive(file('a'), file('b'))), undefined, task)
+    await store.layers.sync(task)
+    expect(layer.inodes).toBe(2)
+    expect(names(root).length).toBe(2)
+    await store[Symbol.asyncDispose]()
+    const collector = await indexing.open(root)
+    expect(await gc(collector, task, { dryRun: false })).toMatchObject({ layers: 1, inodes: 2 })
+    expect(names(root)).toEqual([])
+  })
+
+  it.each([['tar', 'layer-diff-id', 600], ['index', 'layer-index', 1540]] as const)('is found out when its %s was damaged', async (part, check, offset) => {
+    const root = join(folder, `damaged-${part}`)
+    await withStore(root, 'erofs', (store) => store.layers.apply(undefined, stream(archive(file('a', 'x'.repeat(1000)))), undefined, task))
+    const name = names(root).find((candidate) => candidate.endsWith('.tar') === (part === 'tar')) ?? ''
+    const file_ = openSync(join(root, 'layers', name), 'r+')
+    writeSync(file_, 'damage', offset)
+    closeSync(file_)
+    await using store = await openStore(root)
+    expect((await fsck(store, task)).findings.map((finding) => finding.check)).toEqual([check])
+  })
+
+  it('is compared with its diffID before its first mount since boot, when that is asked for', async () => {
+    const root = join(folder, 'verified')
+    const layer = await withStore(root, 'erofs', (store) => store.layers.apply(undefined, stream(archive(file('a', 'x'.repeat(1000)))), undefined, task))
+    const damage = (): void => {
+      const tar = openSync(join(root, 'layers', names(root).find((name) => name.endsWith('.tar')) ?? ''), 'r+')
+      writeSync(tar, 'damage', 600)
+      closeSync(tar)
+    }
+    const prepare = async (): Promise<void> => {
+      await using store = await openStore(root, { verifiesLayers: true })
+      await (await store.layers.prepare(layer.chainId))[Symbol.asyncDispose]()
+    }
+    await prepare()
+    damage()
+    await prepare()
+    forgetBoot(root)
+    await expect(prepare()).rejects.toMatchObject({ code: 'STORAGE_LAYER_DAMAGED', diffId: layer.diffId })
+    await using careless = await openStore(root)
+    await (await careless.layers.prepare(layer.chainId))[Symbol.asyncDispose]()
+  })
+
+  it('is shown at a directory, and stays there when it is collected', async () => {
+    const root = indexing.newRoot()
+    const mountpoint = join(folder, 'mounted')
+    mkdirSync(mountpoint)
+    const store = await indexing.open(root)
+    const layer = await store.layers.apply(undefined, stream(archive(directory('d/'), file('d/a', 'hello'))), undefined, task)
+    await mountImage(store, { top: layer.chainId, directory: mountpoint }, task)
+    try {
+      await store[Symbol.asyncDispose]()
+      await gc(await indexing.open(root), task, { dryRun: false })
+      expect(names(root)).toEqual([])
+      expect(execFileSync('cat', [join(mountpoint, 'd', 'a')], { encoding: 'utf8' })).toBe('hello')
+      expect(() => { writeFileSync(join(mountpoint, 'new'), '') }).toThrow(/EROFS/u)
+    } finally {
+      execFileSync('umount', [mountpoint])
+    }
+  })
+
+  it('is mounted by loop devices, which are gone afterwards', async () => {
+    const root = indexing.newRoot()
+    const store = await indexing.open(root)
+    await store.layers.apply(undefined, stream(archive(file('a', 'x'))), undefined, task)
+    await store.layers.sync(task)
+    const path = join(root, 'layers', names(root).find((name) => !name.endsWith('.tar')) ?? '')
+    await tryMount([{ kind: 'erofs', path, tar: `${path}.tar`, backing: 'loop' }], task)
+    expect(execFileSync('losetup', ['--all', '--output', 'BACK-FILE'], { encoding: 'utf8' })).not.toContain(root)
+  })
+})
+
+describe('where EROFS layers cannot be mounted', () => {
+  const probe = (prefix: readonly string[], at: string): unknown => {
+    const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'erofs', 'erofs-support.ts')}').then(async ({ probeErofs }) => { console.log(JSON.stringify(await probeErofs('${at}'))) })`
+    return JSON.parse(execFileSync(prefix[0] ?? '', [...prefix.slice(1), process.execPath, '-e', script], { encoding: 'utf8' }))
+  }
+  it('says that it takes root', () => {
+    expect(probe(['unshare', '--user'], folder)).toMatchObject({ kind: 'unavailable', reason: expect.stringContaining('root') as string })
+  })
+  it('takes loop devices where files of the filesystem cannot be stacked', () => {
+    const at = mkdtempSync(join(folder, 'stacked-'))
+    for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(at, name))
+    const script = `mount -t overlay overlay -o lowerdir=${at}/lower,upperdir=${at}/upper,workdir=${at}/work ${at}/merged && exec "$@"`
+    expect(probe(['unshare', '-m', 'sh', '-c', script, 'sh'], join(at, 'merged'))).toEqual({ kind: 'available', backing: 'loop' })
+  })
+  it('refuses a word that names no format', async () => {
+    expect(existsSync(join(folder, 'none'))).toBe(false)
+    const asked = process.env['TSBUILD_LAYER_FORMAT'] ?? ''
+    process.env['TSBUILD_LAYER_FORMAT'] = 'squashfs'
+    try {
+      await expect(openStore(join(folder, 'none'))).rejects.toMatchObject({ code: 'STORAGE_FORMAT_UNAVAILABLE', format: 'squashfs' })
+    } finally {
+      process.env['TSBUILD_LAYER_FORMAT'] = asked
+    }
+  })
+})
