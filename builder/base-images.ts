@@ -5,6 +5,8 @@ import { formatPlatform, platformDistance } from '../oci/platform.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Digest } from '../oci/digest.ts'
 import { formatReference } from '../registry-client/index.ts'
+import type { LayoutImage } from './archive/oci-layout.ts'
+import { findLayoutImage, pullFromLayout } from './archive/oci-layout.ts'
 import type { Place } from './dockerfile/errors.ts'
 import type { Engine } from './engine.ts'
 import { ImageUnavailable, StepFailed } from './errors.ts'
@@ -25,6 +27,8 @@ interface Found {
   readonly manifest: Digest
   /** undefined when the store has it whole. */
   readonly remote: FoundImage | undefined
+  /** Set for one of a folder. */
+  readonly layout?: LayoutImage
 }
 
 /** The images one build starts from: from the store where it has them, else from their registry. */
@@ -62,6 +66,10 @@ export class BuildBases implements BaseImages {
 
   async #find(name: string, platform: Platform): Promise<Found> {
     this.#task.emit({ type: 'image-resolving', name, atMs: Date.now() })
+    if (name.startsWith('oci-layout://')) {
+      const layout = await findLayoutImage(name, platform)
+      return { image: { name, config: layout.config, layers: layout.manifest.layers }, manifest: layout.descriptor.digest, remote: undefined, layout }
+    }
     const stored = this.#pull === 'always' ? undefined : await this.#findStored(name, platform)
     switch (this.#pull) {
       case 'missing': return stored ?? await this.#findRemote(name, platform)
@@ -105,6 +113,7 @@ export class BuildBases implements BaseImages {
     const all = await Promise.all(this.#found.values())
     const found = all.find(({ image }) => image.name === name)
     if (found === undefined) throw new ImageUnavailable(name, 'it was not resolved by this build')
+    if (found.layout !== undefined) return pullFromLayout(this.#engine.store, found.layout, silent(task))
     if (found.remote === undefined) return
     await pullLayers(this.#engine, { found: found.remote }, task)
     await recordImage(this.#engine.store, { found: found.remote, names: [found.remote.name] }, silent(task))

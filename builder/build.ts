@@ -19,10 +19,12 @@ import { StepClaims } from './cache/step-claims.ts'
 import { createStepCache } from './cache/step-cache.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
+import { namedContexts, openBuildContext } from './build-inputs.ts'
+import { checkDockerfile } from './call/check-dockerfile.ts'
 import type { ContextFiles, ContextPaths, DockerfileText } from './context/memory-context.ts'
 import { openMemoryContext } from './context/memory-context.ts'
-import { openContext } from './context/open-context.ts'
-import type { BuildContext } from './context/open-context.ts'
+import type { BuildContext, ContextRequest } from './context/open-context.ts'
+import { openNamedFolder } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import type { OnFailure } from './debug/failed-step.ts'
 import { describeFailure } from './debug/failed-step.ts'
@@ -32,7 +34,7 @@ import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
-import { CacheSourceFailed, StepFailed, UnsuitableRequest } from './errors.ts'
+import { CacheSourceFailed, ChecksFailed, StepFailed, UnsuitableRequest } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { CachedLayers } from './execute/cached-layers.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
@@ -58,6 +60,7 @@ import { restack } from './output/restack.ts'
 import type { WrittenOutput } from './output/write-outputs.ts'
 import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
+import type { LowerOptions } from './plan/lower.ts'
 import { lower } from './plan/lower.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { BuildCommandLine } from './record/build-record.ts'
@@ -66,11 +69,13 @@ import { observed } from './record/observed.ts'
 import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
 
-export interface BuildRequest extends Partial<Confinement> {
-  /** A folder, or files in memory. */
+export interface BuildRequest extends Omit<ContextRequest, 'context' | 'dockerfile'>, Partial<Confinement> {
+  /** A folder, `-` for standard input, an address of http(s), a git repository, or files in memory. */
   readonly context: string | ContextFiles
-  /** Path of the Dockerfile, or its text; default `Dockerfile` in the context. */
+  /** A path, `-` for standard input, an address, or the text itself; default `Dockerfile` in the context. */
   readonly dockerfile?: string | DockerfileText
+  /** By name what --build-context says: a folder, `docker-image://`, `oci-layout://`, a git repository, an address of http(s). */
+  readonly contexts?: Readonly<Record<string, string>>
   /** Names for the image. */
   readonly names?: readonly string[]
   readonly target?: string
@@ -156,10 +161,12 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   if (Object.keys(request.annotations?.index ?? {}).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none')
   const space = new SpaceWatch(engine.store, task)
   space.check()
-  const context = openContext(request)
+  const context = await openBuildContext(engine.store, request, task)
   guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
-  const plan = await createPlan(request, context, bases)
+  const planning = planningOf(request, context)
+  const plan = await lower(planning, bases)
+  await raiseWarnings(planning, { context, bases }, task)
   guard.checkPlan(plan)
   for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
@@ -173,6 +180,7 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
     used.clear()
     return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
   }, shared, task)
+  context.digests?.save()
   const image = { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) }
   const toWrite = { used, shared, diffIds: rootfs.diffIds }
   const result = await finish(engine, { request, names, space, image, cache: toWrite }, task)
@@ -227,15 +235,25 @@ function epochTime(seconds: number | undefined): string | undefined {
   return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
-function createPlan(request: BuildRequest, context: BuildContext, bases: BuildBases): Promise<BuildPlan> {
+function planningOf(request: OwnRequest, context: BuildContext): LowerOptions {
   const host = hostPlatform(process.arch)
-  return lower({
+  return {
     dockerfile: parseDockerfile(context.dockerfile),
     target: request.target,
     buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
     platform: request.platform ?? host,
     buildPlatform: host,
-  }, bases)
+    contexts: namedContexts(request),
+  }
+}
+
+/** Checks what the target needs. @throws {ChecksFailed} when the Dockerfile wants its warnings to be errors */
+async function raiseWarnings(planning: LowerOptions, { context, bases }: { context: BuildContext; bases: BuildBases }, task: Task<BuildEvent>): Promise<void> {
+  const target = planning.target ?? String(planning.dockerfile.stages.length - 1)
+  const { warnings } = await checkDockerfile({ ...planning, target, contexts: new Set(planning.contexts.keys()), ignore: context.ignore }, bases, silent(task))
+  for (const { rule, message, range } of warnings) task.emit({ type: 'warning-raised', rule, message, range })
+  const failed = warnings.filter(({ level }) => level === 'error')
+  if (failed.length > 0) throw new ChecksFailed(planning.dockerfile.source, failed)
 }
 
 interface ExecutorParts {
@@ -248,7 +266,9 @@ interface ExecutorParts {
 
 function createExecutors({ store }: Engine, { request, context, bases, plan, layers }: ExecutorParts): Executors {
   const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
-  const openContextView = (): Promise<RootfsView> => Promise.resolve(context.view)
+  const contexts = namedContexts(request)
+  const folders = new Map([...contexts].flatMap(([name, named]) => named.kind === 'folder' ? [[name, openNamedFolder(named.path)] as const] : []))
+  const openContextView = (name: string | undefined): Promise<RootfsView> => Promise.resolve(name === undefined ? context.view : folders.get(name) ?? context.view)
   return {
     source: createSourceExecutor((name, task) => bases.ensure(name, task)),
     mkdir: createMkdirExecutor({ store, layers }),

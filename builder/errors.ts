@@ -1,6 +1,8 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
 import type { CacheSource } from './cache/shared/cache-place.ts'
+import type { DockerfileSource } from './dockerfile/instruction.ts'
+import type { Warning } from './dockerfile/lint/warning.ts'
 import type { Leak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 
@@ -138,6 +140,30 @@ export class StepTimedOut extends TsbuildError {
   constructor(timeoutMs: number, options?: ErrorOptions) {
     super(`cannot finish step: it took longer than the ${timeoutMs / 1000} s it has`, options)
     this.timeoutMs = timeoutMs
+  }
+}
+
+/** Checks found what the Dockerfile, or the build, wants to be an error. */
+export class ChecksFailed extends TsbuildError {
+  readonly code = 'BUILDER_CHECKS_FAILED'
+  readonly source: DockerfileSource
+  readonly warnings: readonly Warning[]
+
+  constructor(source: DockerfileSource, warnings: readonly Warning[]) {
+    super(`cannot build "${source.name}": ${warnings.length} of its checks failed`)
+    this.source = source
+    this.warnings = warnings
+  }
+}
+
+/** A step runs programs of another platform, and nothing here can. */
+export class PlatformNotRunnable extends TsbuildError {
+  readonly code = 'BUILDER_PLATFORM_NOT_RUNNABLE'
+  readonly platform: string
+
+  constructor(platform: string, host: string, options?: ErrorOptions) {
+    super(`cannot run a step for ${platform} on ${host}: the kernel knows no interpreter for its programs; install qemu-user-static and binfmt-support, or register one in /proc/sys/fs/binfmt_misc with the flag F`, options)
+    this.platform = platform
   }
 }
 

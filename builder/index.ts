@@ -16,13 +16,20 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, ChecksFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, PlatformNotRunnable, LayersGone, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
   OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'
 export { imageSteps, measureImage, topLayer } from './image-facts.ts'
+export type { CallAnswer, CallMethod } from './call/call-build.ts'
+export { callBuild } from './call/call-build.ts'
+export type { ContextReport } from './call/context-report.ts'
+export type { DockerfileSource } from './dockerfile/instruction.ts'
+export type { LintResult } from './dockerfile/lint/lint.ts'
+export type { Warning } from './dockerfile/lint/warning.ts'
+export type { Outline, TargetListing } from './dockerfile/outline.ts'
 export type { BlobOptions, BuildOutput, Destination, ImageAnnotations } from './output/build-output.ts'
 export type { SquashRange } from './output/restack.ts'
 export type { WrittenOutput } from './output/write-outputs.ts'

@@ -92,8 +92,9 @@ mount /dev/vda /mnt
 ip link set lo up; hostname vm
 export TMPDIR=/mnt HOME=/root PATH=${project}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd ${project}
-vitest run --project kernel --testTimeout 600000 --hookTimeout 600000 ${files.map((file) => `'${file}'`).join(' ')} 2>&1
-echo "${exitMark}$?"
+# Through a pipe, because on a terminal progress is painted over and over.
+{ vitest run --project kernel --testTimeout 600000 --hookTimeout 600000 ${files.map((file) => `'${file}'`).join(' ')}; echo $? > /mnt/status; } 2>&1 | cat
+echo "${exitMark}$(cat /mnt/status)"
 echo o > /proc/sysrq-trigger; sleep 10
 `
 }

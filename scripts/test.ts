@@ -15,6 +15,14 @@ const missing = ensurePackages([
   { name: 'runc', provides: ['/usr/sbin/runc', '/usr/bin/runc'] },
   { name: 'crun', provides: ['/usr/bin/crun'] },
   { name: 'erofs-utils', provides: ['/usr/bin/fsck.erofs'] },
+  { name: 'libseccomp-dev', provides: ['/usr/include/seccomp.h'] },
+  { name: 'nftables', provides: ['/usr/sbin/nft', '/sbin/nft'] },
+  { name: 'strace', provides: ['/usr/bin/strace'] },
+  { name: 'git', provides: ['/usr/bin/git'] },
+  { name: 'iproute2', provides: ['/sbin/ip', '/usr/sbin/ip', '/bin/ip'] },
+  { name: 'xz-utils', provides: ['/usr/bin/xz'] },
+  { name: 'bzip2', provides: ['/bin/bzip2', '/usr/bin/bzip2'] },
+  { name: 'e2fsprogs', provides: ['/sbin/mkfs.ext4', '/usr/sbin/mkfs.ext4'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

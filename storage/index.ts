@@ -1,4 +1,4 @@
-export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, ImageStore, IncomingLayer, LayerForm, OpenBlob, Store, StoredImage } from './store.ts'
+export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, FileDigestRecords, ImageStore, IncomingLayer, LayerForm, OpenBlob, Store, StoredImage } from './store.ts'
 export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
 export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { ConvertReport } from './erofs/convert-layers.ts'

@@ -20,6 +20,7 @@ import { OverlayDriver } from './layer/overlay-driver.ts'
 import { OverlayFormat } from './layer/overlay-format.ts'
 import { StackedLayers } from './layer/stacked-layers.ts'
 import { CacheMountDirectories } from './mounts/cache-mounts.ts'
+import { FileDigestTable } from './records/file-digests.ts'
 import { CacheEntries } from './records/cache-entries.ts'
 import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
@@ -107,6 +108,7 @@ function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: ch
     layers,
     images: new Images({ layout, database, session, blobs, layers: records }),
     cache,
+    fileDigests: new FileDigestTable(database),
     mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, form, task) => {

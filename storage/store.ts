@@ -15,6 +15,7 @@ export interface Store extends AsyncDisposable {
   readonly images: ImageStore
   readonly cache: CacheRecords
   readonly mounts: CacheMounts
+  readonly fileDigests: FileDigestRecords
   /**
    * Takes a layer's blob and its tree in one pass: bytes are stored as they come, and decompressed, checked and applied.
    * The layers of one image can come at the same time, if the call for a parent is made before those for its children.
@@ -108,4 +109,10 @@ export interface CacheRecords {
   find(key: string): CacheRecord | undefined
   /** Other processes find it after the next `LayerStore.sync`, or when this session closes. */
   put(record: Omit<CacheRecord, 'createdAtMs'>): void
+}
+
+/** What the builder knows of files outside the store, by folder: path → its own text. Losing it costs time only. */
+export interface FileDigestRecords {
+  load(folder: string): ReadonlyMap<string, string>
+  save(folder: string, digests: ReadonlyMap<string, string>): void
 }

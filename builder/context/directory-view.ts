@@ -5,7 +5,9 @@ import { isErrno } from '../../core/errors.ts'
 import type { FileContent, RootfsView, TreeEntry } from '../../storage/index.ts'
 import { readXattrs } from '../../storage/index.ts'
 import { ContextUnreadable } from '../errors.ts'
+import { contentDigest } from '../copy/content-digest.ts'
 import { joinPath, parentPath } from '../copy/select.ts'
+import type { FileDigests } from './file-digests.ts'
 import type { MatchState, PatternMatcher } from './pattern-matcher.ts'
 import { rootState } from './pattern-matcher.ts'
 
@@ -19,13 +21,15 @@ const maxLinks = 40
 export class DirectoryView implements RootfsView {
   readonly #root: Buffer
   readonly #ignore: PatternMatcher
+  readonly #digests: FileDigests | undefined
   /** How each directory met so far matched, for what it holds to inherit. */
   readonly #states = new Map<string, { readonly isMatch: boolean; readonly state: MatchState }>()
   /** Whether an excluded directory holds something that is included again. */
   readonly #holdsIncluded = new Map<string, boolean>()
 
   /** `root` is absolute. */
-  constructor(root: string, ignore: PatternMatcher) {
+  constructor(root: string, ignore: PatternMatcher, digests?: FileDigests) {
+    this.#digests = digests
     this.#root = Buffer.from(root === '/' ? '' : root)
     this.#ignore = ignore
   }
@@ -62,6 +66,12 @@ export class DirectoryView implements RootfsView {
     const entry = this.#lstat(file)
     if (entry?.type !== 'file') throw new ContextUnreadable(file.toString(), entry === undefined ? 'it does not exist' : `it is a ${entry.type}`)
     return Promise.resolve({ kind: 'host', root: this.#root.toString() || '/', path: file.subarray(1), sizeBytes: entry.sizeBytes })
+  }
+
+  /** The digest of a regular file's content, known from an earlier build if the file did not change. */
+  contentDigest(path: Buffer, content: FileContent): string {
+    if (this.#digests === undefined) return contentDigest(content)
+    return this.#digests.get(path, lstatSync(this.#hostPath(path), { bigint: true }), () => contentDigest(content))
   }
 
   #lstat(path: Buffer): TreeEntry | undefined {

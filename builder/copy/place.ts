@@ -21,6 +21,8 @@ export interface CopyEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>
   /** Of a regular file. */
   readonly content: FileContent | undefined
+  /** Of the content, where it may be known without reading it. */
+  readonly digest?: () => string
   /** Of a directory: one that is there already stays as it is. True for a root unless it is said otherwise. */
   readonly keepsExisting?: boolean
 }

@@ -1,4 +1,4 @@
-import type { RootfsView } from '../../storage/index.ts'
+import type { FileContent, RootfsView } from '../../storage/index.ts'
 import { parsePatterns } from '../context/dockerignore.ts'
 import { filterEntries } from './filter-entries.ts'
 import type { CopyEntry, CopyRoot } from './place.ts'
@@ -89,7 +89,18 @@ function joinRelative(above: Buffer, below: Buffer): Buffer {
 async function withContents(view: RootfsView, walked: readonly WalkedEntry[]): Promise<CopyEntry[]> {
   const entries: CopyEntry[] = []
   for (const { relative, path, entry, xattrs } of walked) {
-    entries.push({ relative, entry, xattrs, content: entry.type === 'file' ? await view.content(path) : undefined })
+    const content = entry.type === 'file' ? await view.content(path) : undefined
+    const digest = content === undefined || !hasDigests(view) ? undefined : (): string => view.contentDigest(path, content)
+    entries.push({ relative, entry, xattrs, content, ...(digest === undefined ? {} : { digest }) })
   }
   return entries
+}
+
+/** A view that may know what files hold without reading them. */
+interface DigestingView extends RootfsView {
+  contentDigest(path: Buffer, content: FileContent): string
+}
+
+function hasDigests(view: RootfsView): view is DigestingView {
+  return 'contentDigest' in view
 }

@@ -23,11 +23,11 @@ export function fileParts({ name, entries }: CopyRoot): KeyPart[] {
 }
 
 /** What makes two entries equal in a changeset, apart from times. */
-function entryIdentity({ relative, entry, xattrs, content }: CopyEntry): unknown[] {
+function entryIdentity({ relative, entry, xattrs, content, digest }: CopyEntry): unknown[] {
   const { type, mode, uid, gid, sizeBytes, major, minor, target } = entry
   return [
     relative.toString('latin1'), type, mode, uid, gid, sizeBytes, major, minor, target?.toString('latin1') ?? '',
-    content === undefined ? '' : contentDigest(content),
+    content === undefined ? '' : digest?.() ?? contentDigest(content),
     [...xattrs].map(([key, value]) => [key, value.toString('hex')]),
   ]
 }

@@ -11,16 +11,16 @@ import type { BuildEvent } from '../events.ts'
 import { openCompressed, peek } from '../archive/open-compressed.ts'
 import type { CopyEntry, CopyRoot } from './place.ts'
 import { readRoots } from './read-roots.ts'
+import { isTarHeader, tarHeaderBytes } from './tar-header.ts'
 
-const headerBytes = 512
 const maxUnpackedBytes = 2 ** 40
 
 /** Whether a file is a tar, compressed or not. As in Docker its first header decides, and no name does. */
 export async function isArchive(content: FileContent, task: Task<BuildEvent>): Promise<boolean> {
   try {
-    const { start, rest } = await peek(await openCompressed(readContent(content), maxUnpackedBytes, silent(task)), headerBytes)
+    const { start, rest } = await peek(await openCompressed(readContent(content), maxUnpackedBytes, silent(task)), tarHeaderBytes)
     await rest[Symbol.asyncIterator]().return?.()
-    return isTarHeader(start.subarray(0, headerBytes))
+    return isTarHeader(start.subarray(0, tarHeaderBytes))
   } catch (error) {
     task.signal.throwIfAborted()
     // Damaged data is no archive, and copied as it is.
@@ -41,20 +41,6 @@ export async function unpackArchive(content: FileContent, store: Store, task: Ta
   const [root] = await readRoots(store.layers.view(layer.chainId), '/')
   if (root === undefined) throw new TypeError('a layer has a root')
   return { ...root, keepsModes: true, entries: root.entries.map((entry) => ({ ...entry, keepsExisting: !named.has(entry.relative.toString('latin1')) || entry.relative.length === 0 } satisfies CopyEntry)) }
-}
-
-/** A sum of the header's bytes, its own field taken as blanks; old programs added them as signed. */
-function isTarHeader(header: Buffer): boolean {
-  if (header.length < headerBytes) return false
-  const written = Number.parseInt(header.toString('latin1', 148, 156).replace(/[\0 ]/gu, ''), 8)
-  let unsigned = 0
-  let signed = 0
-  for (const [index, byte] of header.entries()) {
-    const value = index >= 148 && index < 156 ? 0x20 : byte
-    unsigned += value
-    signed += value > 127 ? value - 256 : value
-  }
-  return written === unsigned || written === signed
 }
 
 /** Passes a tar on and notes the directories it names. */

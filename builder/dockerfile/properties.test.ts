@@ -26,7 +26,7 @@ describe('parseDockerfile', () => {
       exercise(text)
       exercise(`FROM scratch\n${text}`)
     }), { numRuns: 500 })
-  })
+  }, 60_000)
 
   it('gives every word the place where it stands in the file', () => {
     const name = fc.constantFrom('one', 'two', 'größe', 'x_1', '😀')

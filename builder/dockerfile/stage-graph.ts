@@ -20,6 +20,8 @@ export interface StageUse {
   readonly source: StageSource
   readonly instruction: CopyInstruction | RunInstruction
   readonly range: SourceRange
+  /** What is wrong with it, which matters only if the stage is built. */
+  readonly problem?: DockerfileError
 }
 
 export interface ResolvedStage {
@@ -35,6 +37,7 @@ export interface ResolvedStage {
 /**
  * Says what every stage is built on and copies from. A named context beats a stage, a stage beats an image, and only
  * earlier stages can be named; FROM looks no further than that, so `FROM a AS a` is the image.
+ * `contexts` are normalized names.
  * @throws {DockerfileError} for an empty base, a stage that is not earlier, or a stage number that does not exist
  */
 export function resolveStages(dockerfile: Dockerfile, global: GlobalScope, contexts: ReadonlySet<string> = new Set()): ResolvedStage[] {
@@ -53,6 +56,11 @@ export function resolveStages(dockerfile: Dockerfile, global: GlobalScope, conte
     }
     return { stage, from, references, base: resolver.resolveBase(from.base.text, stage), uses: resolver.resolveUses(stage) }
   })
+}
+
+/** The name a context is found by: an image by its short name, a stage in small letters. */
+export function normalizeContextName(name: string): string {
+  return name.toLowerCase().replace(/^docker\.io\/(?:library\/)?/u, '').replace(/:latest$/u, '')
 }
 
 /** The stage to build: the last one, or that of a name or number. @throws {DockerfileError} */
@@ -78,7 +86,7 @@ export function nearestStage(dockerfile: Dockerfile, name: string): string | und
   return findNearest(name, dockerfile.stages.flatMap((stage) => stage.name ?? []))
 }
 
-/** The target and all stages it needs, directly or not, as indexes. */
+/** The target and all stages it needs, directly or not, as indexes. @throws {DockerfileError} where one of them names a stage it cannot */
 export function reachableStages(stages: readonly ResolvedStage[], target: number): Set<number> {
   const reachable = new Set<number>()
   const pending = [target]
@@ -86,6 +94,8 @@ export function reachableStages(stages: readonly ResolvedStage[], target: number
     const stage = stages[index]
     if (stage === undefined || reachable.has(index)) continue
     reachable.add(index)
+    const problem = stage.uses.find((use) => use.problem !== undefined)?.problem
+    if (problem !== undefined) throw problem
     for (const source of [stage.base, ...stage.uses.map((use) => use.source)]) if (source.kind === 'stage') pending.push(source.index)
   }
   return reachable
@@ -108,7 +118,8 @@ class Resolver {
   }
 
   resolveBase(name: string, stage: Stage): StageSource {
-    if (this.#contexts.has(stage.name ?? '')) return { kind: 'context', name: stage.name ?? '' }
+    const override = stage.name === undefined ? undefined : this.#context(stage.name)
+    if (override !== undefined) return override
     const index = this.#lastBefore(name, stage.index)
     if (index !== undefined) return { kind: 'stage', index }
     return this.#external(name)
@@ -118,24 +129,40 @@ class Resolver {
     const { source } = this.#dockerfile
     return stage.instructions.flatMap((instruction): StageUse[] => {
       if (instruction.kind === 'COPY' && instruction.from !== undefined) {
-        return [{ name: instruction.from.text, source: this.#resolveUse(instruction.from, stage, true), instruction, range: instruction.from.range }]
+        return [{ ...this.#use(instruction.from, stage, true), instruction, range: instruction.from.range }]
       }
       if (instruction.kind !== 'RUN') return []
       return instruction.mounts.flatMap(({ text, range }) => {
         const name = readMountFrom(text, { source, range })
-        return name === undefined ? [] : [{ name, source: this.#resolveUse({ text: name, range }, stage, false), instruction, range }]
+        return name === undefined ? [] : [{ ...this.#use({ text: name, range }, stage, false), instruction, range }]
       })
     })
+  }
+
+  /** A stage that is never built may name one that comes later. */
+  #use(word: Word, stage: Stage, allowsNumber: boolean): Pick<StageUse, 'name' | 'source' | 'problem'> {
+    try {
+      return { name: word.text, source: this.#resolveUse(word, stage, allowsNumber) }
+    } catch (error) {
+      if (!(error instanceof DockerfileError) || /^\d+$/u.test(word.text)) throw error
+      return { name: word.text, source: this.#external(word.text), problem: error }
+    }
   }
 
   /** Mounts know stages by name only. */
   #resolveUse({ text, range }: Word, stage: Stage, allowsNumber: boolean): StageSource {
     const place = { source: this.#dockerfile.source, range }
-    if (this.#contexts.has(text)) return { kind: 'context', name: text }
+    const context = this.#context(text)
+    if (context !== undefined) return context
     if (allowsNumber && /^\d+$/u.test(text)) return { kind: 'stage', index: this.#earlier(Number(text), stage, place) }
     const index = this.#lastBefore(text, stage.index) ?? this.#indexes.get(text.toLowerCase())?.[0]
     if (index !== undefined) return { kind: 'stage', index: this.#earlier(index, stage, place) }
     return this.#external(text)
+  }
+
+  #context(name: string): StageSource | undefined {
+    const normalized = normalizeContextName(name)
+    return this.#contexts.has(normalized) ? { kind: 'context', name: normalized } : undefined
   }
 
   #earlier(index: number, stage: Stage, place: Place): number {
@@ -154,7 +181,6 @@ class Resolver {
   }
 
   #external(name: string): StageSource {
-    if (this.#contexts.has(name)) return { kind: 'context', name }
-    return name === 'scratch' ? { kind: 'scratch' } : { kind: 'image', name }
+    return this.#context(name) ?? (name === 'scratch' ? { kind: 'scratch' } : { kind: 'image', name })
   }
 }

@@ -178,13 +178,17 @@ describe('stages', () => {
   }
   const stageError = (...lines: readonly string[]): DockerfileError => {
     try {
-      resolve(...lines)
+      reachableStages(resolve(...lines), 0)
     } catch (error) {
       if (error instanceof DockerfileError) return error
       throw error
     }
     throw new Error('nothing was refused')
   }
+
+  it('21 a stage that is not built may name a later one', () => {
+    expect([...reachableStages(resolve('FROM scratch AS a', 'COPY --from=b x y', 'FROM scratch AS b'), 1)]).toEqual([1])
+  })
 
   it('21 names are looked up whatever their case, numbers count all stages, and only earlier stages can be named', () => {
     const [, second] = resolve('FROM scratch AS One', 'FROM ONE', 'COPY --from=oNe a b', 'COPY --from=0 a b', 'RUN --mount=from=One,target=/x y', 'COPY --from=image:1 a b')

@@ -26,7 +26,7 @@ export interface CopyParts {
   readonly store: Store
   readonly layers: CachedLayers
   readonly guard: SecretGuard
-  readonly context: () => Promise<RootfsView>
+  readonly context: (name: string | undefined) => Promise<RootfsView>
 }
 
 /** COPY and ADD: writes the changeset from what is selected, without mounting anything. */
@@ -86,7 +86,7 @@ async function selectSources(step: Step<CopyNode>, { store, context }: CopyParts
       selected.push(...roots.map((root) => ({ root, isUnpacked: unpacks.remote && source.isFile })))
       continue
     }
-    const view = isContext ? await context() : await resultView(step, from.node, { store, task })
+    const view = from.kind === 'context' ? await context(from.name) : await resultView(step, from.node, { store, task })
     const roots = await readRoots(view, source.pattern, { excludes, keepsParents })
     // Of a literal that is there everything may be left out; nothing may be found only where a pattern was written.
     if (roots.length === 0 && !isPattern(source.pattern) && !await isThere(view, source.pattern)) throw new CopySourceMissing(source.pattern, isContext ? 'the build context' : 'the source stage')

@@ -4,6 +4,7 @@ import type { UsageReport } from '../../runtime/index.ts'
 import type { CacheKey } from '../cache/cache-key.ts'
 import type { BuildEvent } from '../events.ts'
 import type { NodeId, PlanNode } from '../plan/plan.ts'
+import { nodeId } from '../plan/plan.ts'
 
 /** The root filesystem a node made. */
 export interface NodeResult {
@@ -67,4 +68,11 @@ export function runStep(executors: Executors, { step, key }: { step: Step; key: 
     case 'http': return executors.http.run({ ...step, node }, key, task)
     case 'git': return executors.git.run({ ...step, node }, key, task)
   }
+}
+
+/** A node without inputs, looked up or run outside a plan. */
+export async function runAlone<N extends PlanNode>(executor: Executor<N>, node: N, task: Task<BuildEvent>): Promise<NodeResult> {
+  const step: Step<N> = { id: nodeId(node), node, input: () => emptyResult }
+  const lookup = await executor.find(step, task)
+  return lookup.kind === 'hit' ? lookup.result : (await executor.run(step, lookup.key, task)).result
 }

@@ -3,6 +3,7 @@ import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
 import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
+import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
@@ -14,7 +15,7 @@ import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
-import { CommandFailed, NotEntitled } from '../errors.ts'
+import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
@@ -109,7 +110,7 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) {
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
-    throw new CommandFailed(step.node.args, exit)
+    throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
   }
   warnOfThrottling(exit.usage, settings, task)
   await checkWritten(parts.guard, snapshot, silent(task))
@@ -138,6 +139,12 @@ function warnOfThrottling({ cpuPeriods = 0, cpuThrottledPeriods = 0, cpuThrottle
   if (cpuPeriods < fewestPeriods || cpuThrottledPeriods <= cpuPeriods * highestShare) return
   const message = `the limit of ${limits.cpus ?? 0} processors held the step back in ${cpuThrottledPeriods} of ${cpuPeriods} periods, for ${Math.round(cpuThrottledMs)} ms; raise --cpus`
   task.emit({ type: 'warning-raised', rule: 'CpuThrottled', message, range: undefined })
+}
+
+/** What the kernel cannot execute may be for another processor, and then that is the reason. */
+function explainForeign({ platform }: RunNode, failure: CommandFailed): Error {
+  const host = formatPlatform(hostPlatform(process.arch))
+  return failure.notExecuted?.reason === 'wrong-format' && platform !== host ? new PlatformNotRunnable(platform, host, { cause: failure }) : failure
 }
 
 function hasSources({ mounts }: RunNode): boolean {

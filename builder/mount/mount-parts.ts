@@ -5,7 +5,8 @@ import type { CachedLayers } from '../execute/cached-layers.ts'
 export interface MountParts {
   readonly store: Store
   readonly layers: CachedLayers
-  readonly context: () => Promise<RootfsView>
+  /** The build context, or the folder of a --build-context. */
+  readonly context: (name: string | undefined) => Promise<RootfsView>
   readonly secrets: Readonly<Record<string, SecretSource>>
   /** The socket of an agent, by id. */
   readonly sshAgents: Readonly<Record<string, string>>

@@ -38,7 +38,7 @@ export async function openMountSource(mount: PlannedBindMount, { step, parts }: 
     if (await view.lstat(await view.resolve(path)) === undefined) throw new CopySourceMissing(mount.source, 'the source stage')
     return { chainId: result.chainId, path: path.slice(1) }
   }
-  const root = await readMountRoot(await parts.context(), mount.source)
+  const root = await readMountRoot(await parts.context(mount.from.name), mount.source)
   const key = cacheKey('mount source', [{ name: 'content', value: rootDigest(root) }, { name: 'times', value: root.entries.map(({ entry }) => entry.mtimeNs).join() }])
   const found = await parts.layers.find(key, emptyResult)
   const result = found.kind === 'hit' ? found.result : await storeRoot(root, key, parts, task)
@@ -76,7 +76,7 @@ export async function mountSourceDigest(mount: SourcedMount, { step, parts }: { 
 }
 
 export async function originView(from: CopyOrigin, { step, parts }: { step: Step<RunNode>; parts: MountParts }, task: Task<BuildEvent>): Promise<RootfsView> {
-  if (from.kind === 'context') return parts.context()
+  if (from.kind === 'context') return parts.context(from.name)
   const result = step.input(from.node)
   await result.ensure(task)
   return parts.store.layers.view(result.chainId)

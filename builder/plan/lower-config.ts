@@ -3,6 +3,7 @@ import type { DockerfileSource, HealthcheckInstruction, KeyValue, StageInstructi
 import { parsePorts } from '../dockerfile/values/ports.ts'
 import { parseStopSignal } from '../dockerfile/values/signal.ts'
 import { commandArgs } from './command-args.ts'
+import { goDuration, goQuotedRune } from './go-format.ts'
 import type { StageState } from './stage-state.ts'
 
 export type ConfigInstruction = Exclude<StageInstruction, { kind: 'RUN' | 'COPY' | 'ADD' | 'WORKDIR' | 'ARG' }>
@@ -10,6 +11,8 @@ export type ConfigInstruction = Exclude<StageInstruction, { kind: 'RUN' | 'COPY'
 /** What an instruction that makes no layer turns the stage into; its variables are expanded already. */
 export function lowerConfig(state: StageState, instruction: ConfigInstruction, source: DockerfileSource): StageState {
   const { config, author, hasOwnCmd, createdBy } = { author: state.author, hasOwnCmd: state.hasOwnCmd, ...foldConfig(state, instruction, source) }
+  // A trigger is no part of the history until it fires.
+  if (instruction.kind === 'ONBUILD') return { ...state, config }
   return { ...state, config, author, hasOwnCmd, history: [...state.history, { createdBy, comment: undefined, node: undefined }] }
 }
 
@@ -34,7 +37,7 @@ function foldConfig(state: StageState, instruction: ConfigInstruction, source: D
     }
     case 'EXPOSE': {
       const ports = parsePorts(instruction.ports, source)
-      return { config: { ...config, ExposedPorts: { ...config.ExposedPorts, ...keys(ports) } }, createdBy: `EXPOSE [${ports.join(' ')}]` }
+      return { config: { ...config, ExposedPorts: { ...config.ExposedPorts, ...keys(ports) } }, createdBy: `EXPOSE map[${[...new Set(ports)].sort().map((port) => `${port}:{}`).join(' ')}]` }
     }
     case 'SHELL': return { config: { ...config, Shell: instruction.args }, createdBy: `SHELL [${instruction.args.join(' ')}]` }
     case 'STOPSIGNAL': {
@@ -43,7 +46,7 @@ function foldConfig(state: StageState, instruction: ConfigInstruction, source: D
     }
     case 'HEALTHCHECK': {
       const check = healthcheck(instruction, config)
-      return { config: { ...config, Healthcheck: check }, createdBy: `HEALTHCHECK ${JSON.stringify(check)}` }
+      return { config: { ...config, Healthcheck: check }, createdBy: `HEALTHCHECK ${showHealthcheck(check)}` }
     }
     case 'MAINTAINER': return { config, author: instruction.author.text, createdBy: `MAINTAINER ${instruction.author.text}` }
     case 'ONBUILD': return { config: { ...config, OnBuild: [...config.OnBuild ?? [], instruction.trigger] }, createdBy: `ONBUILD ${instruction.trigger}` }
@@ -88,6 +91,11 @@ function healthcheck(instruction: HealthcheckInstruction, config: RunConfig): He
     ...(startIntervalNs === undefined ? {} : { StartInterval: startIntervalNs }),
     ...(retries === undefined ? {} : { Retries: retries }),
   }
+}
+
+function showHealthcheck({ Test: test, Interval: interval = 0, Timeout: timeout = 0, StartPeriod: startPeriod = 0, StartInterval: startInterval = 0, Retries: retries = 0 }: Healthcheck): string {
+  const durations = [interval, timeout, startPeriod, startInterval].map((duration) => `"${goDuration(duration)}"`)
+  return `&{${showArgs(test)} ${durations.join(' ')} ${goQuotedRune(retries)}}`
 }
 
 function pairsOf(pairs: readonly KeyValue[]): [name: string, value: string][] {

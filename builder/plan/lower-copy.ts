@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import type { GitReference } from '../context/git-reference.ts'
 import { isGitReference, parseGitReference } from '../context/git-reference.ts'
 import { DockerfileError } from '../dockerfile/errors.ts'
 import type { Place } from '../dockerfile/errors.ts'
@@ -34,7 +35,15 @@ export function lowerCopy(state: StageState, instruction: CopyInstruction | AddI
     isLink: instruction.link,
     unpacks: { local: instruction.kind === 'ADD' && instruction.unpack !== false, remote: instruction.kind === 'ADD' && instruction.unpack === true },
   }
-  return { node, createdBy: instruction.source }
+  return { node, createdBy: showCopy(instruction) }
+}
+
+/** As Docker's builder shows it: of the flags only those that say what the files will be like. */
+function showCopy({ kind, chown, chmod, sources, destination }: CopyInstruction | AddInstruction): string {
+  const flags = [...chown === undefined ? [] : [`--chown=${chown.text}`], ...chmod === undefined ? [] : [`--chmod=${chmod.text}`]]
+  const paths = sources.flatMap((source) => source.kind === 'path' ? source.path.text : [])
+  const heredocs = sources.flatMap((source) => source.kind === 'heredoc' ? `<<${source.heredoc.name}` : [])
+  return [kind, ...flags, ...paths, ...heredocs, destination.text].join(' ')
 }
 
 function lowerSources(instruction: CopyInstruction | AddInstruction, context: CopyContext): CopyNodeSource[] {
@@ -65,7 +74,25 @@ function httpNode(word: Word, { pinned, context }: Added): HttpNode {
   const url = URL.parse(word.text)
   if (url === null) refuse(context, word, { problem: `"${word.text}" is no address` })
   if (pinned?.value.kind === 'commit') refuse(context, pinned.word, { problem: '--checksum is a commit, and the source is a file', remedy: 'write sha256: and the digest of the file' })
-  return { kind: 'http', url: word.text, fileName: fileNameOf(url), digest: pinned?.value.kind === 'digest' ? { algorithm: pinned.value.algorithm, hex: pinned.value.hex } : undefined }
+  return { ...lowerHttp(word.text), digest: pinned?.value.kind === 'digest' ? { algorithm: pinned.value.algorithm, hex: pinned.value.hex } : undefined }
+}
+
+/** @throws {TypeError} for what is no address */
+export function lowerHttp(url: string): HttpNode {
+  return { kind: 'http', url, fileName: fileNameOf(new URL(url)), digest: undefined }
+}
+
+export function lowerGit(reference: GitReference): GitNode {
+  const { remote, ref, subdirectory, commit, hasSubmodules, keepsGitDirectory = false } = reference
+  return { kind: 'git', remote, ref, subdirectory, hasSubmodules, keepsGitDirectory, commit }
+}
+
+/** What makes a whole context a root filesystem. */
+export function contextCopy(from: CopyOrigin, source: CopyNodeSource): CopyNode {
+  return {
+    kind: 'copy', base: undefined, from, sources: [source], destination: '/', chown: undefined, chmod: undefined, excludes: [], keepsParents: false, isLink: false,
+    unpacks: { local: false, remote: true },
+  }
 }
 
 /** The last component of the path, and Docker's stand-in where that is no file name. */
@@ -86,11 +113,8 @@ function gitNode(word: Word, { instruction, pinned, context }: Added): GitNode {
   const reference = parseGitReference(word.text)
   if ('problem' in reference) refuse(context, word, { problem: `the git source is malformed: ${reference.problem}` })
   if (pinned?.value.kind === 'digest') refuse(context, pinned.word, { problem: '--checksum is the digest of a file, and the source is a git repository', remedy: 'write the whole id of the commit' })
-  return {
-    kind: 'git', remote: reference.remote, ref: reference.ref, subdirectory: reference.subdirectory, hasSubmodules: reference.hasSubmodules,
-    keepsGitDirectory: instruction.keepGitDir ?? reference.keepsGitDirectory ?? false,
-    commit: pinned?.value.hex ?? reference.commit,
-  }
+  const node = lowerGit(reference)
+  return { ...node, keepsGitDirectory: instruction.keepGitDir ?? node.keepsGitDirectory, commit: pinned?.value.hex ?? node.commit }
 }
 
 function localSource(source: CopySource): CopyNodeSource {

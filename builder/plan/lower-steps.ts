@@ -1,5 +1,6 @@
 import { posix } from 'node:path'
 import { findNearest } from '../../core/nearest.ts'
+import { formatPlatform } from '../../oci/platform.ts'
 import { DockerfileError } from '../dockerfile/errors.ts'
 import type { Place } from '../dockerfile/errors.ts'
 import type { DockerfileSource, Heredoc, RunInstruction, WorkdirInstruction } from '../dockerfile/instruction.ts'
@@ -29,6 +30,7 @@ export function lowerRun(state: StageState, { instruction, mounts }: { instructi
     script,
     network: runNetwork(instruction, source),
     isInsecure: isInsecure(instruction, source),
+    platform: formatPlatform(state.platform),
     mounts,
   }
   const buildArgs = state.scope.historyArgs().map(([name, value]) => `${name}=${value}`)

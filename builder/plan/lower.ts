@@ -1,6 +1,8 @@
 import type { Platform } from '../../oci/platform.ts'
+import type { NamedContext } from '../context/named-context.ts'
 import type { GlobalScope } from '../dockerfile/arg-scope.ts'
 import { evaluateGlobalArgs, platformArgs } from '../dockerfile/arg-scope.ts'
+import { expandWord } from '../dockerfile/expand/expand.ts'
 import { expandInstruction } from '../dockerfile/expand/instruction.ts'
 import type { Dockerfile, DockerfileSource, RunInstruction, StageInstruction } from '../dockerfile/instruction.ts'
 import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
@@ -11,7 +13,7 @@ import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
 import type { BaseImage, BaseImages } from './base-images.ts'
 import { lowerConfig } from './lower-config.ts'
-import { lowerCopy } from './lower-copy.ts'
+import { contextCopy, lowerCopy, lowerGit, lowerHttp } from './lower-copy.ts'
 import { lowerMounts } from './lower-mounts.ts'
 import type { LoweredStep } from './lower-steps.ts'
 import { lowerRun, lowerWorkdir } from './lower-steps.ts'
@@ -27,6 +29,8 @@ export interface LowerOptions {
   readonly buildArgs: ReadonlyMap<string, string>
   readonly platform: Platform
   readonly buildPlatform: Platform
+  /** Of --build-context, by normalized name. */
+  readonly contexts: ReadonlyMap<string, NamedContext>
 }
 
 /**
@@ -38,7 +42,7 @@ export async function lower(options: LowerOptions, images: BaseImages): Promise<
   const { dockerfile, target, buildArgs, platform, buildPlatform } = options
   const targetIndex = findTarget(dockerfile, target)
   const global = evaluateGlobalArgs(dockerfile, { buildArgs, platformArgs: platformArgs({ build: buildPlatform, target: platform, targetStage: target }) })
-  const stages = resolveStages(dockerfile, global)
+  const stages = resolveStages(dockerfile, global, new Set(options.contexts.keys()))
   const lowering = new Lowering(options, { global, stages, images })
   const states = await Promise.all([...reachableStages(stages, targetIndex)].map(async (index) => ({ index, state: await lowering.getStage(index) })))
   const built = states.find(({ index }) => index === targetIndex)
@@ -101,7 +105,9 @@ class Lowering {
       return { state: derivedState(parent, global), triggers: parent.config.OnBuild ?? [] }
     }
     if (base.kind === 'scratch') return { state: scratchState(global, platform), triggers: [] }
-    const image = await this.#prepared.images.resolve(base.name, platform, { source: dockerfile.source, range: stage.from.base.range })
+    const context = base.kind === 'context' ? this.#options.contexts.get(base.name) : undefined
+    if (context !== undefined && context.kind !== 'image') return { state: { ...scratchState(global, platform), rootfs: this.#contextTree(base.name, context) }, triggers: [] }
+    const image = await this.#prepared.images.resolve(context?.name ?? base.name, platform, { source: dockerfile.source, range: stage.from.base.range })
     const rootfs = this.#addImage(image)
     const state = imageState(image, { global, platform, rootfs })
     const label = { source: stage.from.source, place: { source: dockerfile.source, range: stage.from.range } }
@@ -124,7 +130,12 @@ class Lowering {
     const context = { source, directives: this.#options.dockerfile.directives }
     if (written.kind === 'ARG') {
       const declared = state.scope.declare(written, context)
-      const shown = declared.map(({ name, value }) => value === undefined ? name : `${name}=${value}`)
+      // Docker shows defaults, whatever the build was given.
+      const shown = declared.map(({ name, value, origin }, at) => {
+        const fallback = written.args[at]?.value
+        if (fallback === undefined) return name
+        return `${name}=${origin === 'build-arg' ? expandWord(fallback, state.scope.variables, context).text : value ?? ''}`
+      })
       return { ...state, history: [...state.history, { createdBy: `ARG ${shown.join(' ')}`, comment: undefined, node: undefined }] }
     }
     const { instruction } = expandInstruction(written, state.scope.variables, context)
@@ -165,7 +176,9 @@ class Lowering {
 
   async #copyOrigin(from: string | undefined, index: number): Promise<CopyOrigin> {
     if (from === undefined) return { kind: 'context' }
-    return { kind: 'node', node: await this.#rootfsOf(this.#findUse(from, index), index) }
+    const source = this.#findUse(from, index)
+    const isFolder = source.kind === 'context' && this.#options.contexts.get(source.name)?.kind === 'folder'
+    return isFolder ? { kind: 'context', name: source.name } : { kind: 'node', node: await this.#rootfsOf(source, index) }
   }
 
   /** What `--from` means was said when the stages were resolved; a trigger's `--from` is looked up the same way. */
@@ -178,8 +191,19 @@ class Lowering {
     if (source.kind === 'scratch') return undefined
     if (source.kind === 'stage') return (await this.getStage(source.index)).rootfs
     const { dockerfile, platform } = this.#options
+    const context = source.kind === 'context' ? this.#options.contexts.get(source.name) : undefined
+    if (context !== undefined && context.kind !== 'image') return this.#contextTree(source.name, context)
     const range = dockerfile.stages[index]?.from.range ?? { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 }
-    return this.#addImage(await this.#prepared.images.resolve(source.name, platform, { source: dockerfile.source, range }))
+    return this.#addImage(await this.#prepared.images.resolve(context?.name ?? source.name, platform, { source: dockerfile.source, range }))
+  }
+
+  /** A context that is no image, as a root filesystem. */
+  #contextTree(name: string, context: Exclude<NamedContext, { kind: 'image' }>): NodeId {
+    switch (context.kind) {
+      case 'git': return this.#addNode(lowerGit(context.reference))
+      case 'folder': return this.#addNode(contextCopy({ kind: 'context', name }, { kind: 'path', pattern: '/' }))
+      case 'http': return this.#addNode(contextCopy({ kind: 'context' }, { kind: 'remote', node: this.#addNode(lowerHttp(context.url)), isFile: true }))
+    }
   }
 
   /** Numbers the steps; a step two stages share keeps its first name. */

@@ -78,7 +78,8 @@ export interface CopyNode {
 }
 
 export type CopyOrigin =
-  | { readonly kind: 'context' }
+  /** The build context, or a folder of --build-context. */
+  | { readonly kind: 'context'; readonly name?: string }
   | { readonly kind: 'node'; readonly node: NodeId | undefined }
 
 export type CopyNodeSource =
@@ -102,6 +103,8 @@ export interface RunNode {
   readonly script: { readonly path: string; readonly content: string } | undefined
   readonly network: 'default' | 'none' | 'host'
   readonly isInsecure: boolean
+  /** `linux/arm64`: whose programs it runs. */
+  readonly platform: string
   readonly mounts: readonly PlannedMount[]
 }
 

@@ -13,19 +13,24 @@ import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { startLoader } from '../load-into.ts'
 import { outputOptions, parseAnnotations, parseOutputs, parseSquash } from '../output-options.ts'
+import { answerCall, parseCall } from '../call-option.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { MissCauses } from '../render/miss-causes.ts'
 import { findSourceDate } from '../source-date.ts'
 
 export const buildCommand: CommandSpec = {
   name: 'build',
-  operands: 'CONTEXT',
+  operands: 'FOLDER|URL|-',
   minOperands: 1,
   maxOperands: 1,
   summary: 'Build an image from a Dockerfile and a folder of files',
   options: [
     { name: 'tag', short: 't', value: 'NAME', isRepeatable: true, help: 'Name for the image' },
-    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default CONTEXT/Dockerfile)' },
+    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default Dockerfile of the context); - for standard input' },
+    { name: 'build-context', value: 'NAME=VALUE', isRepeatable: true, help: 'Folder, docker-image://, oci-layout://, git or http for COPY --from and FROM' },
+    { name: 'check', help: 'Check the Dockerfile and build nothing' },
+    { name: 'call', value: 'METHOD[,format=json]', help: 'Ask instead of building: check, outline or targets' },
+    { name: 'print-context', help: 'Tell what COPY may see, the largest first, and build nothing' },
     { name: 'target', value: 'STAGE', help: 'Stage to build (default the last)' },
     { name: 'build-arg', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Value of an ARG; without one it comes from the environment' },
     { name: 'label', value: 'NAME=VALUE', isRepeatable: true, help: 'Label of the image' },
@@ -54,7 +59,12 @@ export const buildCommand: CommandSpec = {
   run: runBuild,
 }
 
-async function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
+function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
+  const asked = parseCall(options)
+  return asked === undefined ? buildFrom(context, options, app) : answerCall(buildRequest(context, options, app.env), asked, app)
+}
+
+async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
   const { outputs, loader, loaded } = openOutputs(options, app)
   const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
@@ -136,6 +146,8 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
   const sourceDateEpoch = findSourceDate([options.text('source-date-epoch'), buildArgs['SOURCE_DATE_EPOCH'], env['SOURCE_DATE_EPOCH']], context)
   return {
     context,
+    contexts: parsePairs(options.texts('build-context'), 'build-context'),
+    ...(context === '-' || dockerfile === '-' ? { stdin: process.stdin } : {}),
     names: options.texts('tag'),
     buildArgs: sourceDateEpoch === undefined ? buildArgs : { ...buildArgs, SOURCE_DATE_EPOCH: String(sourceDateEpoch) },
     labels: parsePairs(options.texts('label'), 'label'),

@@ -1,9 +1,10 @@
 import { Canceled, TsbuildError } from '../../core/errors.ts'
 import type { Place } from '../../builder/index.ts'
-import { CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
+import { ChecksFailed, CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
 import { StorageFull } from '../../storage/index.ts'
 import { describeLimit, describeNotExecuted } from './exit-words.ts'
 import type { ErrorCode } from './error-code.ts'
+import { renderWarning } from './call.ts'
 import { renderExcerpt } from './excerpt.ts'
 import { formatBytes, printable } from './format.ts'
 
@@ -38,6 +39,7 @@ const classes: Readonly<Record<ErrorCode, ExitClass>> = {
   BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_SECRET_LEAKED: 1, BUILDER_LAYERS_GONE: 3, BUILDER_NOT_ENTITLED: 1,
   BUILDER_DOWNLOAD_FAILED: 4, BUILDER_WRONG_DOWNLOAD: 4, BUILDER_GIT_FAILED: 4, BUILDER_STEP_TIMED_OUT: 1,
   BUILDER_OUTPUT_CONFLICT: 1, BUILDER_UNSUITABLE_REQUEST: 1, BUILDER_CACHE_MISSING: 3, BUILDER_CACHE_MOUNT_UNSUITABLE: 3, BUILDER_CACHE_SOURCE_FAILED: 4,
+  BUILDER_CHECKS_FAILED: 1, BUILDER_PLATFORM_NOT_RUNNABLE: 6,
 }
 
 type ExitClass = 1 | 2 | 3 | 4 | 5 | 6
@@ -78,6 +80,7 @@ function details(error: TsbuildError): string[] {
   if (place !== undefined) lines.push(...renderExcerpt(place))
   if (error instanceof DockerfileError && error.remedy !== undefined) lines.push(`hint: ${printable(error.remedy)}`)
   if (error instanceof CommandFailed) lines.push(...commandDetails(error))
+  if (error instanceof ChecksFailed) lines.push(...error.warnings.flatMap((warning) => renderWarning(warning, error.source)))
   if (error instanceof StorageFull) lines.push(`hint: "tsbuild df" shows who holds the ${error.resource}; "tsbuild gc --min-free-${error.resource} 10%" removes what was not used for longest`)
   lines.push(...causes(error.cause))
   return lines

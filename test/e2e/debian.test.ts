@@ -31,7 +31,7 @@ CMD ["sh", "./banner.sh"]
 `,
     'banner.sh': 'id -un; figlet "$WHO"\n',
   })
-  must('build', '-q', '-t', image, path)
+  must('build', '-q', '--allow', 'network.host', '-t', image, path)
 })
 afterAll(async () => { await registry[Symbol.asyncDispose]() })
 

@@ -1,7 +1,7 @@
 /**
  * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --json]
  * Takes the power away from a filesystem while processes work on a store on it: ext4 on a loop device forgets all it has not written. After the
- * next mount the store must be clean and have everything that was reported done. In a mount namespace of its own.
+ * next mount and a collection the store must be clean and have everything that was reported done. In a mount namespace of its own.
  */
 /* eslint-disable no-console -- a program that reports to whoever started it */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ChainId, Digest } from '../../oci/digest.ts'
-import { fsck, openStore } from '../../storage/index.ts'
+import { fsck, gc, openStore } from '../../storage/index.ts'
 import { task } from '../support/streams.ts'
 
 const { values } = parseArgs({ options: {
@@ -81,11 +81,13 @@ async function workUntilPowerLoss(disk: string, round: number): Promise<string[]
 
 async function judge(root: string, reported: readonly string[]): Promise<string[]> {
   await using store = await openStore(root)
-  const { findings } = await fsck(store, task)
   const lost = reported.filter((line) => {
     const [type, id = ''] = line.split(' ')
     const found = type === 'blob' ? store.content.find(id as Digest) : type === 'image' ? store.images.find(id) : store.layers.find(id as ChainId)
     return type !== 'gc' && found === undefined
   })
+  // Files whose records the journal had not taken yet are garbage that nothing refers to.
+  await gc(store, task, { dryRun: false })
+  const { findings } = await fsck(store, task)
   return [...findings.map((finding) => `fsck finds ${JSON.stringify(finding)}`), ...lost.map((line) => `lost ${line}`)]
 }

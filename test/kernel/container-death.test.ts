@@ -99,8 +99,8 @@ describe('a container whose tsbuild is killed', () => {
     node.kill('SIGKILL')
     await once(node, 'close')
     await untilGone(family)
-    expect(groupsOf(spec.id)).toEqual(groups)
-    expect(groups.map((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8'))).toEqual(groups.map(() => ''))
+    // Any other container that starts meanwhile may have removed them already.
+    for (const group of groups) expect(readIfThere(join(group, 'cgroup.procs'))).toBe('')
     const next = start({ ...spec, id: `${spec.id}-next`, process: { ...spec.process, args: ['/bin/true'] }, rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' } })
     expect(await once(next, 'exit')).toEqual([0, null])
     expect(groupsOf(spec.id)).toEqual([])

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
+import { cgroupFile } from '../support/cgroup-files.ts'
 import { runScript, run } from '../support/container.ts'
 import { Workspace } from '../support/workspace.ts'
 
@@ -58,7 +59,8 @@ describe('a process in a container', () => {
   })
 
   it('sees only its own cgroup', async () => {
-    const lines = await runScript('cut -d: -f3 /proc/self/cgroup | sort -u; cat /sys/fs/cgroup/memory/cgroup.procs | sort -n | head -1; ls -d /sys/fs/cgroup/memory/*/ 2>/dev/null; true', { rootfs: rootfs() })
+    const folder = cgroupFile('memory', '.')
+    const lines = await runScript(`cut -d: -f3 /proc/self/cgroup | sort -u; sort -n ${folder}/cgroup.procs | head -1; ls -d ${folder}/*/ 2>/dev/null; true`, { rootfs: rootfs() })
     expect(lines).toEqual(['/', '2'])
   })
 

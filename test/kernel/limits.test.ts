@@ -6,6 +6,7 @@ import { Canceled } from '../../core/errors.ts'
 import { createContainerCgroup, removeStaleCgroups } from '../../runtime/cgroup/container-cgroup.ts'
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
 import type { Limits } from '../../runtime/index.ts'
+import { cgroupFile, isUnified } from '../support/cgroup-files.ts'
 import { makeSpec, run, runScript, runSpec } from '../support/container.ts'
 import { Workspace } from '../support/workspace.ts'
 
@@ -47,7 +48,7 @@ describe('the memory limit', () => {
   })
 
   it('leaves a process within it alone, and is what the process can read', async () => {
-    const [limit] = await runScript('probe allocate 16; cat /sys/fs/cgroup/memory/memory.limit_in_bytes', { rootfs: rootfs(), limits: { memoryBytes: 64 * mebibyte } })
+    const [limit] = await runScript(`probe allocate 16; cat ${cgroupFile('memory/memory.limit_in_bytes', 'memory.max')}`, { rootfs: rootfs(), limits: { memoryBytes: 64 * mebibyte } })
     expect(limit).toBe(String(64 * mebibyte))
   })
 })
@@ -75,31 +76,41 @@ describe('the cpu limit', () => {
   })
 
   it('is what the kernel was told', async () => {
-    expect(await runScript('cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us', { rootfs: rootfs(), limits: { cpus: 1.5 } })).toEqual(['150000', '100000'])
+    const files = isUnified ? 'cpu.max' : 'cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us'
+    expect((await runScript(`cd /sys/fs/cgroup; cat ${files}`, { rootfs: rootfs(), limits: { cpus: 1.5 } })).join(' ')).toBe('150000 100000')
   })
 })
 
-const cgroupFile = async (file: string, limits: Limits): Promise<string[]> => runScript(`cat /sys/fs/cgroup/${file}`, { rootfs: rootfs(), limits })
+const readSetting = async (file: string, limits: Limits): Promise<string[]> => runScript(`cat ${file}`, { rootfs: rootfs(), limits })
 const disk = findDisk()
 
 describe('further limits', () => {
   it('of memory are what the kernel was told; swap is as much again unless said otherwise', async () => {
-    expect(await cgroupFile('memory/memory.memsw.limit_in_bytes', { memoryBytes: 64 * mebibyte })).toEqual([String(128 * mebibyte)])
-    expect(await cgroupFile('memory/memory.memsw.limit_in_bytes', { memoryBytes: 64 * mebibyte, memorySwapBytes: 70 * mebibyte })).toEqual([String(70 * mebibyte)])
-    expect(await cgroupFile('memory/memory.soft_limit_in_bytes', { memoryReservationBytes: 32 * mebibyte })).toEqual([String(32 * mebibyte)])
-    expect(await cgroupFile('memory/memory.swappiness', { memorySwappiness: 7 })).toEqual(['7'])
+    // Version 1 counts memory and swap together, version 2 swap alone.
+    const swap = cgroupFile('memory/memory.memsw.limit_in_bytes', 'memory.swap.max')
+    const memory = isUnified ? 0 : 64 * mebibyte
+    expect(await readSetting(swap, { memoryBytes: 64 * mebibyte })).toEqual([String(memory + 64 * mebibyte)])
+    expect(await readSetting(swap, { memoryBytes: 64 * mebibyte, memorySwapBytes: 70 * mebibyte })).toEqual([String(memory + 6 * mebibyte)])
+    expect(await readSetting(cgroupFile('memory/memory.soft_limit_in_bytes', 'memory.low'), { memoryReservationBytes: 32 * mebibyte })).toEqual([String(32 * mebibyte)])
+  })
+
+  it('of how eagerly memory is swapped exist in version 1 alone', async () => {
+    const reading = readSetting(cgroupFile('memory/memory.swappiness', 'memory.max'), { memorySwappiness: 7 })
+    if (isUnified) await expect(reading).rejects.toMatchObject({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'memory' })
+    else expect(await reading).toEqual(['7'])
   })
 
   it('of processors are shares and sets', async () => {
-    expect(await cgroupFile('cpu/cpu.shares', { cpuShares: 512 })).toEqual(['512'])
-    expect(await runScript('cat /sys/fs/cgroup/cpuset/cpuset.cpus; sed -n "s/^Cpus_allowed_list:.//p" /proc/self/status', { rootfs: rootfs(), limits: { cpusetCpus: '0' } })).toEqual(['0', '0'])
+    expect(await readSetting(cgroupFile('cpu/cpu.shares', 'cpu.weight'), { cpuShares: 512 })).toEqual([isUnified ? '20' : '512'])
+    expect(await runScript(`cat ${cgroupFile('cpuset/cpuset.cpus', 'cpuset.cpus')}; sed -n "s/^Cpus_allowed_list:.//p" /proc/self/status`, { rootfs: rootfs(), limits: { cpusetCpus: '0' } })).toEqual(['0', '0'])
     await expect(run({ args: ['/bin/true'], rootfs: rootfs(), limits: { cpusetCpus: '4000' } })).rejects.toMatchObject({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'cpuset' })
   })
 
   it('of disks are rates by device', async () => {
     const limits = { deviceRates: [{ device: disk, operation: 'write', unit: 'bytes', perSecond: 1_000_000 }, { device: disk, operation: 'read', unit: 'operations', perSecond: 77 }] } as const
-    const lines = await runScript('cd /sys/fs/cgroup/blkio; cat blkio.throttle.write_bps_device blkio.throttle.read_iops_device', { rootfs: rootfs(), limits })
-    expect(lines.map((line) => line.split(' ')[1])).toEqual(['1000000', '77'])
+    const files = isUnified ? 'io.max' : 'blkio/blkio.throttle.write_bps_device blkio/blkio.throttle.read_iops_device'
+    const lines = await runScript(`cd /sys/fs/cgroup; cat ${files}`, { rootfs: rootfs(), limits })
+    expect(lines.map((line) => line.slice(line.indexOf(' ') + 1))).toEqual(isUnified ? ['rbps=max wbps=1000000 riops=77 wiops=max'] : ['1000000', '77'])
     await expect(run({ args: ['/bin/true'], rootfs: rootfs(), limits: { deviceRates: [{ device: '/dev/null', operation: 'read', unit: 'bytes', perSecond: 1 }] } })).rejects.toMatchObject({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'io' })
   })
 
@@ -222,7 +233,7 @@ describe('the cgroups of a container', () => {
     const { id } = makeSpec({ args: ['/bin/true'], rootfs: rootfs() })
     const cgroup = createContainerCgroup({ id, limits: { pids: 10 }, hierarchies: findHierarchies() })
     const folders = cgroup.groups.map((group) => group.folder)
-    expect(folders.length).toBe(2)
+    expect(folders.length).toBe(isUnified ? 1 : 2)
     expect(removeStaleCgroups().filter((folder) => folders.includes(folder))).toEqual([])
     expect(folders.every((folder) => existsSync(folder))).toBe(true)
     cgroup.remove()
@@ -236,7 +247,7 @@ describe('the cgroups of a container', () => {
   })
 
   it('are asked for in vain without the controller, which the error names', () => {
-    const withoutPids = findHierarchies().filter((hierarchy) => !hierarchy.controllers.includes('pids'))
+    const withoutPids = findHierarchies().map((hierarchy) => ({ ...hierarchy, controllers: hierarchy.controllers.filter((controller) => controller !== 'pids') }))
     expect(() => createContainerCgroup({ id: 'test-missing', limits: { memoryBytes: mebibyte, pids: 10 }, hierarchies: withoutPids })).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'pids' }))
     expect(listGroups('test-missing')).toEqual([])
   })
