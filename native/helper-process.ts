@@ -95,7 +95,8 @@ export async function callHelper(mode: string, request: Uint8Array, onReport: (r
 
 export const firstExtraFd: number = stdioCount + 2
 
-async function collectReports(fd: number, onReport: (report: HelperReport) => void): Promise<ReportedFailure | undefined> {
+/** Reads what the helper tells through a pipe, which is closed at the end, and gives the first failure. */
+export async function collectReports(fd: number, onReport: (report: HelperReport) => void): Promise<ReportedFailure | undefined> {
   let failure: ReportedFailure | undefined
   let pending: Buffer = Buffer.alloc(0)
   const socket = new Socket({ fd, readable: true, writable: false })

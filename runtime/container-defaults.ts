@@ -27,6 +27,8 @@ export type HelperMount = {
   | { readonly kind: 'file'; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 )
 
+export type HelperFilesystem = Extract<HelperMount, { readonly kind: 'filesystem' }>
+
 export type Pair = readonly [key: string, value: string]
 
 /** MOUNT_ATTR_* of mount_setattr(2). */
@@ -57,17 +59,22 @@ export function defaultMounts(spec: ContainerSpec, cgroup: ContainerCgroup): Hel
   const pinned = { kind: 'filesystem', isPinned: true } as const
   return [
     { ...pinned, target: '/proc', type: 'proc', attributes: nosuid | noexec | nodev, options: [] },
-    {
-      ...pinned, target: '/dev', type: 'tmpfs', attributes: nosuid | strictatime, options: [['mode', '755'], ['size', '65536k']],
-      folders: ['pts', 'shm', 'mqueue', ...added.folders], links: deviceLinks,
-      nodes: [...devices, ...added.nodes.filter(({ name }) => !devices.some((device) => device.name === name))],
-    },
+    { ...deviceFolder(added.nodes, added.folders), attributes: nosuid | strictatime, options: [['mode', '755'], ['size', '65536k']] },
     { ...pinned, target: '/dev/pts', type: 'devpts', attributes: nosuid | noexec, options: [['newinstance', ''], ['ptmxmode', '0666'], ['mode', '0620'], ['gid', '5']] },
     { ...pinned, target: '/sys', type: 'sysfs', attributes: nosuid | noexec | nodev | (isPrivileged ? 0 : ro), options: [] },
-    ...cgroupMounts(cgroup, isPrivileged),
+    ...cgroupMounts(cgroup, nosuid | noexec | nodev | (isPrivileged ? 0 : ro)),
     { ...pinned, target: '/dev/mqueue', type: 'mqueue', attributes: nosuid | noexec | nodev, options: [] },
     sharedMemory(spec),
   ]
+}
+
+/** /dev with its usual nodes and those added. */
+export function deviceFolder(nodes: readonly DeviceNode[] = [], folders: readonly string[] = []): HelperFilesystem {
+  return {
+    kind: 'filesystem', isPinned: true, target: '/dev', type: 'tmpfs', attributes: 0, options: [],
+    folders: ['pts', 'shm', 'mqueue', ...folders], links: deviceLinks,
+    nodes: [...devices, ...nodes.filter(({ name }) => !devices.some((device) => device.name === name))],
+  }
 }
 
 /** Whoever shares the IPC namespace shares /dev/shm too: it holds POSIX shared memory. */
@@ -80,8 +87,7 @@ function sharedMemory({ isolation }: ContainerSpec): HelperMount {
 }
 
 /** The container's own groups only. A pure v2 host shows one at the top, others a folder for each hierarchy. */
-function cgroupMounts(cgroup: ContainerCgroup, isWritable: boolean): HelperMount[] {
-  const attributes = nosuid | noexec | nodev | (isWritable ? 0 : ro)
+export function cgroupMounts(cgroup: ContainerCgroup, attributes: number): HelperMount[] {
   const bind = { kind: 'bind', isPinned: true, attributes } as const
   const [first] = cgroup.groups
   if (first?.hierarchy.kind === 'v2' && cgroup.groups.length === 1) return [{ ...bind, target: '/sys/fs/cgroup', source: first.folder }]

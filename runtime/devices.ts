@@ -41,8 +41,7 @@ export function findDevices({ privilege, devices = [] }: ContainerSpec): FoundDe
   const asked = devices.flatMap((device, index) => readDevice(device, `devices[${index}].source`))
   const all = privilege.isPrivileged === true ? walk('/dev', { source: '/dev', target: '/dev', permissions: 'rwm' }) : []
   const nodes = [...asked, ...all.filter(({ name }) => !asked.some((node) => node.name === name))]
-  const folders = new Set(nodes.flatMap(({ name }) => parents(name)))
-  return { nodes, folders: [...folders].sort() }
+  return { nodes, folders: foldersOf(nodes) }
 }
 
 function readDevice(device: Device, field: string): AllowedDevice[] {
@@ -78,6 +77,11 @@ export function deviceMajor(rdev: number): number {
 
 export function deviceMinor(rdev: number): number {
   return Number(BigInt(rdev) & 0xffn | BigInt(rdev) >> 12n & 0xffffff00n)
+}
+
+/** The folders below /dev that nodes are in, parents first. */
+export function foldersOf(nodes: readonly DeviceNode[]): string[] {
+  return [...new Set(nodes.flatMap(({ name }) => parents(name)))].sort()
 }
 
 function parents(name: string): string[] {

@@ -20,38 +20,60 @@ import { securityLabel } from './security-label.ts'
 export type ContainerReport =
   /** `pid` is that of init, as we see it. */
   | { readonly kind: 'started'; readonly pid: number }
+  /** All is there but the program; once more when that is about to be executed. */
+  | { readonly kind: 'created' }
   | { readonly kind: 'exited'; readonly status: number }
   | { readonly kind: 'not-executed'; readonly notExecuted: NotExecuted }
   /** The end of init, and with it of the container. */
   | { readonly kind: 'ended'; readonly status: number; readonly cpuMs: number; readonly ioReadBytes: number; readonly ioWriteBytes: number }
+
+/** What a container has in its tree, in the helper's terms. */
+export interface Places {
+  readonly mounts: readonly HelperMount[]
+  readonly masked: readonly string[]
+  readonly readonly: readonly string[]
+  /** Kernel settings, by their paths below /proc/sys. */
+  readonly settings: readonly Pair[]
+}
 
 interface RequestParts {
   readonly spec: ContainerSpec
   readonly stdio: ContainerStdio['kind']
   readonly cgroup: ContainerCgroup
   readonly host: HostSupport
+  /** Default: Docker's, and those of the spec. */
+  readonly places?: Places
   /** Writes what a mode wants beyond that. */
   readonly append?: ((wire: WireWriter) => void) | undefined
 }
 
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
-export function encodeRequest({ spec, stdio, cgroup, host, append }: RequestParts): Uint8Array {
+export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlaces(spec, cgroup, host), append }: RequestParts): Uint8Array {
   const wire = new WireWriter()
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   writeNamespaces(wire, spec.isolation)
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
-  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
-  wire.list([...mounts, ...spec.mounts.map(toHelperMount)], (mount) => writeMount(wire, mount, hasLowerdirAppend))
-  const { isPrivileged = false, systemPaths } = spec.privilege
-  const isOpen = isPrivileged || systemPaths === 'unconfined'
-  wire.list(isOpen ? [] : maskedPaths(host), (path) => wire.bytes(path))
-  wire.list(isOpen ? [] : readonlyPaths, (path) => wire.bytes(path))
-  writePairs(wire, kernelSettings(spec, host))
+  wire.list(places.mounts, (mount) => writeMount(wire, mount, hasLowerdirAppend))
+  wire.list(places.masked, (path) => wire.bytes(path))
+  wire.list(places.readonly, (path) => wire.bytes(path))
+  writePairs(wire, places.settings)
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   append?.(wire)
   return wire.finish()
+}
+
+function defaultPlaces(spec: ContainerSpec, cgroup: ContainerCgroup, host: HostSupport): Places {
+  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
+  const { isPrivileged = false, systemPaths } = spec.privilege
+  const isOpen = isPrivileged || systemPaths === 'unconfined'
+  return {
+    mounts: [...mounts, ...spec.mounts.map(toHelperMount)],
+    masked: isOpen ? [] : maskedPaths(host),
+    readonly: isOpen ? [] : readonlyPaths,
+    settings: kernelSettings(spec, host),
+  }
 }
 
 const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
@@ -194,6 +216,7 @@ export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
     case 2: return { kind: 'not-executed', notExecuted: readNotExecuted(reader) }
     case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000, ioReadBytes: Number(reader.u64()) * sectorBytes, ioWriteBytes: Number(reader.u64()) * sectorBytes }
     case 4: return { kind: 'started', pid: reader.u32() }
+    case 5: return { kind: 'created' }
     default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
   }
 }

@@ -5,6 +5,7 @@
  */
 #include "container/bundle.h"
 #include "container/chroot.h"
+#include "container/create.h"
 #include "container/run.h"
 #include "container/user-namespace.h"
 #include "network/modes.h"
@@ -53,6 +54,7 @@ static const struct mode modes[] = {
     {"bundle", run_bundle},
     {"chroot", run_chroot},
     {"exec", run_exec},
+    {"create", create_container},
     {"enter", run_enter},
     {"make-bridge", run_make_bridge},
     {"remove-bridge", run_remove_bridge},

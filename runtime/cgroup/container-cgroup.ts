@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
 import type { CgroupDriver, CgroupUsage, DeviceRule } from './driver.ts'
@@ -28,7 +28,7 @@ interface LockedGroup extends ContainerGroup {
   readonly driver: CgroupDriver
   readonly controllers: readonly CgroupController[]
   /** Our flock on the folder. The kernel lets it go when we die: whoever can take it then knows the group is stale. */
-  readonly lockFd: number
+  readonly lockFd: number | undefined
 }
 
 /** What every container's group is called by; what follows is the container's id. */
@@ -37,6 +37,8 @@ const drivers: Readonly<Record<CgroupHierarchy['kind'], CgroupDriver>> = { v1: v
 
 export interface CgroupParts {
   readonly id: string
+  /** Below the hierarchies' own groups, for a container that outlives us: such groups must not be there yet, and are never taken for stale. */
+  readonly path?: string
   readonly limits: Limits
   /** undefined: every device may be used. */
   readonly devices?: readonly DeviceRule[] | undefined
@@ -48,12 +50,12 @@ export interface CgroupParts {
  * for every container. Groups of dead owners in the same place are removed on the way.
  * @throws {LimitNotApplicable}
  */
-export function createContainerCgroup({ id, limits, devices, hierarchies }: CgroupParts): ContainerCgroup {
+export function createContainerCgroup({ id, path, limits, devices, hierarchies }: CgroupParts): ContainerCgroup {
   const groups: LockedGroup[] = []
   try {
     const limited = limitedControllers(limits, devices !== undefined)
     for (const { hierarchy, controllers } of placeControllers(limited, hierarchies)) {
-      const group = createGroup(id, controllers, hierarchy)
+      const group = createGroup({ id, path }, controllers, hierarchy)
       if (group === undefined) continue
       groups.push(group)
       const enforced = group.controllers.filter((controller) => limited.includes(controller))
@@ -160,10 +162,11 @@ function nameIn({ kind }: CgroupHierarchy, controller: CgroupController): string
 }
 
 /** What is only counted is left out where our place in the hierarchy does not give it; undefined when nothing is left. */
-function createGroup(id: string, { limited, counted }: PlacedControllers, hierarchy: CgroupHierarchy): LockedGroup | undefined {
+function createGroup({ id, path }: { readonly id: string; readonly path: string | undefined }, { limited, counted }: PlacedControllers, hierarchy: CgroupHierarchy): LockedGroup | undefined {
   const driver = drivers[hierarchy.kind]
   const make = (controllers: readonly CgroupController[]): LockedGroup => {
     const parent = driver.findParent(hierarchy, controllers)
+    if (path !== undefined) return { hierarchy, driver, controllers, ...makeLastingFolder(join(parent, path), controllers[0] ?? 'memory') }
     sweepOnce(parent)
     return { hierarchy, driver, controllers, ...makeLockedFolder(join(parent, `${groupPrefix}${id}`), controllers[0] ?? 'memory') }
   }
@@ -206,6 +209,17 @@ function makeLockedFolder(wanted: string, controller: CgroupController): Pick<Lo
   }
 }
 
+function makeLastingFolder(folder: string, controller: CgroupController): Pick<LockedGroup, 'folder' | 'lockFd'> {
+  try {
+    mkdirSync(dirname(folder), { recursive: true })
+    mkdirSync(folder)
+    return { folder, lockFd: undefined }
+  } catch (error) {
+    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST')) throw new LimitNotApplicable(controller, `cannot make cgroup "${folder}": ${error.code}`, { cause: error })
+    throw error
+  }
+}
+
 function makeFolder(folder: string, controller: CgroupController): void {
   try {
     mkdirSync(folder)
@@ -244,7 +258,7 @@ function removeGroups(groups: readonly LockedGroup[]): void {
       /* A container killed from outside can still be dying. Without our lock the group is stale for the next start. */
       if (!isErrno(error, 'EBUSY', 'ENOENT')) throw error
     } finally {
-      closeSync(group.lockFd)
+      if (group.lockFd !== undefined) closeSync(group.lockFd)
     }
   }
 }

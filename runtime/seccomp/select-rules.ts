@@ -62,9 +62,10 @@ function isAtLeast({ kernel }: SeccompSubject, [major, minor]: NonNullable<RuleC
   return kernel.major > major || (kernel.major === major && kernel.minor >= minor)
 }
 
-/** Allowing what does not exist is harmless, and profiles name calls of other machines. Forbidding it may be a slip that leaves a hole. */
+/** Allowing what does not exist is harmless, and profiles name calls of other machines. Forbidding it may be a slip that leaves a hole, unless everything that is not allowed is forbidden. */
 function refuseUnknown(name: string, rule: SeccompRule, profile: SeccompProfile): void {
   if (isSyscall(name) || rule.action === actions.SCMP_ACT_ALLOW || rule.action === profile.defaultAction) return
+  if (profile.defaultAction !== actions.SCMP_ACT_ALLOW && profile.defaultAction !== actions.SCMP_ACT_LOG) return
   throw new InvalidSpec(`${rule.field}.names`, name, 'a system call that exists, since this rule restricts it')
 }
 

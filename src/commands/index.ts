@@ -21,6 +21,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'rm', summary: 'Forget detached containers that have ended', load: async () => (await import('./rm.ts')).rmCommand, runsAsCaller: true },
   { name: 'doctor', summary: 'Say what this host offers and lacks', load: async () => (await import('./doctor.ts')).doctorCommand, runsAsCaller: true },
   { name: 'system', summary: 'Remove what was left on this host', load: async () => (await import('./system.ts')).systemCommand },
+  { name: 'oci-runtime', summary: 'Run bundles as other engines ask for: create, start, state, kill, delete', load: async () => (await import('./oci-runtime.ts')).ociRuntimeCommand, runsAsCaller: true },
   { name: 'supervise', summary: 'Keep a detached container; run -d calls this', load: async () => (await import('./supervise.ts')).superviseCommand },
   { name: 'pull', summary: 'Download an image from a registry', load: async () => (await import('./pull.ts')).pullCommand },
   { name: 'push', summary: 'Upload an image to a registry', load: async () => (await import('./push.ts')).pushCommand },

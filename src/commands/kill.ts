@@ -1,9 +1,7 @@
-import { constants } from 'node:os'
 import { defaultRoot } from '../../builder/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
-import { UsageError } from '../errors.ts'
-import { signalContainer } from '../signal-container.ts'
+import { parseSignal, signalContainer } from '../signal-container.ts'
 
 export const killCommand: CommandSpec = {
   name: 'kill',
@@ -22,11 +20,4 @@ export const killCommand: CommandSpec = {
     }
     return Promise.resolve(0)
   },
-}
-
-function parseSignal(text: string): NodeJS.Signals {
-  const name = text.toUpperCase().replace(/^(?:SIG)?/u, 'SIG')
-  const found = Object.entries(constants.signals).find(([known, number]) => known === name || String(number) === text)?.[0]
-  if (found === undefined) throw new UsageError(`"${text}" is no signal`)
-  return found as NodeJS.Signals
 }

@@ -142,6 +142,11 @@ describe('a profile of the caller', () => {
     expect(exit).toMatchObject({ exitCode: 159, signal: 'SIGSYS' })
   })
 
+  it('may forbid what is no system call here where all is forbidden that it does not allow', async () => {
+    const seccomp = { kind: 'profile', profile: { ...defaultFile, syscalls: [{ names: ['mkdri'], action: 'SCMP_ACT_KILL' }, ...defaultFile.syscalls] } } as const
+    expect((await run({ args: ['/bin/true'], rootfs: rootfs(), privilege: { seccomp } })).exit.exitCode).toBe(0)
+  })
+
   it('that would not protect as it says is refused', async () => {
     for (const privilege of [profile([{ names: ['mkdri'], action: 'SCMP_ACT_ERRNO' }]), profile([{ names: ['mkdir'], action: 'SCMP_ACT_ERROR' }]), profile([{ names: ['mkdir'], action: 'SCMP_ACT_ERRNO', arg: [] }])]) {
       await expect(run({ args: ['/bin/true'], rootfs: rootfs(), privilege })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC' })

@@ -58,7 +58,7 @@ static int enter_container(const struct container_exec *exec)
 static int run_child(const struct container_exec *exec, int life)
 {
     int v2 = -1, folder = -1;
-    struct process_start start = {.terminal = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true};
+    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true};
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
     if (open_cgroups(exec->cgroups, &start, &v2, &folder) < 0 || enter_container(exec) < 0) return 1;
     start.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -34,6 +34,7 @@ void fill_awaited_signals(sigset_t *signals)
 static int die_with_helper(int life)
 {
     struct pollfd other = {.fd = life};
+    if (life < 0) return setsid() < 0 ? report_failure(STAGE_INIT, "session") : 0;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&other, 1, 0) < 0) return report_failure(STAGE_INIT, "parent");
     return other.revents & POLLHUP ? -1 : 0;
 }
@@ -124,13 +125,13 @@ static pid_t start_in_cgroup(const struct launch *launch, int folder, int *file)
     if (pid == 0) run_launch((void *)launch);
     if (pid > 0 || errno != ENOSYS) return pid;
     *file = procs;
-    return start_sharing(launch);
+    return launch->start->state >= 0 ? start_copying(launch) : start_sharing(launch);
 }
 
 static pid_t start_process(struct container *container, const struct outside *outside)
 {
     int v2 = -1, folder = -1;
-    struct process_start start = {.terminal = -1, .cgroup_count = container->cgroup_count};
+    struct process_start start = {.terminal = -1, .state = outside->state, .cgroup_count = container->cgroup_count};
     if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
     if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
     if (open_cgroups(container->cgroups, &start, &v2, &folder) < 0 || (start.root = set_up_root(container)) < 0) return -1;
@@ -138,16 +139,17 @@ static pid_t start_process(struct container *container, const struct outside *ou
     if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, outside->life, true)) < 0) return -1;
     struct launch launch = {.process = &container->process, .start = &start};
     start.is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
-    bool has_clocks = container->time_offsets.count > 0;
-    pid_t pid = v2 >= 0 ? start_in_cgroup(&launch, folder, &start.cgroups[v2]) : has_clocks ? start_copying(&launch) : start_sharing(&launch);
+    /* Who waits for its start cannot share our memory: we would wait too. */
+    bool is_copied = container->time_offsets.count > 0 || start.state >= 0;
+    pid_t pid = v2 >= 0 ? start_in_cgroup(&launch, folder, &start.cgroups[v2]) : is_copied ? start_copying(&launch) : start_sharing(&launch);
     return pid < 0 ? report_failure(STAGE_INIT, "process") : pid;
 }
 
 /* Nothing of the container stays open or readable here: its pipes end with its own processes. */
-static void forget_container(const struct wire *request)
+static void forget_container(const struct wire *request, bool keeps_report)
 {
     wire_close(request);
-    syscall(SYS_close_range, 0, report_fd() - 1, 0);
+    syscall(SYS_close_range, 0, report_fd() - (keeps_report ? 1 : 0), 0);
     syscall(SYS_close_range, report_fd() + 1, ~0u, 0);
 }
 
@@ -158,14 +160,11 @@ static void report_exit(int status)
     report_record(REPORT_EXITED, payload, sizeof payload);
 }
 
-/* Whether the user's process was among those that had ended. */
-static bool reap(pid_t process)
+/* Whether the user's process was among those that had ended; then its status is in *status. */
+static bool reap(pid_t process, int *status)
 {
-    int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (pid != process) continue;
-        report_exit(status);
-        return true;
+    for (pid_t pid; (pid = waitpid(-1, status, WNOHANG)) > 0;) {
+        if (pid == process) return true;
     }
     return false;
 }
@@ -193,7 +192,7 @@ static void kill_leftovers(void)
 
 int run_init(struct container *container, const struct wire *request, const struct outside *outside)
 {
-    bool is_first = container->pid.kind == NAMESPACE_NEW;
+    bool is_first = container->pid.kind == NAMESPACE_NEW, has_helper = outside->life >= 0;
     sigset_t awaited;
     fill_awaited_signals(&awaited);
     umask(0); /* what is made here has the mode it is made with */
@@ -201,12 +200,14 @@ int run_init(struct container *container, const struct wire *request, const stru
     if (!is_first) prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t process = start_process(container, outside);
     if (process < 0) return 1;
-    forget_container(request);
-    for (;;) {
+    forget_container(request, has_helper);
+    for (int status;;) {
         int received = sigwaitinfo(&awaited, NULL);
-        if (received == SIGCHLD && reap(process)) {
+        if (received == SIGCHLD && reap(process, &status)) {
+            if (has_helper) report_exit(status);
             if (!is_first) kill_leftovers();
-            return 0;
+            if (has_helper) return 0;
+            return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         }
         if (received > 0 && received != SIGCHLD && received != SIGALRM) kill(process, received);
     }

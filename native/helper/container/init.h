@@ -10,13 +10,15 @@ void fill_awaited_signals(sigset_t *signals);
 
 /* What init has from the helper outside. */
 struct outside {
-    int life;    /* ends when the helper does */
+    int life;    /* ends when the helper does; -1: init outlives it */
     int network; /* a socket of the host's network namespace, or -1 */
+    int state;   /* the folder of the fifo that the process waits for before it executes, or -1 */
 };
 
 /*
  * PID 1 of the container: sets it up, starts the user's process, forwards signals to it and reaps everybody. When that
- * process ends, so does init, and the kernel kills whatever else lives in the pid namespace. `request` is what `container` points into. Returns the exit code.
+ * process ends, so does init, and the kernel kills whatever else lives in the pid namespace. `request` is what `container` points into. Returns the exit code, which is that of the process
+ * where there is no helper to tell.
  */
 int run_init(struct container *container, const struct wire *request, const struct outside *outside);
 

@@ -198,6 +198,20 @@ static int execute_process(const struct container_process *process)
     return 127;
 }
 
+/* Whoever set the container up has come to its end with this; from then on reports go to whoever starts it. */
+static int wait_for_start(int state)
+{
+    report_record(REPORT_CREATED, NULL, 0);
+    close(report_fd());
+    int fifo;
+    do fifo = openat(state, START_FIFO, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    while (fifo < 0 && errno == EINTR);
+    if (fifo < 0 || (fifo != report_fd() && dup3(fifo, report_fd(), O_CLOEXEC) < 0)) return -1;
+    if (fifo != report_fd()) close(fifo);
+    report_record(REPORT_CREATED, NULL, 0);
+    return 0;
+}
+
 int run_process(const struct container_process *process, const struct process_start *start)
 {
     if (join_cgroups(start) < 0 || setsid() < 0) return 1;
@@ -209,6 +223,7 @@ int run_process(const struct container_process *process, const struct process_st
     }
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
+    if (start->state >= 0 && wait_for_start(start->state) < 0) return 1;
     if (set_label(process, start->root) < 0 || drop_privileges(process) < 0) return 1;
     return execute_process(process);
 }

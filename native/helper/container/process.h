@@ -3,6 +3,8 @@
 
 #include "request.h"
 
+#define START_FIFO "start"
+
 /* What init has opened for the user's process. */
 struct process_start {
     int root;
@@ -10,6 +12,7 @@ struct process_start {
     int terminal;       /* slave, or -1 */
     int *cgroups;       /* where each takes in who writes "0"; -1 for one that the process was born in */
     uint32_t cgroup_count;
+    int state;             /* the folder of START_FIFO, which is waited for, or -1 */
     bool is_cgroup_shared; /* no cgroup namespace of its own */
 };
 

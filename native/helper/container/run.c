@@ -29,7 +29,7 @@ static void put_u32(uint8_t *at, uint32_t value)
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
 }
 
-static void report_pid(pid_t init)
+void report_pid(pid_t init)
 {
     uint8_t payload[4];
     put_u32(payload, (uint32_t)init);
@@ -44,7 +44,7 @@ static pid_t clone_init(struct container *container, const struct wire *request,
     if (pid < 0) return report_failure(STAGE_NAMESPACES, "clone");
     if (pid == 0) {
         close(life[0]);
-        _exit(run_init(container, request, &(struct outside){.life = life[1], .network = host}));
+        _exit(run_init(container, request, &(struct outside){.life = life[1], .network = host, .state = -1}));
     }
     close(life[1]);
     if (host >= 0) close(host);

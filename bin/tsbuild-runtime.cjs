@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+// `tsbuild oci-runtime` under a name of its own, for engines that take a path: podman --runtime.
+'use strict'
+process.argv.splice(2, 0, 'oci-runtime')
+require('./tsbuild.cjs')

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { isErrno } from '../../core/errors.ts'
+import { listCapabilities } from '../capabilities.ts'
+import type { ContainerCgroup, CgroupParts } from '../cgroup/container-cgroup.ts'
+import type { ContainerSpec, Isolation, NamespaceChoice, Network, Privilege, ProcessSpec, Ulimit } from '../container-spec.ts'
+import { InvalidSpec } from '../errors.ts'
+import type { Places } from '../helper-protocol.ts'
+import type { HostSupport } from '../host-support.ts'
+import { validateSpec } from '../validate-spec.ts'
+import { bundleMounts } from './bundle-mounts.ts'
+import { bundleCgroup } from './bundle-cgroup.ts'
+import { bundleSeccomp } from './bundle-seccomp.ts'
+import { ConfigNode } from './config-node.ts'
+
+/** A bundle as this runtime takes it. */
+export interface OciBundle {
+  readonly spec: ContainerSpec
+  readonly cgroup: CgroupParts
+  readonly annotations: Readonly<Record<string, string>>
+  readonly places: (cgroup: ContainerCgroup) => Places
+}
+
+/** @throws {InvalidSpec} naming the field of config.json that asks for what cannot be done */
+export function readBundle(bundle: string, id: string, host: HostSupport): OciBundle {
+  const config = new ConfigNode(readConfig(join(bundle, 'config.json')), '')
+  if (!/^1\./u.test(config.needText('ociVersion'))) throw new InvalidSpec('ociVersion', config.text('ociVersion'), '1.x')
+  config.refuse(['solaris', 'windows', 'vm', 'zos'], 'a container of Linux')
+  const hooks = config.child('hooks')
+  hooks.refuse(['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'])
+  const linux = config.child('linux')
+  linux.refuse(['uidMappings', 'gidMappings', 'timeOffsets', 'netDevices', 'intelRdt', 'mountLabel', 'personality', 'memoryPolicy'])
+  const propagation = linux.text('rootfsPropagation') ?? ''
+  if (!['', 'private', 'rprivate'].includes(propagation)) throw new InvalidSpec('linux.rootfsPropagation', propagation, 'private or rprivate')
+  const root = config.child('root')
+  const specId = /^[a-z0-9-]{1,64}$/u.test(id) ? id : createHash('sha256').update(id).digest('hex')
+  const spec: ContainerSpec = {
+    id: specId,
+    rootfs: { kind: 'directory', path: resolve(bundle, root.needText('path')) },
+    process: readProcess(config.child('process')),
+    isolation: readIsolation(config, linux),
+    mounts: [],
+    limits: {},
+    privilege: { ...readPrivilege(config.child('process'), linux, host), readonlyRootfs: root.flag('readonly') },
+  }
+  const mounts = bundleMounts({ mounts: config.children('mounts'), devices: linux.children('devices'), bundle })
+  const cgroup = bundleCgroup({ linux, spec, hierarchies: host.hierarchies })
+  validateSpec({ ...spec, limits: cgroup.limits })
+  return {
+    spec,
+    cgroup,
+    annotations: config.pairs('annotations'),
+    places: (made) => ({
+      mounts: mounts(made),
+      masked: linux.texts('maskedPaths'),
+      readonly: linux.texts('readonlyPaths'),
+      settings: Object.entries(spec.isolation.sysctls ?? {}).map(([name, value]) => [name.replaceAll('.', '/'), value]),
+    }),
+  }
+}
+
+function readConfig(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new InvalidSpec('config.json', path, `JSON: ${error.message}`)
+    if (isErrno(error, 'ENOENT')) throw new InvalidSpec('config.json', path, 'a file that is there')
+    throw error
+  }
+}
+
+function readProcess(process: ConfigNode): ProcessSpec {
+  process.refuse(['terminal'], 'false: this runtime passes its own streams on')
+  process.refuse(['ioPriority', 'scheduler', 'execCPUAffinity'])
+  const user = process.child('user')
+  const umask = user.number('umask')
+  const oomScoreAdj = process.number('oomScoreAdj')
+  return {
+    args: process.texts('args'),
+    env: process.texts('env'),
+    cwd: process.needText('cwd'),
+    user: { uid: user.number('uid') ?? 0, gid: user.number('gid') ?? 0, groups: user.numbers('additionalGids') },
+    ulimits: process.children('rlimits').map(readLimit),
+    ...(umask === undefined ? {} : { umask }),
+    ...(oomScoreAdj === undefined ? {} : { oomScoreAdj }),
+  }
+}
+
+function readLimit(limit: ConfigNode): Ulimit {
+  return { name: limit.needText('type').replace(/^RLIMIT_/u, '').toLowerCase(), soft: limitValue(limit.needNumber('soft')), hard: limitValue(limit.needNumber('hard')) }
+}
+
+/** RLIM_INFINITY is 2^64 - 1, which loses its last digits on the way through JSON. */
+function limitValue(value: number): number {
+  return value >= 2 ** 63 ? -1 : value
+}
+
+function readIsolation(config: ConfigNode, linux: ConfigNode): Isolation {
+  const found = new Map(linux.children('namespaces').map((node) => [node.needText('type'), node]))
+  const choose = (type: string): NamespaceChoice | undefined => {
+    const node = found.get(type)
+    const path = node?.text('path') ?? ''
+    return node === undefined ? { kind: 'host' } : path === '' ? undefined : { kind: 'joined', path }
+  }
+  for (const [type, node] of found) if (!namespaceTypes.includes(type)) throw new InvalidSpec(`${node.field}.type`, type, namespaceTypes.join(', '))
+  if (choose('mount') !== undefined) throw new InvalidSpec('linux.namespaces', choose('mount')?.kind, 'a new mount namespace')
+  const namespaces = Object.fromEntries((['pid', 'ipc', 'uts', 'cgroup'] as const).flatMap((type) => {
+    const choice = choose(type)
+    return choice === undefined ? [] : [[type, choice]]
+  }))
+  const network = choose('network')
+  const domainname = config.text('domainname')
+  return {
+    hostname: config.text('hostname') ?? hostname(),
+    ...(domainname === undefined ? {} : { domainname }),
+    network: readNetwork(network),
+    namespaces,
+    sysctls: linux.pairs('sysctl'),
+  }
+}
+
+const namespaceTypes: readonly string[] = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network']
+
+function readNetwork(choice: NamespaceChoice | undefined): Network {
+  if (choice === undefined) return { mode: 'none' }
+  return choice.kind === 'host' ? { mode: 'host' } : { mode: 'joined', path: choice.path }
+}
+
+function readPrivilege(process: ConfigNode, linux: ConfigNode, host: HostSupport): Privilege {
+  const apparmorProfile = process.text('apparmorProfile') ?? ''
+  const selinuxLabel = process.text('selinuxLabel') ?? ''
+  return {
+    capDrop: ['ALL'],
+    capAdd: readCapabilities(process, host),
+    noNewPrivileges: process.flag('noNewPrivileges'),
+    seccomp: bundleSeccomp(linux),
+    ...(apparmorProfile === '' ? {} : { apparmorProfile }),
+    ...(selinuxLabel === '' ? {} : { selinuxLabel }),
+  }
+}
+
+/** The kernel gives the bounding set to root and nothing to others; sets that differ from that cannot be made. */
+function readCapabilities(process: ConfigNode, host: HostSupport): readonly string[] {
+  const sets = process.child('capabilities')
+  sets.refuse(['inheritable', 'ambient'], 'nothing: only root holds capabilities here')
+  const bounding = sets.texts('bounding')
+  const own = (process.child('user').number('uid') ?? 0) === 0 ? bounding : []
+  for (const set of ['effective', 'permitted'] as const) {
+    const names = sets.texts(set)
+    if (names.length !== own.length || !names.every((name) => own.includes(name))) throw new InvalidSpec(`process.capabilities.${set}`, names, own.length === 0 ? 'nothing for this user' : 'what the bounding set holds')
+  }
+  const held = listCapabilities(host.capabilities)
+  const missing = bounding.find((name) => !held.includes(name.replace(/^CAP_/u, '')))
+  if (missing !== undefined) throw new InvalidSpec('process.capabilities.bounding', missing, 'capabilities that this process has itself')
+  return bounding
+}
