@@ -34,6 +34,6 @@ async function pull({ operands: [name = ''], options }: CommandInput, app: App):
       app.note(`${host}: ${remaining} of ${limit} pulls left${windowSeconds === undefined ? '' : `, counted over ${Math.round(windowSeconds / 360) / 10} h`}`)
     }
   }
-  app.print(options.has('quiet') ? image.names.at(-1) ?? image.id : `${image.id} ${image.names.join(' ')}`)
+  app.print(options.has('quiet') ? image.pulledName : `${image.id} ${image.names.join(' ')}`)
   return 0
 }
