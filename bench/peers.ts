@@ -55,7 +55,7 @@ export class Peers {
   }
 
   pullCommands(): Commands {
-    const image = `${this.#options.registry}/library/debian:bench`
+    const image = this.#pulledImage
     return {
       ...this.commands({ docker: ['pull', '-q', image], buildah: ['pull', '-q', image], tsbuild: ['pull', '-q', image] }),
       ...(this.present.has('skopeo+umoci') ? { 'skopeo+umoci': [...this.#options.prefix, 'sh', '-c', `skopeo copy -q --src-tls-verify=false docker://${image} oci:/tmp/bench-oci:x && umoci unpack --image /tmp/bench-oci:x /tmp/bench-bundle`] } : {}),
@@ -81,15 +81,18 @@ export class Peers {
   }
 
   forgetEverything(): void {
-    const image = `${this.#options.registry}/library/debian:bench`
-    this.#runInside(`docker rmi -f ${image}; docker builder prune -af; buildah rmi -af; podman rmi -af; rm -rf /tmp/bench-bundle /tmp/bench-oci`)
+    this.#runInside(`docker rmi -f ${this.#pulledImage}; docker builder prune -af; buildah rmi -af; podman rmi -af; rm -rf /tmp/bench-bundle /tmp/bench-oci`)
     rmSync(this.tsbuildRoot, { recursive: true, force: true })
   }
 
-  /** A Debian image of three layers in the registry that docker's own store does not know by its layers. */
+  /** A Debian image of three layers in the registry. No other image has its first, so that all tools fetch all three. */
   publishDebian(): void {
-    const image = `${this.#options.registry}/library/debian:bench`
-    this.#runInside(`skopeo inspect --tls-verify=false docker://${image} || (printf 'FROM debian:bookworm\\nRUN cp -a /usr/share /usr/share3; dpkg -l >/p\\nRUN cp -a /usr/lib /usr/lib3\\n' | docker build -q --network=none -t ${image} - && docker push -q ${image})`)
+    const image = this.#pulledImage
+    this.#runInside(`skopeo inspect --tls-verify=false docker://${image} || (printf 'FROM debian:bookworm AS base\\nFROM scratch\\nCOPY --from=base / /\\nRUN cp -a /usr/share /usr/share3; dpkg -l >/p\\nRUN cp -a /usr/lib /usr/lib3\\n' | docker build -q --network=none -t ${image} - && docker push -q ${image})`)
+  }
+
+  get #pulledImage(): string {
+    return `${this.#options.registry}/library/debian:pulled`
   }
 
   /** A new layer of about 110 MB in every store, and no repository that has it. */

@@ -65,5 +65,14 @@ export function listScenarios(peers: Peers): Scenario[] {
     { name: 'debian', setup: bases('debian:bookworm'), before: cold('debian'), commands: build('debian') },
     { name: 'pull', setup: () => peers.publishDebian(), before: () => peers.forgetEverything(), commands: peers.pullCommands() },
     { name: 'push', setup: bases('debian:bookworm'), before: () => peers.buildFreshLayer(), commands: peers.pushCommands() },
+    {
+      name: 'push-again',
+      setup: () => {
+        bases('debian:bookworm')()
+        peers.buildFreshLayer()
+        peers.runAll(peers.pushCommands())
+      },
+      commands: peers.pushCommands(),
+    },
   ]
 }

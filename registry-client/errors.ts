@@ -125,7 +125,7 @@ export class DeletionRefused extends TsbuildError {
   readonly host: string
 
   constructor(what: string, host: string, cause: UnexpectedStatus) {
-    super(`cannot ${what}: "${host}" has deletion turned off, or does not delete this by name; its administrator can allow it`, { cause })
+    super(`cannot ${what}: "${host}" has deletion turned off, which its administrator can change, or deletes manifests by digest alone`, { cause })
     this.host = host
   }
 }

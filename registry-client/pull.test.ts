@@ -116,6 +116,14 @@ describe('pullImage', () => {
     expect(await failureOf(pull(registry))).toBeInstanceOf(kind)
   })
 
+  it('takes no content from a descriptor, whatever it says of itself', async () => {
+    await using registry = await startRegistry()
+    put(registry, image)
+    const embedded = { ...image.config, data: Buffer.from('{"os":"evil"}').toString('base64') }
+    serve(registry, { ...JSON.parse(image.manifest.bytes.toString()) as object, config: embedded })
+    expect(Buffer.from((await pull(registry)).configBytes).equals(image.blobs.get(image.config.digest) ?? Buffer.alloc(0))).toBe(true)
+  })
+
   it('takes the config from another place when one sent wrong bytes', async () => {
     await using registry = await startRegistry()
     await using mirror = await startRegistry()

@@ -29,11 +29,16 @@ export interface FoundImage {
   readonly config: ImageConfig
 }
 
+export interface PulledImage extends StoredImage {
+  /** The canonical name it was pulled by, one of its names. */
+  readonly pulledName: string
+}
+
 /** Downloads an image with all its layers and gives it its name. */
-export async function pullImage(engine: Engine, options: PullOptions & { readonly name: string }, task: Task<TransferEvent>): Promise<StoredImage> {
+export async function pullImage(engine: Engine, options: PullOptions & { readonly name: string }, task: Task<TransferEvent>): Promise<PulledImage> {
   const found = await findRemoteImage(engine, options, task)
   await pullLayers(engine, { found, ...options }, task)
-  return recordImage(engine.store, { found, names: [found.name] }, silent(task))
+  return { ...await recordImage(engine.store, { found, names: [found.name] }, silent(task)), pulledName: found.name }
 }
 
 /**

@@ -110,7 +110,7 @@ async function openLayoutSource(from: Extract<Location, { path: string }>): Prom
     top: { descriptor, bytes: await document(descriptor) },
     document,
     blob: ({ blob, fromByte }, task) => {
-      const bytes = createReadStream(path(blob), { start: fromByte, highWaterMark: 1024 * 1024, signal: task.signal }) as AsyncIterable<Uint8Array>
+      const bytes = createReadStream(path(blob), { start: fromByte, highWaterMark: 256 * 1024, signal: task.signal }) as AsyncIterable<Uint8Array>
       return fromByte === 0 ? verifyBytes(bytes, blob) : bytes
     },
     origins: () => [],

@@ -126,6 +126,7 @@ describe('the referrers of a manifest', () => {
     ['a digest that could be a path', { manifests: [{ ...sbom, digest: 'sha256:../../x' }] }],
     ['no list', { manifests: {} }],
     ['another kind of document', { mediaType: mediaTypes.ociManifest, manifests: [] }],
+    ['more than a document may have', { manifests: Array.from({ length: 50_000 }, () => sbom) }],
   ])('are refused for %s', async (_, document) => {
     await using registry = await startRegistry()
     registry.on({ path: /referrers/u }, answer(200, {}, json(document)))

@@ -1,5 +1,6 @@
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
+import { holdYoungHeap } from '../hold-young-heap.ts'
 import { parsePositive, platformOption } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 
@@ -19,6 +20,7 @@ export const pullCommand: CommandSpec = {
 }
 
 async function pull({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
+  holdYoungHeap()
   const { pullImage } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const maxConcurrentDownloads = parsePositive(options, 'max-concurrent-downloads')
@@ -32,6 +34,6 @@ async function pull({ operands: [name = ''], options }: CommandInput, app: App):
       app.note(`${host}: ${remaining} of ${limit} pulls left${windowSeconds === undefined ? '' : `, counted over ${Math.round(windowSeconds / 360) / 10} h`}`)
     }
   }
-  app.print(options.has('quiet') ? image.names.at(-1) ?? image.id : `${image.id} ${image.names.join(' ')}`)
+  app.print(options.has('quiet') ? image.pulledName : `${image.id} ${image.names.join(' ')}`)
   return 0
 }

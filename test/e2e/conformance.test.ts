@@ -6,12 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { Reference, RegistryClient } from '../../registry-client/index.ts'
 import { openRegistryClient, parseReference, pullImage, pushImage } from '../../registry-client/index.ts'
+import { useCommand } from '../support/command.ts'
 import type { DockerRegistry } from '../support/docker-registry.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
 import type { TestImage } from '../support/images.ts'
 import { collect, createImage, describeBytes, sourceOf } from '../support/images.ts'
 import { failureOf, recordingTask } from '../support/task.ts'
 
+const { must, run } = useCommand('conformance')
 const task = recordingTask()
 const image = createImage({ layerBytes: [1000, 3_000_000] })
 let directory: string
@@ -118,6 +120,12 @@ describe('content discovery', () => {
     for (const bytes of referrers) await client.pushManifest({ ...byDigest('discovery/signed', image), digest: describeBytes(bytes).digest }, { bytes, mediaType: mediaTypes.ociManifest }, task)
     expect((await client.catalog.referrers(byDigest('discovery/signed', image), undefined, task)).map(({ artifactType }) => artifactType)).toEqual(['application/sbom', 'application/signature'])
     expect((await client.catalog.referrers(byDigest('discovery/signed', image), 'application/sbom', task)).map(({ digest }) => digest)).toEqual(referrers.slice(0, 1).map((bytes) => describeBytes(bytes).digest))
+    const lines = referrers.map((bytes, index) => `${describeBytes(bytes).digest} application/${['sbom', 'signature'][index] ?? ''} ${bytes.byteLength}`)
+    const name = `${registry.host}/discovery/signed`
+    expect(must('referrers', `${name}:1`).split('\n')).toEqual(lines)
+    expect(must('referrers', '--artifact-type', 'application/signature', `${name}@${image.manifest.descriptor.digest}`)).toBe(lines[1])
+    expect(JSON.parse(must('referrers', '--json', `${name}:1`))).toMatchObject([{ artifactType: 'application/sbom' }, { artifactType: 'application/signature' }])
+    expect(run('referrers', `${name}:none`)).toMatchObject({ exitCode: 3, stderr: expect.stringContaining(registry.host) as string })
   })
 })
 
@@ -131,5 +139,16 @@ describe('content management', () => {
     expect(await failureOf(client.catalog.deleteManifest(byDigest('management/app', gone), task))).toMatchObject({ code: 'REGISTRY_MANIFEST_UNKNOWN' })
     await client.catalog.deleteBlob(named('management/app'), gone.config.digest, task)
     expect(await failureOf(collect(client.fetchBlob(named('management/app'), gone.config, task)))).toMatchObject({ code: 'REGISTRY_BLOB_UNKNOWN' })
+  })
+
+  it('is a command that takes no name for another', async () => {
+    const name = `${registry.host}/management/command`
+    await push(createImage(), 'management/command:1')
+    expect(run('delete', name)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('tag or digest') as string })
+    expect(run('delete', 'command:1')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('docker.io/library/command:1') as string })
+    expect(run('delete', `${name}:1`)).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('by digest alone') as string })
+    expect(must('delete', '--manifest', `${name}:1`)).toMatch(/^deleted .*@sha256:/u)
+    expect(run('delete', '--manifest', `${name}:1`)).toMatchObject({ exitCode: 3 })
+    expect(must('tags', name)).toBe('')
   })
 })

@@ -1,0 +1,26 @@
+import type { App } from '../app.ts'
+import type { CommandInput, CommandSpec } from '../command.ts'
+import { openRemoteManifest } from '../remote-manifest.ts'
+
+export const referrersCommand: CommandSpec = {
+  name: 'referrers',
+  operands: 'NAME',
+  minOperands: 1,
+  maxOperands: 1,
+  summary: 'List what a registry has that refers to an image or index: signatures, SBOMs and the like, as digest, kind and size',
+  options: [
+    { name: 'artifact-type', value: 'TYPE', help: 'Only those of this kind' },
+    { name: 'json', help: 'As a JSON list of descriptors' },
+  ],
+  examples: ['tsbuild referrers registry.example/app:1', 'tsbuild referrers --artifact-type application/spdx+json registry.example/app:1'],
+  run: referrers,
+}
+
+async function referrers({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
+  const { client, reference, findDigest } = await openRemoteManifest(name, app)
+  const subject = { ...reference, tag: undefined, digest: await findDigest() }
+  const found = await client.catalog.referrers(subject, options.text('artifact-type'), { signal: app.signal, emit: () => undefined })
+  if (options.has('json')) app.print(JSON.stringify(found, undefined, 2))
+  else for (const each of found) app.print(`${each.digest} ${each.artifactType ?? each.mediaType} ${each.size}`)
+  return 0
+}
