@@ -95,8 +95,8 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
-  const Driver = driver.driver === 'vfs' ? VfsDriver : OverlayDriver
-  const layers = new StackedLayers(context, new Driver(context, { session, xattrs }), sync)
+  const vfs = new VfsDriver(context, { session, xattrs })
+  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs }, vfs), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {

@@ -13,6 +13,9 @@ import type { LayerContext } from './layer-context.ts'
 import type { ChangedTree } from './layer-format.ts'
 import type { SnapshotDriver } from './snapshot-driver.ts'
 
+/** The kernel's limit is 500, and the runtime adds a layer of mount points. @see 0011-mount-points-in-a-stub-layer.md */
+const mostLowers = 499
+
 /**
  * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755
  * in every one, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a process
@@ -22,14 +25,19 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #context: LayerContext
   readonly #session: Session
   readonly #xattrs: OverlayXattrs
+  readonly #copying: SnapshotDriver
 
-  constructor(context: LayerContext, mounting: { readonly session: Session; readonly xattrs: OverlayXattrs }) {
+  /** @param copying makes the snapshots of more layers than overlayfs takes */
+  constructor(context: LayerContext, mounting: { readonly session: Session; readonly xattrs: OverlayXattrs }, copying: SnapshotDriver) {
     this.#context = context
     this.#session = mounting.session
     this.#xattrs = mounting.xattrs
+    this.#copying = copying
   }
 
   prepare(parent: ChainId | undefined): Promise<Snapshot> {
+    const { records, lowers } = this.#context
+    if (lowers.count(records.visibleStack(parent)) > mostLowers) return this.#copying.prepare(parent)
     return new Promise((resolve) => { resolve(this.#create(parent)) })
   }
 
