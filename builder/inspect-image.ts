@@ -19,7 +19,7 @@ export async function inspectImage(store: Store, stored: StoredImage): Promise<R
     Size: sizeBytes,
     Inodes: inodes,
     Config: runConfig ?? {},
-    GraphDriver: { Name: 'overlay', Data: await overlayData(store, chain.at(-1)) },
+    GraphDriver: { Name: 'overlay', Data: overlayData(store, chain.at(-1)) },
     RootFS: { Type: 'layers', Layers: rootfs.diff_ids },
     Descriptor: stored.manifest,
     Manifest: manifest,
@@ -27,9 +27,8 @@ export async function inspectImage(store: Store, stored: StoredImage): Promise<R
 }
 
 /** The directories a container of the image would mount; UpperDir is the image's top layer, as Docker has it. */
-async function overlayData(store: Store, top: Parameters<Store['layers']['prepare']>[0]): Promise<Readonly<Record<string, string>>> {
-  await using snapshot = await store.layers.prepare(top)
-  const [upper, ...lowers] = snapshot.rootfs.lowers.map(({ path }) => path)
+function overlayData(store: Store, top: Parameters<Store['layers']['lowers']>[0]): Readonly<Record<string, string>> {
+  const [upper, ...lowers] = store.layers.lowers(top).map(({ path }) => path)
   if (upper === undefined) return {}
   return { ...(lowers.length === 0 ? {} : { LowerDir: lowers.join(':') }), UpperDir: upper }
 }

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { viewOf } from './cgroup/container-cgroup.ts'
-import type { ContainerSpec, OverlayRootfs } from './container-spec.ts'
+import type { ContainerSpec, Rootfs } from './container-spec.ts'
 import type { DeviceNode } from './devices.ts'
 import { findDevices } from './devices.ts'
 import type { HostSupport } from './host-support.ts'
@@ -23,7 +23,7 @@ export type HelperMount = {
   }
   /** `namespace` is the path of the mount namespace that the source is in; default ours. */
   | { readonly kind: 'bind'; readonly source: string; readonly namespace?: string }
-  | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string }
+  | { readonly kind: 'layers'; readonly rootfs: Rootfs; readonly path: string }
   | { readonly kind: 'file'; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 )
 

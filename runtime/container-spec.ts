@@ -31,8 +31,15 @@ export type Executor =
 /** What becomes `/`. Nothing of it is mounted outside the container's own mount namespace. */
 export type Rootfs =
   | OverlayRootfs
-  /** A complete tree, for storage without overlay and for OCI bundles. Mount points that it lacks are made in it. */
-  | { readonly kind: 'directory'; readonly path: string }
+  | DirectoryRootfs
+
+/** A complete tree, for storage without overlay and for OCI bundles. Mount points that it lacks are made in it. */
+export interface DirectoryRootfs {
+  readonly kind: 'directory'
+  readonly path: string
+  /** A file, empty at first, whose modification time becomes that of the first process's start: what the kernel changed later is the process's work. */
+  readonly start?: string
+}
 
 export interface OverlayRootfs {
   readonly kind: 'overlay'
@@ -155,7 +162,7 @@ export type Mount =
    * What lies at `path` of another root filesystem, its links followed inside it; what is written goes to its own upper
    * directory. `path` is relative to its root, empty for all of it.
    */
-  | { readonly kind: 'layers'; readonly rootfs: OverlayRootfs; readonly path: string; readonly target: string; readonly readonly: boolean }
+  | { readonly kind: 'layers'; readonly rootfs: Rootfs; readonly path: string; readonly target: string; readonly readonly: boolean }
   /** A read-only file that exists only in the container's memory: resolv.conf, hosts, secrets. */
   | { readonly kind: 'file'; readonly target: string; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 

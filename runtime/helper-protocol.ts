@@ -85,6 +85,7 @@ function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLo
   wire.u8(rootKinds[rootfs.kind])
   wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => { writeLower(wire, lower) })
   wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
+  wire.bytes(rootfs.kind === 'directory' ? rootfs.start ?? '' : '')
   wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }
 

@@ -23,6 +23,7 @@ describe('validateSpec', () => {
     ['id', { id: '../x' }],
     ['id', { id: 'x'.repeat(65) }],
     ['rootfs.lowers[0].path', { rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: 'relative' }], upper: undefined, xattrs: 'trusted' } }],
+    ['rootfs.start', { rootfs: { kind: 'directory', path: '/tree', start: '/start' }, executor: { kind: 'oci', runtime: 'crun' } }],
     ['rootfs.path', { rootfs: { kind: 'directory', path: '/with\0nul' } }],
     ['process.args', { process: { ...good.process, args: [] } }],
     ['process.args[0]', { process: { ...good.process, args: ['\0'] } }],

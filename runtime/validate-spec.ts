@@ -6,6 +6,8 @@ import { resourceNames, resourceNumber } from './resource-limits.ts'
 export function validateSpec(spec: ContainerSpec): void {
   if (!/^[a-z0-9-]{1,64}$/u.test(spec.id)) throw new InvalidSpec('id', spec.id, '1 to 64 of a-z, 0-9 and -')
   validateRootfs(spec.rootfs, 'rootfs')
+  // It makes mount points in the tree as it likes, and tells nobody when its process starts.
+  if (spec.rootfs.kind === 'directory' && spec.rootfs.start !== undefined && spec.executor?.kind === 'oci') throw new InvalidSpec('rootfs.start', spec.rootfs.start, 'a root filesystem of layers, with another runtime')
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
   validateNamespaces(spec.isolation)
@@ -20,6 +22,7 @@ export function validateSpec(spec: ContainerSpec): void {
 function validateRootfs(rootfs: Rootfs, field: string): void {
   if (rootfs.kind === 'directory') {
     requirePath(`${field}.path`, rootfs.path)
+    if (rootfs.start !== undefined) requirePath(`${field}.start`, rootfs.start)
     return
   }
   rootfs.lowers.forEach((lower, index) => {

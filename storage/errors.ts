@@ -187,6 +187,19 @@ export class FormatUnavailable extends TsbuildError {
   }
 }
 
+/** Snapshots cannot be made that way here. */
+export class DriverUnavailable extends TsbuildError {
+  readonly code = 'STORAGE_DRIVER_UNAVAILABLE'
+  readonly driver: string
+  readonly reason: string
+
+  constructor(driver: string, reason: string) {
+    super(`cannot use storage driver "${driver}": ${reason}`)
+    this.driver = driver
+    this.reason = reason
+  }
+}
+
 /** The index of a layer is not what this program wrote. fsck tells more; the layer can be indexed again. */
 export class IndexDamaged extends TsbuildError {
   readonly code = 'STORAGE_INDEX_DAMAGED'

@@ -1,5 +1,8 @@
 export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, FileDigestRecords, ImageStore, IncomingLayer, LayerForm, OpenBlob, Store, StoredImage } from './store.ts'
-export type { Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
+export type { DirectoryRootfs, Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
+export type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
+export { chooseDriver } from './layer/choose-driver.ts'
+export { describeDriver } from './layer/describe-driver.ts'
 export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { ConvertReport } from './erofs/convert-layers.ts'
 export { convertLayers } from './erofs/convert-layers.ts'
@@ -34,6 +37,6 @@ export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
 export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
+  AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
   NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

@@ -24,11 +24,25 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
 }
 
+/** A complete tree; runtime/ declares the same shape for itself. */
+export interface DirectoryRootfs {
+  readonly kind: 'directory'
+  readonly path: string
+  /** A file that whoever runs something in the tree touches when what it made there itself is made. */
+  readonly start: string
+}
+
 export type { LowerLayer }
 
 /** An active, writable layer on top of a parent. Disposing without commit discards it. */
 export interface Snapshot extends AsyncDisposable {
-  readonly rootfs: OverlayRootfs
+  readonly rootfs: OverlayRootfs | DirectoryRootfs
+  /**
+   * The folder of what was changed so far, in the form of an overlay upperdir. Nothing may run in the snapshot any more,
+   * not afterwards either: what is left is to commit or dispose of it.
+   * @throws {TreeFailure}
+   */
+  changes(task: Task): Promise<string>
   /**
    * Turns what changed into a layer. Nothing may run in the snapshot any more. May be called once; the layer is usable
    * at once and durable when `LayerStore.sync` has returned.
@@ -51,6 +65,8 @@ export interface LayerStore {
   changeset(chainId: ChainId, task: Task): AsyncIterable<Uint8Array>
   /** The merged tree of a layer and all below it; undefined is the empty tree of `scratch`. */
   view(chainId: ChainId | undefined): RootfsView
+  /** What the merged tree is made of, top layer first. */
+  lowers(chainId: ChainId | undefined): readonly LowerLayer[]
   /** Returns when every layer committed or applied before the call survives power loss. */
   sync(task: Task): Promise<void>
 }

@@ -10,6 +10,8 @@ import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.t
 import { ErofsFormat } from './erofs/erofs-format.ts'
 import { requireBacking } from './erofs/erofs-support.ts'
 import { LayerVerifier } from './erofs/layer-verifier.ts'
+import type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
+import { chooseDriver } from './layer/choose-driver.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
 import { LayerBlobs } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
@@ -19,6 +21,7 @@ import { MixedFormat } from './layer/mixed-format.ts'
 import { OverlayDriver } from './layer/overlay-driver.ts'
 import { OverlayFormat } from './layer/overlay-format.ts'
 import { StackedLayers } from './layer/stacked-layers.ts'
+import { VfsDriver } from './layer/vfs-driver.ts'
 import { CacheMountDirectories } from './mounts/cache-mounts.ts'
 import { FileDigestTable } from './records/file-digests.ts'
 import { CacheEntries } from './records/cache-entries.ts'
@@ -41,6 +44,8 @@ export interface OpenOptions {
   readonly mayUseReserve?: boolean
   /** How new layers are kept, else what TSBUILD_LAYER_FORMAT says, else what the store was converted to. */
   readonly format?: LayerFormatName
+  /** How snapshots are made, else what TSBUILD_STORAGE_DRIVER says, else what this machine can. */
+  readonly driver?: StorageDriverName
   /** Whether tars are compared with their diffIDs before their first mount since boot; else what TSBUILD_VERIFY_LAYERS=1 says. */
   readonly verifiesLayers?: boolean
 }
@@ -49,11 +54,12 @@ interface OpenedRoot {
   readonly layout: Layout
   readonly database: Database
   readonly verifiesLayers: boolean
+  readonly driver: DriverChoice
 }
 
 /**
  * Opens the store at `root`, making it when nothing is there. What processes that are gone left behind is put aside.
- * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull} @throws {FormatUnavailable}
+ * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
  */
 export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
   const layout = createLayout(resolve(root))
@@ -62,7 +68,8 @@ export async function openStore(root: string, options: OpenOptions = {}): Promis
   const database = openDatabase(layout.root, layout.database)
   try {
     const verifiesLayers = options.verifiesLayers ?? process.env['TSBUILD_VERIFY_LAYERS'] === '1'
-    return assemble({ layout, database, verifiesLayers }, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
+    const driver = chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
+    return assemble({ layout, database, verifiesLayers, driver }, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
   } catch (error) {
     database.close()
     throw error
@@ -74,7 +81,7 @@ function formatOfEnvironment(): LayerFormatName | undefined {
   return word === undefined || word === '' ? undefined : parseFormat(word)
 }
 
-function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: chosen, erofs: support }: FormatChoice): Store {
+function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { format: chosen, erofs: support }: FormatChoice): Store {
   const hasBuried = readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0
   restoreIndex(layout, database)
   const session = new Session(layout, database)
@@ -89,7 +96,8 @@ function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: ch
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
-  const layers = new StackedLayers(context, new OverlayDriver(context, { session, xattrs }), sync)
+  const vfs = new VfsDriver(context, { session, xattrs })
+  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs }, vfs), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
@@ -118,7 +126,7 @@ function assemble({ layout, database, verifiesLayers }: OpenedRoot, { format: ch
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, chosenFormat: chosen })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, chosenFormat: chosen, driver })
   return store
 }
 

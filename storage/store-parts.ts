@@ -1,6 +1,7 @@
 import type { BlobStore } from './content-store.ts'
 import type { LayerFormatName } from './erofs/choose-format.ts'
 import type { LayerVerifier } from './erofs/layer-verifier.ts'
+import type { DriverChoice } from './layer/choose-driver.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
 import type { LayerFormat } from './layer/layer-format.ts'
 import type { LayerRecords } from './layer/layer-records.ts'
@@ -24,6 +25,7 @@ export interface StoreParts {
   readonly formats: { readonly overlay: OverlayFormat; readonly erofs: LayerFormat }
   readonly chosenFormat: LayerFormatName
   readonly format: LayerFormat
+  readonly driver: DriverChoice
 }
 
 const partsOf = new WeakMap<Store, StoreParts>()

@@ -44,8 +44,7 @@ export function describeFailure({ store, guard }: FailureParts, failed: FailedRu
       return runContainer(debugSpec(spec, args.length > 0 ? args : shellOf(node.args)), stdio, { signal: task.signal, emit: () => undefined })
     },
     keep: async () => {
-      const { upper } = failed.snapshot.rootfs
-      if (upper !== undefined) await guard.checkDirectory(upper.upperdir, silent(task))
+      await guard.checkDirectory(await failed.snapshot.changes(silent(task)), silent(task))
       return keepStep(store, failed, silent(task))
     },
   }

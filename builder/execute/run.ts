@@ -118,9 +118,8 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
 }
 
-async function checkWritten(guard: SecretGuard, { rootfs: { upper } }: Snapshot, task: Task): Promise<void> {
-  if (upper === undefined) throw new TypeError('a snapshot has nowhere to write')
-  await guard.checkDirectory(upper.upperdir, task)
+async function checkWritten(guard: SecretGuard, snapshot: Snapshot, task: Task): Promise<void> {
+  await guard.checkDirectory(await snapshot.changes(task), task)
 }
 
 /** Of the settings of a build, which are told once why their network is not a bridge. */

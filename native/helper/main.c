@@ -8,6 +8,7 @@
 #include "container/create.h"
 #include "container/run.h"
 #include "container/user-namespace.h"
+#include "flat/modes.h"
 #include "network/modes.h"
 #include "report.h"
 #include "tree/modes.h"
@@ -66,6 +67,8 @@ static const struct mode modes[] = {
     {"remove", run_remove},
     {"index", run_index},
     {"mount", run_mount},
+    {"flatten", run_flatten},
+    {"extract", run_extract},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends; a mode may ask for another signal. */

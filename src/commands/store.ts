@@ -1,4 +1,4 @@
-import { convertLayers, describeFormat } from '../../storage/index.ts'
+import { convertLayers, describeDriver, describeFormat } from '../../storage/index.ts'
 import type { CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
 
@@ -17,12 +17,14 @@ export const storeCommand: CommandSpec = {
     if (to !== undefined && to !== 'overlay' && to !== 'erofs') throw new UsageError(`unknown format "${to}": there are "overlay" and "erofs"`)
     await using engine = await app.openEngine()
     if (to === undefined) {
+      const { driver, reason } = describeDriver(engine.store)
       const { chosen, erofs, layers } = await describeFormat(engine.store)
-      if (options.has('json')) app.print(JSON.stringify({ chosen, erofs, layers }))
+      if (options.has('json')) app.print(JSON.stringify({ chosen, erofs, layers, driver, driverReason: reason }))
       else {
         app.print(`new layers: ${chosen}`)
         app.print(`layers: ${layers.overlay} unpacked, ${layers.erofs} as tar and EROFS image`)
         app.print(`EROFS: ${erofs.kind === 'unavailable' ? `not here: ${erofs.reason}` : erofs.backing === 'file' ? 'mounted from files' : 'mounted by loop devices'}`)
+        app.print(`snapshots: by ${driver}, since ${reason}`)
       }
       return 0
     }

@@ -1,7 +1,8 @@
 import { chmodSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import type { Task } from '../../core/task.ts'
 import type { ChainId } from '../../oci/digest.ts'
-import type { Snapshot } from '../layer-store.ts'
+import type { Layer, Snapshot } from '../layer-store.ts'
 import { makeDirectories } from '../root/explain-full.ts'
 import type { Session } from '../root/session.ts'
 import { discard } from '../root/session.ts'
@@ -9,7 +10,11 @@ import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { addLayer } from './add-layer.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerContext } from './layer-context.ts'
+import type { ChangedTree } from './layer-format.ts'
 import type { SnapshotDriver } from './snapshot-driver.ts'
+
+/** The kernel's limit is 500, and the runtime adds a layer of mount points. @see 0011-mount-points-in-a-stub-layer.md */
+const mostLowers = 499
 
 /**
  * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755
@@ -20,20 +25,25 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #context: LayerContext
   readonly #session: Session
   readonly #xattrs: OverlayXattrs
+  readonly #copying: SnapshotDriver
 
-  constructor(context: LayerContext, mounting: { readonly session: Session; readonly xattrs: OverlayXattrs }) {
+  /** @param copying makes the snapshots of more layers than overlayfs takes */
+  constructor(context: LayerContext, mounting: { readonly session: Session; readonly xattrs: OverlayXattrs }, copying: SnapshotDriver) {
     this.#context = context
     this.#session = mounting.session
     this.#xattrs = mounting.xattrs
+    this.#copying = copying
   }
 
   prepare(parent: ChainId | undefined): Promise<Snapshot> {
+    const { records, lowers } = this.#context
+    if (lowers.count(records.visibleStack(parent)) > mostLowers) return this.#copying.prepare(parent)
     return new Promise((resolve) => { resolve(this.#create(parent)) })
   }
 
   #create(parent: ChainId | undefined): Snapshot {
     const context = this.#context
-    const { layout, records, format } = context
+    const { layout, records } = context
     const lowers = context.lowers.mountable(records.visibleStack(parent))
     const dir = this.#session.createDirId()
     const folder = layout.snapshot(dir)
@@ -42,11 +52,8 @@ export class OverlayDriver implements SnapshotDriver {
     chmodSync(upperdir, 0o755)
     return {
       rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs: this.#xattrs },
-      commit: async (task) => {
-        const layer = readdirSync(upperdir, 'buffer').length === 0 ? emptyLayer : await format.commit({ dir, upperdir, parent }, task)
-        discard(layout, folder)
-        return addLayer(context, parent, layer)
-      },
+      changes: () => Promise.resolve(upperdir),
+      commit: (task) => commitUpperdir(context, { dir, upperdir, parent }, task),
       // Once committed nothing is left of it.
       [Symbol.asyncDispose]: () => {
         discard(layout, folder)
@@ -54,4 +61,11 @@ export class OverlayDriver implements SnapshotDriver {
       },
     }
   }
+}
+
+/** Makes a layer of what is in a snapshot's upperdir, and an end of the snapshot's folder, which that lies in. */
+export async function commitUpperdir(context: LayerContext, tree: ChangedTree, task: Task): Promise<Layer> {
+  const layer = readdirSync(tree.upperdir, 'buffer').length === 0 ? emptyLayer : await context.format.commit(tree, task)
+  discard(context.layout, dirname(tree.upperdir))
+  return addLayer(context, tree.parent, layer)
 }

@@ -3,7 +3,7 @@ import { createTask } from '../../core/task.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { LayerDamaged } from '../errors.ts'
-import type { Layer, LayerStore, RootfsView, Snapshot } from '../layer-store.ts'
+import type { Layer, LayerStore, LowerLayer, RootfsView, Snapshot } from '../layer-store.ts'
 import { addLayer } from './add-layer.ts'
 import { emptyChangeset } from './changeset/empty-changeset.ts'
 import { PackedChangeset } from './changeset/pack-changeset.ts'
@@ -65,6 +65,11 @@ export class StackedLayers implements LayerStore {
   view(chainId: ChainId | undefined): RootfsView {
     const { records, lowers } = this.#context
     return lowers.view(records.visibleStack(chainId))
+  }
+
+  lowers(chainId: ChainId | undefined): readonly LowerLayer[] {
+    const { records, lowers } = this.#context
+    return lowers.mountable(records.visibleStack(chainId))
   }
 
   async sync(task: Task): Promise<void> {

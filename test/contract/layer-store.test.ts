@@ -9,6 +9,14 @@ describe('layers as overlay directories', () => {
   testLayerStore(useStores(folder, 'overlay'), folder)
 })
 
+describe('layers as overlay directories, with snapshots as copies', () => {
+  testLayerStore(useStores(folder, 'overlay', 'vfs'), folder)
+})
+
+describe('layers as tar and EROFS index, with snapshots as copies', () => {
+  testLayerStore(useStores(folder, 'erofs', 'vfs'), folder)
+})
+
 describe('layers as tar and EROFS index', () => {
   testLayerStore(useStores(folder, 'erofs'), folder)
 })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, linkSync, mkdirSync, mkdtempSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, linkSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { getAddon } from '../../native/index.ts'
@@ -7,7 +7,7 @@ import { chainId, sha256 } from '../../oci/digest.ts'
 import type { ChangesetEntry, Layer, Snapshot, Store } from '../../storage/index.ts'
 import { packChangeset } from '../../storage/index.ts'
 import { listTar } from '../support/list-tar.ts'
-import { workInOverlay } from '../support/overlay.ts'
+import { workInOverlay, writableFolder } from '../support/overlay.ts'
 import type { Stores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file, forge, forgePax, hardLink, symlink } from '../support/tar-forge.ts'
@@ -102,13 +102,14 @@ export function testLayerStore(stores: Stores, folder: string): void {
     const store = await stores.open()
     const capability = Buffer.from('0100000200040000000000000000000000000000', 'hex')
     await using snapshot = await store.layers.prepare(undefined)
-    const upper = snapshot.rootfs.upper?.upperdir ?? ''
+    const upper = writableFolder(snapshot)
     writeFileSync(join(upper, 'b'), 'content')
     linkSync(join(upper, 'b'), join(upper, 'a'))
     getAddon().setXattr(join(upper, 'b'), 'user.two', Buffer.from([0, 255, 10, 61]))
     getAddon().setXattr(join(upper, 'b'), 'user.one', Buffer.from(''))
     getAddon().setXattr(join(upper, 'b'), 'security.selinux', Buffer.from('system_u:object_r:bin_t:s0\0'))
-    getAddon().setXattr(join(upper, 'b'), 'trusted.overlay.overlay.opaque', Buffer.from('y'))
+    // What a process sets is stored by overlayfs under this name.
+    getAddon().setXattr(join(upper, 'b'), snapshot.rootfs.kind === 'overlay' ? 'trusted.overlay.overlay.opaque' : 'trusted.overlay.opaque', Buffer.from('y'))
     writeFileSync(join(upper, 'ping'), '')
     chownSync(join(upper, 'ping'), 3_000_000, 65534)
     chmodSync(join(upper, 'ping'), 0o6755)
@@ -150,7 +151,7 @@ export function testLayerStore(stores: Stores, folder: string): void {
   it('commits, applies and forgets trees deeper than any path', async () => {
     const store = await stores.open()
     await using snapshot = await store.layers.prepare(undefined)
-    execFileSync('perl', ['-e', 'for (1..3000) { mkdir "deep" or die; chdir "deep" or die } open F, ">file"; print F "x"; chmod 0, "."'], { cwd: snapshot.rootfs.upper?.upperdir })
+    execFileSync('perl', ['-e', 'for (1..3000) { mkdir "deep" or die; chdir "deep" or die } open F, ">file"; print F "x"; chmod 0, "."'], { cwd: writableFolder(snapshot) })
     const layer = await snapshot.commit(task)
     expect(layer.inodes).toBe(stores.inodes(3002))
     const other = await stores.open()
@@ -160,7 +161,7 @@ export function testLayerStore(stores: Stores, folder: string): void {
   it('reads sparse files whole', async () => {
     const store = await stores.open()
     await using snapshot = await store.layers.prepare(undefined)
-    const path = join(snapshot.rootfs.upper?.upperdir ?? '', 'sparse')
+    const path = join(writableFolder(snapshot), 'sparse')
     writeFileSync(path, 'start')
     truncateSync(path, 5_000_000)
     execFileSync('sh', ['-c', `printf end >> '${path}'`])
@@ -173,7 +174,8 @@ export function testLayerStore(stores: Stores, folder: string): void {
     const store = await stores.open()
     const parent = await applyBase(store)
     await using snapshot = await store.layers.prepare(parent.chainId)
-    const upper = snapshot.rootfs.upper?.upperdir ?? ''
+    const upper = writableFolder(snapshot)
+    rmSync(join(upper, 'bin'), { force: true })
     for (const name of ['bin', 'new']) execFileSync('perl', ['-MIO::Socket::UNIX', '-e', 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die', name], { cwd: upper })
     expect(await names(store, await snapshot.commit(task))).toEqual(['.wh.bin'])
   })
@@ -190,7 +192,7 @@ export function testLayerStore(stores: Stores, folder: string): void {
     const store = await stores.open()
     const parent = await store.layers.apply(undefined, stream(archive(forge({ name: './', type: '5', mode: '0000700' }), file('x'))), undefined, task)
     await using snapshot = await store.layers.prepare(parent.chainId)
-    const upperdir = snapshot.rootfs.upper?.upperdir ?? ''
+    const upperdir = writableFolder(snapshot)
     expect(statSync(upperdir)).toMatchObject({ mode: 0o40755, uid: 0, gid: 0 })
     chmodSync(upperdir, 0o1777)
     expect(await names(store, await snapshot.commit(task))).toEqual([])

@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
+import { writableFolder } from '../support/overlay.ts'
 import { fsck, gc, openStore, packChangeset, repair } from '../../storage/index.ts'
 import { writeImage } from '../support/stored-images.ts'
 import { stream, task } from '../support/streams.ts'
@@ -35,7 +36,7 @@ const operations: Readonly<Record<string, (store: Store) => Promise<string>>> = 
   commit: async (store) => {
     const base = await apply(store)
     await using snapshot = await store.layers.prepare(base.chainId)
-    const upperdir = snapshot.rootfs.upper?.upperdir ?? ''
+    const upperdir = writableFolder(snapshot)
     for (let index = 0; index < 5; index += 1) writeFileSync(join(upperdir, `new${index}`), 'x'.repeat(3000))
     await snapshot.commit(task)
     await store.layers.sync(task)

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import type { Layer, LayerFormatName, Store } from '../../storage/index.ts'
 import { convertLayers, describeFormat, fsck, gc, mountImage, openStore } from '../../storage/index.ts'
 import { tryMount } from '../../storage/erofs/mount-layers.ts'
-import { workInOverlay } from '../support/overlay.ts'
+import { workInOverlay, writableFolder } from '../support/overlay.ts'
 import { useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file, hardLink, symlink } from '../support/tar-forge.ts'
@@ -23,7 +23,7 @@ async function withStore<T>(root: string, format: LayerFormatName, work: (store:
 async function commit(store: Store, parent: Layer, change: (upperdir: string) => void): Promise<Layer> {
   await using snapshot = await store.layers.prepare(parent.chainId)
   workInOverlay(snapshot.rootfs, [{ do: 'write', path: 'd/written', bytes: 3 }, { do: 'unlink', path: 'd/a' }], mkdtempSync(join(folder, 'work-')))
-  change(snapshot.rootfs.upper?.upperdir ?? '')
+  change(writableFolder(snapshot))
   return await snapshot.commit(task)
 }
 

@@ -8,6 +8,7 @@ import { useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file, forgePax, hardLink, octal, symlink } from '../support/tar-forge.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
+import { operation } from '../support/tree-arbitraries.ts'
 import type { TreeOperation } from '../support/tree-operations.ts'
 
 const folder = useTemporaryFolder('layer-property')
@@ -18,23 +19,6 @@ const base = archive(
   directory('a/', { mode: octal(0o2750), uid: octal(5) }), file('a/a', 'one'), file('a/b', 'two', { mode: octal(0o4711) }), hardLink('a/c', 'a/a'),
   directory('a/d/'), file('a/d/a', 'deep'), symlink('a/d/b', '../b'), directory('b/'), forgePax({ 'SCHILY.xattr.user.x': 'y' }), directory('b/a/'),
   file('b/a/a', 'x'), symlink('c', 'a'), symlink('d', '/nowhere'), forgePax({ path: '\xff\xfe' }), file('x', 'bytes'),
-)
-
-/** Few names, so that operations meet. */
-const name = fc.constantFrom('a', 'b', 'c', 'd', '\xff\xfe', '-n e.w', 'ü')
-const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'))
-const operation: fc.Arbitrary<TreeOperation> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('write' as const, 'append' as const), path, bytes: fc.nat(9000) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('mkdir' as const, 'unlink' as const), path }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), path }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('rename' as const, 'link' as const), path, to: path }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('symlink' as const), path, target: fc.oneof(path, path.map((target) => `/${target}`)) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('chmod' as const), path, mode: fc.nat(0o7777) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('chown' as const), path, uid: fc.constantFrom(0, 1, 70000, 4_000_000_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('truncate' as const), path, bytes: fc.nat(20_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('xattr' as const), path, name: fc.constantFrom('user.a', 'trusted.b', 'trusted.overlay.opaque', 'user.overlay.opaque'), value: fc.constantFrom('y', 'other') }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('utimes' as const), path, seconds: fc.nat(2 ** 32) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('fifo' as const, 'device' as const), path }) },
 )
 
 async function step(store: Store, parent: Layer, operations: readonly TreeOperation[]): Promise<{ readonly layer: Layer; readonly tree: readonly string[] }> {

@@ -9,6 +9,7 @@ import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
+import { writableFolder } from '../support/overlay.ts'
 import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
 import { writeDocuments, writeImage } from '../support/stored-images.ts'
 import { expectClean, inodesOfLayer, useStores } from '../support/stores.ts'
@@ -370,7 +371,7 @@ describe('a store', () => {
     const store = await unpacking.open(root)
     const base = await applied(store, file('a'))
     await using snapshot = await store.layers.prepare(base.chainId)
-    writeFileSync(join(snapshot.rootfs.upper?.upperdir ?? '', 'b'), 'x')
+    writeFileSync(join(writableFolder(snapshot), 'b'), 'x')
     const layer = await snapshot.commit(task)
     await store.layers.sync(task)
     const dir = join(root, 'layers', readdirSync(join(root, 'layers')).find((name) => existsSync(join(root, 'layers', name, 'b'))) ?? '')

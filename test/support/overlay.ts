@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import type { LowerLayer, OverlayRootfs } from '../../storage/index.ts'
+import type { LowerLayer, Snapshot } from '../../storage/index.ts'
 import type { TreeOperation } from './tree-operations.ts'
+import { operate } from './tree-operations.ts'
+import { walkTree } from './walk-tree.ts'
 
 export interface OverlayWork {
   readonly lowers: readonly LowerLayer[]
@@ -17,8 +19,14 @@ export interface OverlayResult {
   readonly tree: readonly string[]
 }
 
-/** Does operations on a root filesystem as a container would, through a real overlay mount that nobody else sees. */
-export function workInOverlay(rootfs: OverlayRootfs, operations: readonly TreeOperation[], folder: string): OverlayResult {
+/** The folder of a snapshot that a test can change behind the back of whoever shows the tree. */
+export function writableFolder({ rootfs }: Snapshot): string {
+  return rootfs.kind === 'directory' ? rootfs.path : rootfs.upper?.upperdir ?? ''
+}
+
+/** Does operations on a root filesystem as a container would: through a real overlay mount that nobody else sees, or in the folder that it is. */
+export function workInOverlay(rootfs: Snapshot['rootfs'], operations: readonly TreeOperation[], folder: string): OverlayResult {
+  if (rootfs.kind === 'directory') return { errors: operations.map((operation) => operate(rootfs.path, operation) ?? null), tree: walkTree(rootfs.path) }
   const empty = mkdtempSync(join(folder, 'empty-'))
   const upper = rootfs.upper ?? makeUpper(folder)
   const work: OverlayWork = { lowers: [...rootfs.lowers, { kind: 'directory', path: empty }], upperdir: upper.upperdir, workdir: upper.workdir, operations }

@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import type { Store } from '../../storage/index.ts'
+import { writableFolder } from './overlay.ts'
 import { gc, openStore } from '../../storage/index.ts'
 import { writeImage } from './stored-images.ts'
 import { stream, task } from './streams.ts'
@@ -39,7 +40,7 @@ const kinds: Readonly<Record<string, (store: Store, round: string) => Promise<st
   commit: async (store, round) => {
     const base = await store.layers.apply(undefined, stream(archive(directory('d'))), undefined, task)
     await using snapshot = await store.layers.prepare(base.chainId)
-    for (let index = 0; index < 100; index += 1) writeFileSync(join(snapshot.rootfs.upper?.upperdir ?? '', `${round}-${index}`), 'x'.repeat(5000))
+    for (let index = 0; index < 100; index += 1) writeFileSync(join(writableFolder(snapshot), `${round}-${index}`), 'x'.repeat(5000))
     const layer = await snapshot.commit(task)
     store.cache.put({ key: `commit ${round}`, chainId: layer.chainId, payload: round })
     await store.layers.sync(task)

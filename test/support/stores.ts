@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { afterEach, expect } from 'vitest'
-import type { LayerFormatName, Store } from '../../storage/index.ts'
+import type { LayerFormatName, StorageDriverName, Store } from '../../storage/index.ts'
 import { fsck, openStore } from '../../storage/index.ts'
 import { task } from './streams.ts'
 
@@ -18,13 +18,13 @@ export function inodesOfLayer(unpacked: number, format = process.env['TSBUILD_LA
 }
 
 /** Stores below a folder. After each test every one is closed, and opened once more: fsck must find nothing. */
-export function useStores(folder: string, format?: LayerFormatName): Stores {
+export function useStores(folder: string, format?: LayerFormatName, driver?: StorageDriverName): Stores {
   const opened: Store[] = []
   const roots = new Set<string>()
   let count = 0
   const newRoot = (): string => {
     count += 1
-    return join(folder, `store-${format ?? ''}-${count}`)
+    return join(folder, `store-${format ?? ''}-${driver ?? ''}-${count}`)
   }
   afterEach(async () => {
     for (const store of opened.splice(0)) await store[Symbol.asyncDispose]()
@@ -35,7 +35,7 @@ export function useStores(folder: string, format?: LayerFormatName): Stores {
     newRoot,
     inodes: (unpacked) => inodesOfLayer(unpacked, format),
     open: async (root = newRoot()) => {
-      const store = await openStore(root, format === undefined ? {} : { format })
+      const store = await openStore(root, { ...(format === undefined ? {} : { format }), ...(driver === undefined ? {} : { driver }) })
       opened.push(store)
       roots.add(root)
       return store

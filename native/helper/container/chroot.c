@@ -2,6 +2,7 @@
 
 #include "flat/extract.h"
 #include "flat/flatten.h"
+#include "flat/start-time.h"
 #include "init.h"
 #include "kernel.h"
 #include "placed-files.h"
@@ -75,15 +76,6 @@ static int make_tree(const struct container *container, struct place *place)
     if (place->tree < 0 || place->saved < 0) return report_failure(STAGE_ROOT, "workdir");
     if (flatten(&place->layers, place->tree) < 0) return report_failure(STAGE_LAYERS, "copy");
     return make_devices(place);
-}
-
-/* The kernel's time stamps are coarse: what comes after this is later than what was before, also by them. */
-static struct timespec let_clock_advance(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    nanosleep(&(const struct timespec){.tv_nsec = 20000000}, NULL);
-    return now;
 }
 
 /* Orphans come to us, and die here, until nobody is left. */

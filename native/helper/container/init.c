@@ -1,5 +1,6 @@
 #include "init.h"
 
+#include "flat/start-time.h"
 #include "kernel.h"
 #include "layers.h"
 #include "mount-points.h"
@@ -69,17 +70,39 @@ static int write_sysctls(const struct container *container, int root)
     return 0;
 }
 
+/* NO_START when nobody wants to know. */
+#define NO_START (-2)
+
+static int open_start(const struct container_root *root)
+{
+    if (!*root->start) return NO_START;
+    struct stat stat;
+    int file = open(root->start, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0 || fstat(file, &stat) < 0) return report_failure(STAGE_ROOT, root->start);
+    if (stat.st_size == 0) return file;
+    close(file);
+    return NO_START;
+}
+
+/* Something in the file says that the time is set: a later process in the same tree goes on with the work of the first. */
+static int note_start(int file)
+{
+    return write(file, "s", 1) != 1 || stamp_start(file) < 0 ? -1 : close(file);
+}
+
 static int set_up_root(struct container *container)
 {
     if (kernel_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
     struct masks masks;
-    if (prepare_foreign_mounts(container) < 0) return -1;
+    int start = open_start(&container->root);
+    if (start == -1 || prepare_foreign_mounts(container) < 0) return -1;
     int scratch = mount_scratch();
     if (scratch < 0 || prepare_masks(&masks, scratch) < 0 || prepare_mounts(container, scratch) < 0) return -1;
     int root = mount_root(container, scratch);
     if (root < 0 || enter_root(root) < 0 || attach_mounts(container, root) < 0) return -1;
     if (write_sysctls(container, root) < 0 || mask_paths(container, &masks, root) < 0) return -1;
     if (container->root.is_readonly && kernel_mount_setattr(root, 0, MOUNT_ATTR_RDONLY) < 0) return report_failure(STAGE_ROOT, "/");
+    if (start != NO_START && note_start(start) < 0) return report_failure(STAGE_ROOT, container->root.start);
     return root;
 }
 

@@ -28,10 +28,9 @@ static int open_lower(const struct lower *lower)
 
 static int look_in_layers(struct tree *tree, const char *path, struct entry *entry);
 
-int open_layers(const struct container_root *root, struct layers *layers)
+static int prepare_layers(const struct container_root *root, struct layers *layers)
 {
     bool is_user = root->has_user_xattrs;
-    uint32_t at = 0;
     memset(layers, 0, sizeof *layers);
     layers->tree.look = look_in_layers;
     layers->has_upper = *root->upperdir;
@@ -43,7 +42,23 @@ int open_layers(const struct container_root *root, struct layers *layers)
     layers->whiteout = is_user ? "user.overlay.whiteout" : "trusted.overlay.whiteout";
     layers->private = is_user ? "user.overlay." : "trusted.overlay.";
     layers->workdir = -1;
-    if (!layers->roots || !layers->folders || !layers->is_open) return report_failure(STAGE_LAYERS, "layers");
+    return layers->roots && layers->folders && layers->is_open ? 0 : report_failure(STAGE_LAYERS, "layers");
+}
+
+int open_layers_to_read(const struct container_root *root, struct layers *layers)
+{
+    if (prepare_layers(root, layers) < 0) return -1;
+    for (uint32_t i = 0; i < root->lowers.count; i++) {
+        layers->roots[i] = lower_open(&root->lowers.items[i], O_RDONLY);
+        if (layers->roots[i] < 0) return report_failure(STAGE_LAYERS, root->lowers.items[i].path);
+    }
+    return 0;
+}
+
+int open_layers(const struct container_root *root, struct layers *layers)
+{
+    uint32_t at = 0;
+    if (prepare_layers(root, layers) < 0) return -1;
     if (layers->has_upper) {
         if ((layers->roots[at++] = open_layer(root->upperdir)) < 0) return -1;
         if ((layers->workdir = open_layer(root->workdir)) < 0) return -1;

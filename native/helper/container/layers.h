@@ -27,6 +27,9 @@ struct layers {
 /* Opens the layers of an overlay root. 0, or -1 with the failure reported. */
 int open_layers(const struct container_root *root, struct layers *layers);
 
+/* The same without an upper directory, for reading only: nothing is attached to the mount namespace. */
+int open_layers_to_read(const struct container_root *root, struct layers *layers);
+
 /* A merged folder: a descriptor of the topmost layer's instance, which has its metadata. -1 with errno. */
 int open_layer_folder(struct layers *layers, const char *path);
 

@@ -34,11 +34,13 @@ struct mounted_tree open_mounted_tree(int root)
 static int make_entry(const struct mounted_tree *tree, int parent, const char *name, bool is_folder)
 {
     struct stat stat;
-    if (!tree->may_write_root && (fstat(parent, &stat) < 0 || stat.st_dev == tree->device)) {
+    if (fstat(parent, &stat) < 0) return -1;
+    if (!tree->may_write_root && stat.st_dev == tree->device) {
         errno = ENOENT;
         return -1;
     }
     if ((is_folder ? mkdirat(parent, name, 0755) : mknodat(parent, name, S_IFREG | 0644, 0)) < 0) return -1;
+    if (tree->keeps_times && utimensat(parent, ".", (const struct timespec[2]){stat.st_atim, stat.st_mtim}, 0) < 0) return -1;
     return fchownat(parent, name, tree->uid, tree->gid, AT_SYMLINK_NOFOLLOW);
 }
 

@@ -11,6 +11,7 @@ struct mounted_tree {
     int root;
     dev_t device; /* of the root */
     bool may_write_root;
+    bool keeps_times; /* folders do not show that something was made in them */
     /* What is made belongs to these. */
     uid_t uid;
     gid_t gid;

@@ -155,7 +155,7 @@ static int open_target(struct mounted_tree *tree, const struct container_mount *
 int attach_mounts(const struct container *container, int root)
 {
     struct mounted_tree tree = open_mounted_tree(root);
-    tree.may_write_root = container->root.kind == ROOT_DIRECTORY;
+    tree.may_write_root = tree.keeps_times = container->root.kind == ROOT_DIRECTORY;
     for (uint32_t i = 0; i < container->mount_count; i++) {
         const struct container_mount *mount = &container->mounts[i];
         int target = open_target(&tree, mount);

@@ -52,6 +52,7 @@ static void read_root(struct wire *wire, struct container_root *root)
     for (uint32_t i = 0; i < root->lowers.count && !wire->broken; i++) root->lowers.items[i] = lower_read(wire);
     root->upperdir = wire_text(wire);
     root->workdir = wire_text(wire);
+    root->start = wire_text(wire);
     root->has_user_xattrs = read_flag(wire);
     root->has_lowerdir_append = read_flag(wire);
     root->is_readonly = read_flag(wire);
@@ -99,7 +100,6 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
     case MOUNT_LAYERS:
         read_root(wire, &mount->layers);
         mount->source = wire_text(wire);
-        if (mount->layers.kind != ROOT_OVERLAY) wire->broken = true;
         break;
     }
 }

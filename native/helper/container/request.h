@@ -45,6 +45,7 @@ struct container_root {
     struct lower_list lowers; /* top layer first; of ROOT_DIRECTORY the one directory */
     const char *upperdir; /* "" for a read-only view */
     const char *workdir;
+    const char *start; /* of ROOT_DIRECTORY: a file that gets the time at which the process starts; "" for none */
     bool has_user_xattrs;
     bool has_lowerdir_append; /* the kernel takes lower layers one by one */
     bool is_readonly;

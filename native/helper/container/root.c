@@ -147,8 +147,17 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
     return mounted < 0 || attach_at(mounted, "/") < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
 }
 
+static int open_in_directory(const struct container_root *root, const char *path)
+{
+    int folder = open(root->lowers.items[0].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int found = folder < 0 ? -1 : kernel_open_in_root(folder, path, O_PATH, 0);
+    int clone = found < 0 ? -1 : kernel_open_tree(found, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    return clone < 0 ? report_failure(STAGE_MOUNT, path) : clone;
+}
+
 int open_in_layers(const struct container_root *root, const char *path, int scratch, uint32_t number)
 {
+    if (root->kind == ROOT_DIRECTORY) return open_in_directory(root, path);
     struct layers layers;
     char name[32];
     int filling, place = -1, mounted;

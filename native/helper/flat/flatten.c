@@ -1,10 +1,13 @@
 #include "flat/flatten.h"
 
+#include "flat/place-mark.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +18,7 @@
 #include <unistd.h>
 
 #define ATTRIBUTES_SIZE 65536 /* XATTR_LIST_MAX and XATTR_SIZE_MAX */
-
-struct link {
-    dev_t device;
-    ino_t inode;
-    char *path;
-};
-
-struct copy {
-    const struct layers *layers;
-    int tree;
-    char path[PATH_MAX]; /* of the folder being filled, from the tree's root */
-    struct link *links;
-    size_t link_count;
-};
+#define ATTRIBUTE_NAME_SIZE (XATTR_NAME_MAX + 16)
 
 static bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat)
 {
@@ -111,31 +101,59 @@ int each_merged(const struct layers *layers, const struct merged_folder *folder,
     return result;
 }
 
-static int copy_attributes(const struct layers *layers, int from, int to)
+/* What a process calls an attribute that a layer has, or the other way round; false for what is the layers' own. */
+static bool translate(const struct layers *layers, const char *name, enum direction direction, char *translated)
+{
+    size_t length = strlen(layers->private);
+    bool is_private = strncmp(name, layers->private, length) == 0;
+    if (!is_private) strcpy(translated, name);
+    else if (direction == TO_LAYER) snprintf(translated, ATTRIBUTE_NAME_SIZE, "%soverlay.%s", layers->private, name + length);
+    else if (strncmp(name + length, "overlay.", 8) == 0) sprintf(translated, "%s%s", layers->private, name + length + 8);
+    else return false;
+    return strncmp(name, "security.selinux", 16) != 0;
+}
+
+static int copy_attributes(const struct layers *layers, int from, int to, enum direction direction)
 {
     static char names[ATTRIBUTES_SIZE], value[ATTRIBUTES_SIZE];
+    char translated[ATTRIBUTE_NAME_SIZE];
     ssize_t length = flistxattr(from, names, sizeof names);
     if (length < 0) return errno == EOPNOTSUPP ? 0 : -1;
     for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        if (strncmp(name, layers->private, strlen(layers->private)) == 0 || strncmp(name, "security.selinux", 16) == 0) continue;
+        if (is_place_mark(layers, name) || !translate(layers, name, direction, translated)) continue;
         ssize_t size = fgetxattr(from, name, value, sizeof value);
-        if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) < 0) return -1;
+        if (size < 0 || fsetxattr(to, translated, value, (size_t)size, 0) < 0) return -1;
     }
     return 0;
 }
 
-int copy_metadata(const struct layers *layers, int from, int to)
+int copy_metadata(const struct layers *layers, int from, int to, enum direction direction)
 {
     struct stat stat;
     if (fstat(from, &stat) < 0 || fchown(to, stat.st_uid, stat.st_gid) < 0 || fchmod(to, stat.st_mode & 07777) < 0) return -1;
-    if (copy_attributes(layers, from, to) < 0) return -1;
+    if (copy_attributes(layers, from, to, direction) < 0) return -1;
     return futimens(to, (const struct timespec[2]){stat.st_atim, stat.st_mtim});
 }
 
-static int copy_bytes(int from, int to)
+int escape_attributes(const struct layers *layers, int folder, const char *name)
+{
+    static char names[ATTRIBUTES_SIZE], value[ATTRIBUTES_SIZE];
+    char path[64 + NAME_MAX], escaped[ATTRIBUTE_NAME_SIZE];
+    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
+    ssize_t length = llistxattr(path, names, sizeof names);
+    if (length < 0) return errno == EOPNOTSUPP ? 0 : -1;
+    for (const char *attribute = names; attribute < names + length; attribute += strlen(attribute) + 1) {
+        if (strncmp(attribute, layers->private, strlen(layers->private)) != 0) continue;
+        translate(layers, attribute, TO_LAYER, escaped);
+        ssize_t size = lgetxattr(path, attribute, value, sizeof value);
+        if (size < 0 || lsetxattr(path, escaped, value, (size_t)size, 0) < 0 || lremovexattr(path, attribute) < 0) return -1;
+    }
+    return 0;
+}
+
+static int copy_by_hand(int from, int to)
 {
     static char buffer[1 << 17];
-    if (ioctl(to, FICLONE, from) == 0) return 0;
     for (ssize_t got; (got = read(from, buffer, sizeof buffer)) != 0;) {
         if (got < 0) return -1;
         for (ssize_t done = 0, written; done < got; done += written) {
@@ -145,11 +163,21 @@ static int copy_bytes(int from, int to)
     return 0;
 }
 
-static int copy_file(const struct copy *copy, int folder, const char *name, int target)
+/* Shares the blocks where the filesystem can, else lets the kernel copy, else does it: from a layer of its own filesystem, for example. */
+static int copy_bytes(int from, int to)
+{
+    ssize_t copied;
+    if (ioctl(to, FICLONE, from) == 0) return 0;
+    while ((copied = copy_file_range(from, NULL, to, NULL, SSIZE_MAX, 0)) > 0) {}
+    if (copied == 0) return 0;
+    return errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP ? copy_by_hand(from, to) : -1;
+}
+
+static int copy_file(const struct layers *layers, int folder, const char *name, int target)
 {
     int from = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     int to = from < 0 ? -1 : openat(target, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int result = to < 0 || copy_bytes(from, to) < 0 || copy_metadata(copy->layers, from, to) < 0 ? -1 : 0;
+    int result = to < 0 || copy_bytes(from, to) < 0 || copy_metadata(layers, from, to, TO_TREE) < 0 ? -1 : 0;
     if (from >= 0) close(from);
     if (to >= 0 && close(to) < 0) result = -1;
     return result;
@@ -170,45 +198,22 @@ static int copy_special(int folder, const char *name, const struct stat *stat, i
     return utimensat(target, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
-/* 1 when the file was there under another name and is linked now, 0 when it has to be copied, -1 with errno. */
-static int link_known(struct copy *copy, const struct stat *stat, const char *name, int target)
-{
-    for (size_t i = 0; i < copy->link_count; i++) {
-        const struct link *link = &copy->links[i];
-        if (link->device == stat->st_dev && link->inode == stat->st_ino) return linkat(copy->tree, link->path, target, name, 0) < 0 ? -1 : 1;
-    }
-    struct link *links = realloc(copy->links, (copy->link_count + 1) * sizeof *links);
-    if (!links) return -1;
-    copy->links = links;
-    struct link *link = &links[copy->link_count];
-    *link = (struct link){.device = stat->st_dev, .inode = stat->st_ino};
-    if (asprintf(&link->path, "%s%s", copy->path, name) < 0) return -1;
-    copy->link_count++;
-    return 0;
-}
-
 struct filling {
-    struct copy *copy;
+    const struct layers *layers;
     const struct merged_folder *folder;
     int target;
 };
 
-static int fill(struct copy *copy, const struct merged_folder *folder, int target);
+static int fill(const struct layers *layers, const struct merged_folder *folder, int target);
 
 static int copy_folder(const struct filling *filling, const char *name)
 {
-    struct copy *copy = filling->copy;
-    size_t length = strlen(copy->path);
-    if (length + strlen(name) + 2 > sizeof copy->path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    struct merged_folder folder = open_merged(copy->layers, filling->folder, name);
+    const struct layers *layers = filling->layers;
+    struct merged_folder folder = open_merged(layers, filling->folder, name);
     if (!folder.fds || folder.count == 0 || mkdirat(filling->target, name, 0700) < 0) return -1;
     int target = openat(filling->target, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    sprintf(copy->path + length, "%s/", name);
-    int result = target < 0 || fill(copy, &folder, target) < 0 || copy_metadata(copy->layers, folder.fds[0], target) < 0 ? -1 : 0;
-    copy->path[length] = 0;
+    int result = target < 0 || fill(layers, &folder, target) < 0 || copy_metadata(layers, folder.fds[0], target, TO_TREE) < 0 ? -1 : 0;
+    if (result == 0) result = set_place_mark(layers, filling->target, target, name);
     if (target >= 0) close(target);
     close_merged(&folder);
     return result;
@@ -218,32 +223,26 @@ static int copy_entry(void *context, const char *name, const struct stat *stat)
 {
     const struct filling *filling = context;
     if (S_ISDIR(stat->st_mode)) return copy_folder(filling, name);
-    int known = stat->st_nlink > 1 ? link_known(filling->copy, stat, name, filling->target) : 0;
-    if (known != 0) return known < 0 ? -1 : 0;
     struct stat found;
     for (int i = 0; i < filling->folder->count; i++) {
         int folder = filling->folder->fds[i];
         if (fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) < 0) continue;
-        return S_ISREG(found.st_mode) ? copy_file(filling->copy, folder, name, filling->target) : copy_special(folder, name, &found, filling->target);
+        return S_ISREG(found.st_mode) ? copy_file(filling->layers, folder, name, filling->target) : copy_special(folder, name, &found, filling->target);
     }
     errno = ENOENT;
     return -1;
 }
 
-static int fill(struct copy *copy, const struct merged_folder *folder, int target)
+static int fill(const struct layers *layers, const struct merged_folder *folder, int target)
 {
-    struct filling filling = {.copy = copy, .folder = folder, .target = target};
-    return each_merged(copy->layers, folder, copy_entry, &filling);
+    struct filling filling = {.layers = layers, .folder = folder, .target = target};
+    return each_merged(layers, folder, copy_entry, &filling);
 }
 
 int flatten(const struct layers *layers, int tree)
 {
-    static struct copy copy;
     struct merged_folder root = open_merged_root(layers);
-    copy = (struct copy){.layers = layers, .tree = tree};
-    int result = !root.fds || fill(&copy, &root, tree) < 0 ? -1 : 0;
+    int result = !root.fds || fill(layers, &root, tree) < 0 ? -1 : 0;
     close_merged(&root);
-    for (size_t i = 0; i < copy.link_count; i++) free(copy.links[i].path);
-    free(copy.links);
     return result;
 }

@@ -15,7 +15,10 @@ struct merged_folder {
     int *fds;
 };
 
-/* Copies everything that the layers show, but for an upper directory, into the folder `tree`. 0, or -1 with errno. */
+/*
+ * Copies everything that the layers show, but for an upper directory, into the folder `tree`, each name of a file for
+ * itself: so does overlayfs when one is written to. 0, or -1 with errno.
+ */
 int flatten(const struct layers *layers, int tree);
 
 /* The instances of the layers' root. NULL fds with errno when memory is short. */
@@ -28,7 +31,12 @@ int find_merged(const struct layers *layers, const struct merged_folder *folder,
 /* Calls back for each visible name. 0, or -1 from the callback or with errno. */
 int each_merged(const struct layers *layers, const struct merged_folder *folder, int (*visit)(void *context, const char *name, const struct stat *stat), void *context);
 
+/* Overlayfs keeps what a process sets under the names of its own attributes with one more "overlay." inside. */
+enum direction { TO_TREE, TO_LAYER };
+
 /* Owner, mode, attributes and times of one open folder or file for another. */
-int copy_metadata(const struct layers *layers, int from, int to);
+int copy_metadata(const struct layers *layers, int from, int to, enum direction direction);
+/* The attributes of what was moved from a tree to a layer. 0, or -1 with errno. */
+int escape_attributes(const struct layers *layers, int folder, const char *name);
 
 #endif
