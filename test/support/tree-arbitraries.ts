@@ -10,7 +10,7 @@ export const operation: fc.Arbitrary<TreeOperation> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('mkdir' as const, 'unlink' as const), path }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), path }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('rename' as const, 'link' as const), path, to: path }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('symlink' as const), path, target: fc.oneof(path, path.map((target) => `/${target}`)) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('symlink' as const), path, target: fc.oneof(path, path.map((target) => `/no/such/folder/${target}`)) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('chmod' as const), path, mode: fc.nat(0o7777) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('chown' as const), path, uid: fc.constantFrom(0, 1, 70000, 4_000_000_000) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('truncate' as const), path, bytes: fc.nat(20_000) }) },
