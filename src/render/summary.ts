@@ -61,6 +61,7 @@ function duration({ startedAtMs, endedAtMs }: StepProgress): number {
 }
 
 function imageFacts(layers: readonly FinishedLayer[]): string[] {
+  if (layers.length === 0) return []
   const total = layers.reduce((sum, layer) => ({ sizeBytes: sum.sizeBytes + layer.sizeBytes, inodes: sum.inodes + layer.inodes }), { sizeBytes: 0, inodes: 0 })
   const largest = [...layers].sort((one, other) => other.sizeBytes - one.sizeBytes).slice(0, largestLayers)
   return [

@@ -87,6 +87,20 @@ describe('the terminal renderer', () => {
     await renderer.finish()
   })
 
+  it('takes a terminal of unknown size for one of 80 columns', async () => {
+    const screen = new Screen(80, 24)
+    const written = vi.spyOn(screen, 'write')
+    vi.spyOn(screen, 'getWindowSize').mockReturnValue([0, 0])
+    const { renderer, tell } = open(screen)
+    const plan = makePlan({ base: ['FROM scratch', 'RUN make'] })
+    tell(plan.event, started(plan.node(1), startMs))
+    at(1000)
+    vi.advanceTimersByTime(1000)
+    await renderer.finish()
+    expect(written.mock.calls.map(([text]) => text).join('')).not.toContain('Infinity')
+    expect((await screen.lines()).join('\n')).toContain('RUN make')
+  })
+
   it('says how many run that the screen has no room for', async () => {
     const screen = new Screen(80, 12)
     const { renderer, tell } = open(screen)

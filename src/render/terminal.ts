@@ -8,7 +8,7 @@ import { summarize } from './summary.ts'
 import { chooseItems, renderItems } from './tree/choose-items.ts'
 import { cutTo, padTo, widthOf } from './tree/fit.ts'
 import type { TerminalStream } from './tree/live-region.ts'
-import { LiveRegion } from './tree/live-region.ts'
+import { LiveRegion, windowSize } from './tree/live-region.ts'
 import { LogTails } from './tree/log-tail.ts'
 import type { Style, Symbols } from './tree/style.ts'
 import type { TreeSource } from './tree/tree-items.ts'
@@ -132,6 +132,6 @@ export class TerminalRenderer implements Renderer {
   }
 
   #columns(): number {
-    return Math.max(20, this.#options.stream.getWindowSize()[0] - 1)
+    return Math.max(20, windowSize(this.#options.stream)[0] - 1)
   }
 }

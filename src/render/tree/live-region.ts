@@ -7,6 +7,12 @@ export interface TerminalStream {
   getWindowSize(): [number, number]
 }
 
+/** A terminal that nobody has told its size says 0; it is taken for the usual one. */
+export function windowSize(stream: TerminalStream): [number, number] {
+  const [columns, rows] = stream.getWindowSize()
+  return [columns > 0 ? columns : 80, rows > 0 ? rows : 24]
+}
+
 const beginFrame = '\u001B[?2026h'
 const endFrame = '\u001B[?2026l'
 const hideCursor = '\u001B[?25l'
@@ -32,7 +38,7 @@ export class LiveRegion {
 
   /** `lines` gets the room there is: columns and rows it must stay within. */
   paint(lines: (columns: number, rows: number) => readonly string[]): void {
-    const [columns, rows] = this.#stream.getWindowSize()
+    const [columns, rows] = windowSize(this.#stream)
     const next = lines(Math.max(1, columns - 1), Math.max(1, rows - 1))
     const isResized = columns !== this.#columns
     if (!isResized && next.length === this.#lines.length && next.every((line, index) => line === this.#lines[index])) return
@@ -44,7 +50,7 @@ export class LiveRegion {
 
   /** Takes the region away and writes lines that stay. */
   close(lines: readonly string[]): void {
-    const [columns] = this.#stream.getWindowSize()
+    const [columns] = windowSize(this.#stream)
     const top = this.#isOpen ? `${this.#goToTop(columns)}${clearBelow}${showCursor}` : ''
     this.#stream.write(`${top}${lines.map((line) => `${line}\r\n`).join('')}`)
     this.#lines = []
