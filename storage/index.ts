@@ -21,6 +21,7 @@ export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changes
 export { compareEntryPaths } from './layer/changeset/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/changeset/pack-changeset.ts'
 export { readXattrs } from './layer/read-xattrs.ts'
+export { treeEntry } from './layer/view/tree-entry.ts'
 export type { GcOptions, GcReport, RemovedRoot } from './upkeep/gc.ts'
 export { gc } from './upkeep/gc.ts'
 export type { Amount, Budgets, PruneFilters, PrunePolicy } from './upkeep/policy.ts'

@@ -78,6 +78,7 @@ export interface TreeEntry {
   readonly mode: number
   readonly uid: number
   readonly gid: number
+  /** Of a file. 0 of anything else: what a directory or a link takes is the filesystem's affair. */
   readonly sizeBytes: number
   /** Nanoseconds since the epoch. */
   readonly mtimeNs: bigint

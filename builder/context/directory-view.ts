@@ -1,9 +1,8 @@
-import type { BigIntStats } from 'node:fs'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { isErrno } from '../../core/errors.ts'
 import type { FileContent, RootfsView, TreeEntry } from '../../storage/index.ts'
-import { readXattrs } from '../../storage/index.ts'
+import { readXattrs, treeEntry } from '../../storage/index.ts'
 import { ContextUnreadable } from '../errors.ts'
 import { contentDigest } from '../copy/content-digest.ts'
 import { joinPath, parentPath } from '../copy/select.ts'
@@ -78,7 +77,7 @@ export class DirectoryView implements RootfsView {
     if (!this.#isVisible(path)) return undefined
     try {
       const stats = lstatSync(this.#hostPath(path), { bigint: true })
-      return treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(this.#hostPath(path), { encoding: 'buffer' }) : undefined)
+      return { ...treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(this.#hostPath(path), { encoding: 'buffer' }) : undefined), uid: 0, gid: 0 }
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
       throw new ContextUnreadable(path.toString(), 'it cannot be examined', { cause: error })
@@ -153,30 +152,4 @@ function asBuffer(path: Buffer | string): Buffer {
 
 function splitComponents(path: Buffer): string[] {
   return path.toString('latin1').split('/').filter((part) => part !== '' && part !== '.')
-}
-
-function treeEntry(stats: BigIntStats, target: Buffer | undefined): TreeEntry {
-  const device = Number(stats.rdev)
-  return {
-    type: entryType(stats),
-    mode: Number(stats.mode) & 0o7777,
-    uid: 0,
-    gid: 0,
-    sizeBytes: stats.isFile() ? Number(stats.size) : 0,
-    mtimeNs: stats.mtimeNs,
-    major: (device >>> 8) & 0xfff,
-    minor: (device & 0xff) | ((device >>> 12) & 0xfff00),
-    fileId: `${stats.dev}:${stats.ino}`,
-    nlink: Number(stats.nlink),
-    target,
-  }
-}
-
-function entryType(stats: BigIntStats): TreeEntry['type'] {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isCharacterDevice()) return 'char'
-  if (stats.isBlockDevice()) return 'block'
-  return stats.isFIFO() ? 'fifo' : 'socket'
 }

@@ -82,7 +82,7 @@ export class ErofsTree implements LayerTree {
       mode: inode.mode & 0o7777,
       uid: inode.uid,
       gid: inode.gid,
-      sizeBytes: inode.sizeBytes,
+      sizeBytes: type === 'file' ? inode.sizeBytes : 0,
       mtimeNs: inode.mtimeNs,
       major: device >>> 8 & 0xfff,
       minor: (device & 0xff) | (device >>> 12 & 0xfff00),

@@ -296,6 +296,13 @@ export function testLayerStore(stores: Stores, folder: string): void {
     expect(await store.layers.view(undefined).list('/')).toEqual([])
   })
 
+  it('gives sizes of files alone: those of directories and links are the filesystem\'s affair', async () => {
+    const store = await stores.open()
+    const view = store.layers.view((await applyBase(store)).chainId)
+    const sizes = await Promise.all(['/etc/passwd', '/etc', '/bin', '/lib/sub'].map(async (path) => (await view.lstat(path))?.sizeBytes))
+    expect(sizes).toEqual([5, 0, 0, 0])
+  })
+
   it('stops at once when the task is aborted', async () => {
     const store = await stores.open()
     const controller = new AbortController()

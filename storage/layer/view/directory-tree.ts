@@ -1,10 +1,10 @@
-import type { BigIntStats } from 'node:fs'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { isErrno } from '../../../core/errors.ts'
 import type { TreeEntry } from '../../layer-store.ts'
 import type { FileContent } from '../changeset/changeset-entry.ts'
 import { readXattrs } from '../read-xattrs.ts'
 import type { LayerTree, ListedName } from './layer-tree.ts'
+import { treeEntry } from './tree-entry.ts'
 
 /** A layer in a directory of the host. */
 export class DirectoryTree implements LayerTree {
@@ -47,26 +47,5 @@ export class DirectoryTree implements LayerTree {
 
 function readEntry(path: Buffer): TreeEntry {
   const stats = lstatSync(path, { bigint: true })
-  return {
-    type: typeOf(stats),
-    mode: Number(stats.mode & 0o7777n),
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    sizeBytes: Number(stats.size),
-    mtimeNs: stats.mtimeNs,
-    major: Number((stats.rdev >> 8n & 0xfffn) | (stats.rdev >> 32n & ~0xfffn)),
-    minor: Number((stats.rdev & 0xffn) | (stats.rdev >> 12n & ~0xffn)),
-    fileId: `${stats.dev}:${stats.ino}`,
-    nlink: Number(stats.nlink),
-    target: stats.isSymbolicLink() ? readlinkSync(path, 'buffer') : undefined,
-  }
-}
-
-function typeOf(stats: BigIntStats): TreeEntry['type'] {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isCharacterDevice()) return 'char'
-  if (stats.isBlockDevice()) return 'block'
-  return stats.isFIFO() ? 'fifo' : 'socket'
+  return treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(path, 'buffer') : undefined)
 }
