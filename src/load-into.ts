@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import type { Writable } from 'node:stream'
 import { isErrno } from '../core/errors.ts'
+import { findProgram } from '../core/find-program.ts'
 import { UsageError } from './errors.ts'
 
 /** A program that reads an image archive from its standard input. */
@@ -16,7 +15,7 @@ export interface ImageLoader {
 
 /** Starts `docker load`, or `podman load` where there is no docker. @throws {UsageError} when there is neither */
 export function startLoader(env: NodeJS.ProcessEnv): ImageLoader {
-  const program = ['docker', 'podman'].find((name) => isOnPath(name, env))
+  const program = ['docker', 'podman'].find((name) => findProgram(name, env) !== undefined)
   if (program === undefined) throw new UsageError('--load needs docker or podman, and neither is on the PATH')
   const child = spawn(program, ['load'], { env, stdio: ['pipe', 'ignore', 'pipe'] })
   let said = ''
@@ -40,19 +39,5 @@ export function startLoader(env: NodeJS.ProcessEnv): ImageLoader {
       const exitCode = await ended
       return isErrno(failure, 'EPIPE', 'ERR_STREAM_DESTROYED') && exitCode !== null ? refusal(exitCode) : failure
     },
-  }
-}
-
-function isOnPath(name: string, env: NodeJS.ProcessEnv): boolean {
-  return (env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && isExecutable(join(folder, name)))
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return false
-    throw error
   }
 }

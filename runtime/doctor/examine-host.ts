@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { findSystemProgram } from '../../core/find-program.ts'
 import type { HostSupport } from '../host-support.ts'
 import { isKernelAtLeast, probeHost } from '../host-support.ts'
-import { currentOwner, findProgram, planIds } from '../rootless/id-mapping.ts'
+import { currentOwner, planIds } from '../rootless/id-mapping.ts'
 import { findSharedRanges, readSubordinateIds } from '../rootless/subordinate-ids.ts'
 import { examineCgroups } from './examine-cgroups.ts'
 import type { HostFinding } from './finding.ts'
@@ -75,8 +76,8 @@ function examineSubordinateIds(env: NodeJS.ProcessEnv): HostFinding {
 
 function examineNetwork({ idMaps }: HostSupport, env: NodeJS.ProcessEnv): HostFinding[] {
   const isRoot = process.geteuid?.() === 0 && idMaps === undefined
-  const firewall = findProgram('nft', env) ?? findProgram('iptables', env)
-  const userMode = findProgram('pasta', env) ?? findProgram('slirp4netns', env)
+  const firewall = findSystemProgram('nft', env) ?? findSystemProgram('iptables', env)
+  const userMode = findSystemProgram('pasta', env) ?? findSystemProgram('slirp4netns', env)
   return isRoot
     ? [firewall === undefined ? missing('firewall', 'neither nft nor iptables is installed, so a bridge cannot reach out', 'apt-get install nftables') : offered('firewall', firewall)]
     : [userMode === undefined ? missing('user-mode-network', 'neither pasta nor slirp4netns is installed', 'apt-get install passt; until then use --network host or none') : offered('user-mode-network', userMode)]

@@ -2,13 +2,13 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, 
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
+import { findSystemProgram } from '../../core/find-program.ts'
 import type { WireWriter } from '../../native/index.ts'
 import type { CgroupHierarchy } from '../cgroup/hierarchies.ts'
 import { listCgroupMounts } from '../cgroup/hierarchies.ts'
 import type { ContainerSpec, Executor } from '../container-spec.ts'
 import { InvalidSpec, OciRuntimeFailed, OciRuntimeMissing } from '../errors.ts'
 import type { HostSupport } from '../host-support.ts'
-import { findProgram } from '../rootless/id-mapping.ts'
 import { ociConfig } from './oci-config.ts'
 
 /** A container written down for another runtime, in a folder that only we can read. */
@@ -30,7 +30,7 @@ export interface BundleParts {
 /** @throws {InvalidSpec} {OciRuntimeMissing} */
 export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts): Bundle {
   if (hasTerminal) throw new InvalidSpec('stdio', 'terminal', 'no terminal with this runtime: use the built-in one')
-  const program = runtime.includes('/') ? runtime : findProgram(runtime, process.env)
+  const program = runtime.includes('/') ? runtime : findSystemProgram(runtime, process.env)
   if (program === undefined) throw new OciRuntimeMissing(runtime)
   const folder = mkdtempSync(join(tmpdir(), 'tsbuild-bundle-'))
   const log = join(folder, 'log.json')

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
+import { findSystemProgram } from '../../core/find-program.ts'
 import { UserNamespaceUnavailable } from '../errors.ts'
 import type { IdMaps, IdRange } from './id-maps.ts'
 import { formatIdMap } from './id-maps.ts'
@@ -20,8 +20,8 @@ export function planIds(env: NodeJS.ProcessEnv): IdPlan {
   const planned = planIdMaps(owner, readSubordinateIds())
   const single = { uids: [{ inside: 0, outside: owner.uid, count: 1 }], gids: [{ inside: 0, outside: owner.gid, count: 1 }] }
   if ('reason' in planned) return { kind: 'single', maps: single, reason: planned.reason }
-  const uid = findProgram('newuidmap', env)
-  const gid = findProgram('newgidmap', env)
+  const uid = findSystemProgram('newuidmap', env)
+  const gid = findSystemProgram('newgidmap', env)
   if (uid === undefined || gid === undefined) return { kind: 'single', maps: single, reason: `${uid === undefined ? 'newuidmap' : 'newgidmap'} is not installed` }
   return { kind: 'ranges', maps: planned, programs: { uid, gid } }
 }
@@ -44,12 +44,6 @@ export function writeIdMaps(pid: number, plan: IdPlan): void {
   }
 }
 
-/** The first executable of that name in PATH, or in the folders an administrator's programs lie in. */
-export function findProgram(name: string, env: NodeJS.ProcessEnv): string | undefined {
-  const folders = [...(env['PATH'] ?? '').split(':').filter((folder) => folder.startsWith('/')), '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
-  return folders.map((folder) => join(folder, name)).find(isExecutable)
-}
-
 export function currentOwner(): Owner {
   const uid = process.geteuid?.() ?? 0
   const gid = process.getegid?.() ?? 0
@@ -62,16 +56,6 @@ function findUserName(uid: number): string | undefined {
     return info.uid === uid ? info.username : undefined
   } catch (error) {
     if (isErrno(error, 'ERR_SYSTEM_ERROR', 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return false
     throw error
   }
 }
