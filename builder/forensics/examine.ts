@@ -113,7 +113,7 @@ export interface WasteReport {
 }
 
 /** The largest first. */
-export function measureWaste({ layers, tree }: ExaminedImage): WasteReport {
+export function measureWaste({ layers, tree }: Omit<ExaminedImage, 'name'>): WasteReport {
   const items = [...tree.waste].sort((one, other) => other.bytes - one.bytes || other.inodes - one.inodes || Buffer.compare(Buffer.from(one.path), Buffer.from(other.path)))
   const stored = layers.flatMap(({ entries }) => entries.filter(({ type }) => type !== 'opaque' && type !== 'hard-link'))
   return {

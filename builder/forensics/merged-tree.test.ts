@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { measureWaste } from './examine.ts'
+import type { WasteReport } from './examine.ts'
 import type { LayerEntry } from './layer-entry.ts'
 import { MergedTree } from './merged-tree.ts'
 
@@ -32,5 +34,33 @@ describe('a merged tree', () => {
     const linked = [file('/a', 10), entry('/b', 'hard-link', { target: '/a' })]
     expect(merge(linked, [entry('/a', 'whiteout')])).toEqual({ paths: ['0 /b'], waste: [] })
     expect(merge(linked, [entry('/a', 'whiteout')], [entry('/b', 'whiteout')]).waste).toEqual(['deleted /b 10'])
+  })
+})
+
+describe('waste', () => {
+  const wasteOf = (...layers: readonly (readonly LayerEntry[])[]): WasteReport => {
+    const tree = new MergedTree()
+    layers.forEach((entries, index) => { tree.apply(entries, index) })
+    return measureWaste({ tree, layers: layers.map((entries) => ({ diffId: '', step: '', entries })) })
+  }
+
+  it('is what later layers replace or delete, directories with all in them, the largest first', () => {
+    const { bytes, inodes, items } = wasteOf(
+      [file('/a', 100), entry('/d', 'directory'), file('/d/x', 30), file('/d/y', 20)],
+      [entry('/d', 'directory'), file('/d/x', 40), file('/a', 100, 'new')],
+      [entry('/d', 'whiteout')],
+    )
+    expect({ bytes, inodes }).toEqual({ bytes: 190, inodes: 5 })
+    expect(items.filter((item) => item.bytes > 0)).toMatchObject([
+      { path: '/a', bytes: 100, layer: 0, hiddenBy: 1, kind: 'overwritten' },
+      { path: '/d/x', bytes: 40, layer: 1, hiddenBy: 2, kind: 'deleted' },
+      { path: '/d/x', bytes: 30, layer: 0, hiddenBy: 1, kind: 'overwritten' },
+      { path: '/d/y', bytes: 20, layer: 0, hiddenBy: 2, kind: 'deleted' },
+    ])
+  })
+
+  it('leaves what an opaque directory of the same layer holds', () => {
+    const { bytes, items } = wasteOf([file('/d/old', 10)], [file('/d/new', 5), entry('/d', 'opaque'), entry('/gone', 'whiteout')])
+    expect({ bytes, items }).toMatchObject({ bytes: 10, items: [{ path: '/d/old', kind: 'deleted' }] })
   })
 })

@@ -40,9 +40,11 @@ export function layersSection({ layers }: ReportedImage): HTMLElement {
   return section('layers', 'Layers', element('div', { class: 'choices' }, ...buttons), shown)
 }
 
+const hiding = { overwritten: 'replaced', rewritten: 'rewritten', deleted: 'deleted' } as const
+
 export function wasteSection({ waste, layers }: ReportedImage): HTMLElement {
   const by = (index: number): HTMLElement => element('span', { title: layers[index]?.createdBy ?? '' }, `layer ${index + 1}`)
-  const rows = waste.largest.map((file) => [element('code', {}, file.path), formatBytes(file.bytes), by(file.layer), element('span', {}, `${file.how} by `, by(file.by))])
+  const rows = waste.largest.map((file) => [element('code', {}, file.path), formatBytes(file.bytes), by(file.layer), element('span', {}, `${hiding[file.kind]} by `, by(file.hiddenBy))])
   const tableOf = (caption: string, part: typeof rows): HTMLElement => table(caption, ['File', 'Size', 'Lies in', 'What hides it'], part)
   return section('waste', 'Waste',
     element('p', {}, waste.bytes === 0 && waste.inodes === 0 ? 'No layer replaces or deletes files of another.' : `${formatBytes(waste.bytes)} and ${count(waste.inodes)} entries lie in layers though nobody can see them: later layers replace or delete them.`),
