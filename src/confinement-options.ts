@@ -23,9 +23,9 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'add-host', value: 'NAME:IP', isRepeatable: true, help: 'Line of /etc/hosts' },
   { name: 'dns', value: 'IP', isRepeatable: true, help: 'Name server, in place of the host\'s' },
   { name: 'dns-search', value: 'DOMAIN', isRepeatable: true, help: 'Domain that names are searched in' },
+  { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
   { name: 'isolation', value: 'MODE', help: 'namespaces, or chroot where nothing else can be had (default: by what this host allows)' },
   { name: 'runtime', value: 'NAME|PATH', help: 'Make containers with another OCI runtime: runc, crun, runsc' },
-  { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
 ]
 
 const networks = ['default', 'bridge', 'host', 'none'] as const

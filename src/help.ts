@@ -3,6 +3,11 @@ import type { CommandSpec, OptionSpec } from './command.ts'
 import type { CommandEntry } from './commands/index.ts'
 import { formatTable } from './render/format.ts'
 
+/** What people call. */
+export function listed(commands: readonly CommandEntry[]): CommandEntry[] {
+  return commands.filter(({ isInternal }) => isInternal !== true)
+}
+
 export function programHelp(commands: readonly CommandEntry[]): string {
   return `Usage: tsbuild [build] [OPTIONS] CONTEXT
        tsbuild COMMAND
@@ -10,7 +15,7 @@ export function programHelp(commands: readonly CommandEntry[]): string {
 Build OCI images without a daemon, and keep, run and transfer them.
 
 Commands:
-${indent(formatTable(commands.map(({ name, summary }) => [name, summary])))}
+${indent(formatTable(listed(commands).map(({ name, summary }) => [name, summary])))}
 
 Example: tsbuild -t app:1 .
 "tsbuild COMMAND --help" tells more about a command.`

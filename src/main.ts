@@ -6,7 +6,7 @@ import type { App } from './app.ts'
 import { parseArguments } from './arguments.ts'
 import { commands } from './commands/index.ts'
 import { UsageError } from './errors.ts'
-import { commandHelp, programHelp } from './help.ts'
+import { commandHelp, listed, programHelp } from './help.ts'
 
 /** Runs one command line and gives its exit code. */
 async function main(args: readonly string[], app: App): Promise<number> {
@@ -22,7 +22,7 @@ async function main(args: readonly string[], app: App): Promise<number> {
   const entry = commands.find(({ name }) => name === first)
   if (entry !== undefined) return runCommand(entry.name, rest, app)
   if (isBuild(first)) return runCommand('build', args, app)
-  const suggestion = findNearest(first, commands.map(({ name }) => name))
+  const suggestion = findNearest(first, listed(commands).map(({ name }) => name))
   throw new UsageError(`"${first}" is no command of tsbuild and no folder${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`)
 }
 

@@ -5,6 +5,8 @@ export interface CommandEntry {
   /** The line in the list of commands. */
   readonly summary: string
   readonly load: () => Promise<CommandSpec>
+  /** Only tsbuild itself calls it, so no list has it. */
+  readonly isInternal?: boolean
   /** It touches no layers, so a plain user needs no user namespace for it. */
   readonly runsAsCaller?: boolean
 }
@@ -22,7 +24,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'doctor', summary: 'Say what this host offers and lacks', load: async () => (await import('./doctor.ts')).doctorCommand, runsAsCaller: true },
   { name: 'system', summary: 'Remove what was left on this host', load: async () => (await import('./system.ts')).systemCommand },
   { name: 'oci-runtime', summary: 'Run bundles as other engines ask for: create, start, state, kill, delete', load: async () => (await import('./oci-runtime.ts')).ociRuntimeCommand, runsAsCaller: true },
-  { name: 'supervise', summary: 'Keep a detached container; run -d calls this', load: async () => (await import('./supervise.ts')).superviseCommand },
+  { name: 'supervise', summary: 'Keep a detached container; run -d calls this', load: async () => (await import('./supervise.ts')).superviseCommand, isInternal: true },
   { name: 'pull', summary: 'Download an image from a registry', load: async () => (await import('./pull.ts')).pullCommand },
   { name: 'push', summary: 'Upload an image to a registry', load: async () => (await import('./push.ts')).pushCommand },
   { name: 'copy', summary: 'Copy an image between registries, layouts, archives and the store', load: async () => (await import('./copy.ts')).copyCommand },
@@ -49,5 +51,5 @@ export const commands: readonly CommandEntry[] = [
   { name: 'cache', summary: 'Look after cache mounts: list, inspect, remove, export, import', load: async () => (await import('./cache.ts')).cacheCommand },
   { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
   { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
-  { name: 'fsck', summary: 'Check the store', load: async () => (await import('./fsck.ts')).fsckCommand },
+  { name: 'fsck', summary: 'Check the store, and repair it', load: async () => (await import('./fsck.ts')).fsckCommand },
 ]
