@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { mapTask, silent } from '../../core/task.ts'
 import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { runContainer } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -13,6 +12,7 @@ import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
 import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
+import { runInStore } from '../container/run-in-store.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
@@ -108,7 +108,7 @@ async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEve
   await using snapshot = await store.layers.prepare(chainId)
   using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
-  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
+  const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, task))
   if (exit.exitCode !== 0) {
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
     throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
