@@ -25,7 +25,20 @@ export interface Addon {
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
   getXattr(path: string | Uint8Array, name: string): Buffer | undefined
   setXattr(path: string | Uint8Array, name: string, value: Uint8Array): void
+  /** A file that is written from its start by the pool's threads, which undo gzip and hash what they write. The descriptor stays the caller's. */
+  openSink(fd: number, isGzip: boolean, maxBytes: number): Sink
+  /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
+  fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
+  /** Ends it, once; the SHA-256 of what was written, and its length. */
+  endSink(sink: Sink): [sha256: Buffer, sizeBytes: number]
 }
+
+declare const brand: unique symbol
+export interface Sink { readonly [brand]: 'sink' }
+
+/** What native/addon/sink.c answers: the chunks were taken, they are no gzip, or they hold more than was allowed. */
+export const sinkOutcomes = { taken: 0, malformed: 1, tooLarge: 2 } as const
+export type SinkOutcome = (typeof sinkOutcomes)[keyof typeof sinkOutcomes]
 
 /** The package's folder: two levels up in a bundle (dist/), one in the sources. */
 function findNativeBuild(): string {
