@@ -145,5 +145,6 @@ NAPI_MODULE_INIT()
     init_cgroup(env, exports);
     init_xattrs(env, exports);
     init_gzip(env, exports);
+    init_sink(env, exports);
     return exports;
 }

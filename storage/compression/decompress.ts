@@ -14,12 +14,24 @@ export interface Decompressed {
   readonly bytes: AsyncGenerator<Uint8Array, void, undefined>
 }
 
+/** Bytes and what they are compressed with. */
+export interface Encoded {
+  readonly compression: Compression
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
 /**
  * Undoes the compression that the bytes show, whatever a media type says of them: the diffID is the judge of the result.
  * All members and frames are decoded, and nothing may follow them.
  * @throws {MalformedCompression} @throws {StreamTooLarge} while the result is read
  */
 export async function decompress(bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Decompressed> {
+  const encoded = await recognize(bytes)
+  return { compression: encoded.compression, bytes: decode(encoded, maxBytes) }
+}
+
+/** Looks at how the bytes begin; nothing is lost of them. */
+export async function recognize(bytes: AsyncIterable<Uint8Array>): Promise<Encoded> {
   const chunks = bytes[Symbol.asyncIterator]()
   const start: Uint8Array[] = []
   let length = 0
@@ -29,8 +41,12 @@ export async function decompress(bytes: AsyncIterable<Uint8Array>, maxBytes: num
     start.push(next.value)
     length += next.value.byteLength
   }
-  const compression = detect(Buffer.concat(start).subarray(0, magicLength))
-  return { compression, bytes: limit(decoders[compression](resume(start, chunks)), maxBytes) }
+  return { compression: detect(Buffer.concat(start).subarray(0, magicLength)), bytes: resume(start, chunks) }
+}
+
+/** @throws {MalformedCompression} @throws {StreamTooLarge} while the result is read */
+export function decode({ compression, bytes }: Encoded, maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  return limit(decoders[compression](bytes), maxBytes)
 }
 
 function detect(start: Buffer): Compression {
