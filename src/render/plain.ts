@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { BuildEvent, NodeFinished } from '../../builder/index.ts'
 import { BuildProgress } from '../../builder/index.ts'
-import { formatBytes, formatSeconds, printable } from './format.ts'
+import { formatBytes, formatSeconds, printable, shorten } from './format.ts'
 import { describeRebase } from './miss-causes.ts'
 import type { Renderer } from './renderer.ts'
 import { summarize } from './summary.ts'
@@ -57,7 +57,7 @@ export class PlainRenderer implements Renderer {
   }
 
   finish(): Promise<void> {
-    for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, startedAtMs: this.#startedAtMs })) this.#say(line)
+    for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, cut: shorten, startedAtMs: this.#startedAtMs })) this.#say(line)
     return Promise.resolve()
   }
 
