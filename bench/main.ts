@@ -36,6 +36,7 @@ for (const scenario of listScenarios(peers).filter(({ name }) => only === undefi
   results[scenario.name] = Object.fromEntries(measured)
   console.log(describe(scenario.name, measured))
 }
+peers.clearAside()
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(results, undefined, 1))
 
 /** The tools take turns, so that a slow spell of the machine falls on all of them. */
