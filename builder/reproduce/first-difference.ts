@@ -13,6 +13,21 @@ const fields = ['type', 'mode', 'uid', 'gid', 'target', 'digest', 'sizeBytes', '
 
 /** Compares the images of two manifests of the store, layer by layer from the bottom; undefined when they are the same. */
 export async function firstDifference(store: Store, [one, other]: readonly [Descriptor, Descriptor], task: Task): Promise<Difference | undefined> {
+  const [ones, others] = [await membersOf(store, one), await membersOf(store, other)]
+  for (const [index, member] of ones.entries()) {
+    const difference = await imageDifference(store, [member, others[index] ?? member], task)
+    if (difference !== undefined) return difference
+  }
+  return undefined
+}
+
+/** Of an index its images. */
+async function membersOf(store: Store, top: Descriptor): Promise<readonly Descriptor[]> {
+  const document = parseManifestDocument(await store.content.readDocument(top), top.mediaType)
+  return document.kind === 'index' ? document.index.manifests : [top]
+}
+
+async function imageDifference(store: Store, [one, other]: readonly [Descriptor, Descriptor], task: Task): Promise<Difference | undefined> {
   const [first, second] = [await readConfig(store, one), await readConfig(store, other)]
   const [firstIds, secondIds] = [first.rootfs.diff_ids, second.rootfs.diff_ids]
   const index = firstIds.findIndex((diffId, at) => diffId !== secondIds[at])
