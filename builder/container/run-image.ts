@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
@@ -83,7 +84,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
     process: {
       args: processArgs(request, config),
       env: environment(request, config, { HOSTNAME: hostname, HOME: user.home }),
-      cwd: request.workdir ?? config.WorkingDir ?? '/',
+      cwd: posix.resolve('/', request.workdir ?? config.WorkingDir ?? '/'),
       user: { ...user, groups: [...new Set([...user.groups, ...groups])] },
       ulimits,
       ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),

@@ -188,6 +188,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...node.env.map((entry) => ({ name: `env ${entry.slice(0, entry.indexOf('='))}`, value: entry })),
     { name: 'workdir', value: node.cwd },
     { name: 'user', value: node.user },
+    { name: 'platform', value: node.platform },
     { name: 'network', value: effective === 'none' ? 'none' : 'any' },
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
     ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),
