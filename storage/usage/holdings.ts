@@ -13,47 +13,40 @@ export interface Freed extends Size {
 
 export const nothingFreed: Freed = { ...nothing, layers: 0, blobs: 0 }
 
+interface HeldBlob { readonly size: Size; holders: number }
+interface HeldLayer { readonly size: Size; readonly parent: HeldLayer | undefined; readonly blobs: readonly HeldBlob[]; holders: number }
+/** What a root holds by itself. */
+interface Reach { readonly tops: readonly HeldLayer[]; readonly blobs: readonly HeldBlob[] }
+
 /**
  * Counts who holds each layer and blob: images, cache entries, leases, and layers those below them and the blobs of their
  * changeset. Letting a root go says what the next sweep frees for it, in time that grows with that alone.
  */
 export class Holdings {
-  readonly #inventory: Inventory
-  readonly #layers = new Map<string, number>()
-  readonly #blobs = new Map<string, number>()
+  readonly #layers = new Map<string, HeldLayer>()
+  readonly #blobs: ReadonlyMap<string, HeldBlob>
   readonly #mounts = new Set<StockedMount>()
+  /** Ids are looked up once: hashing them is most of the work. */
+  readonly #reaches = new Map<Root, Reach>()
 
-  constructor(inventory: Inventory, roots: readonly Root[]) {
-    this.#inventory = inventory
+  constructor({ layers, blobs, layerBlobs, leases }: Inventory, roots: readonly Root[]) {
+    this.#blobs = new Map([...blobs].map(([digest, size]) => [digest, { size, holders: 0 }]))
+    for (const { chainId, diffId, parent, size } of layers.values()) {
+      this.#layers.set(chainId, { size, parent: parent === undefined ? undefined : this.#layers.get(parent), blobs: findAll(this.#blobs, layerBlobs.get(diffId) ?? []), holders: 0 })
+    }
     for (const root of roots) this.restore(root)
-    for (const chainId of inventory.leases.layers) this.#hold([chainId], [])
-    this.#hold([], inventory.leases.blobs)
-  }
-
-  hasLayer(chainId: string): boolean {
-    return this.#layers.has(chainId)
-  }
-
-  hasBlob(digest: string): boolean {
-    return this.#blobs.has(digest)
+    hold({ tops: findAll(this.#layers, leases.layers), blobs: findAll(this.#blobs, leases.blobs) })
   }
 
   /** Everything that is held. */
   size(): Size {
-    const { layers, blobs } = this.#inventory
-    return addSizes([
-      ...[...this.#layers.keys()].map((chainId) => layers.get(chainId)?.size ?? nothing),
-      ...[...this.#blobs.keys()].map((digest) => blobs.get(digest) ?? nothing),
-      ...[...this.#mounts].map(({ size }) => size),
-    ])
+    return addSizes([...[...this.#layers.values(), ...this.#blobs.values()].filter(({ holders }) => holders > 0), ...this.#mounts].map(({ size }) => size))
   }
 
   /** Everything in the store that nobody holds. */
   unheld(): Freed {
-    const { layers, blobs } = this.#inventory
-    const looseLayers = [...layers.values()].filter(({ chainId }) => !this.hasLayer(chainId))
-    const looseBlobs = [...blobs].filter(([digest]) => !this.hasBlob(digest))
-    return { ...addSizes([...looseLayers.map(({ size }) => size), ...looseBlobs.map(([, size]) => size)]), layers: looseLayers.length, blobs: looseBlobs.length }
+    const [layers, blobs] = [[...this.#layers.values()].filter(({ holders }) => holders === 0), [...this.#blobs.values()].filter(({ holders }) => holders === 0)]
+    return { ...addSizes([...layers, ...blobs].map(({ size }) => size)), layers: layers.length, blobs: blobs.length }
   }
 
   /** @returns what nobody holds any more without this root, which must not be let go twice */
@@ -62,64 +55,62 @@ export class Holdings {
       this.#mounts.delete(root)
       return { ...root.size, layers: 0, blobs: 0 }
     }
-    const freed = { bytes: 0, inodes: 0, layers: 0, blobs: 0 }
-    const take = (size: Size): void => {
-      freed.bytes += size.bytes
-      freed.inodes += size.inodes
-    }
-    const releaseBlob = (digest: string): void => {
-      if (!decrease(this.#blobs, digest)) return
-      const size = this.#inventory.blobs.get(digest)
-      if (size === undefined) return
-      take(size)
-      freed.blobs += 1
-    }
-    if (root.kind === 'image') root.blobs.forEach(releaseBlob)
-    const releaseStack = (top: string): void => {
-      for (let chainId: string | undefined = top; chainId !== undefined && decrease(this.#layers, chainId);) {
-        const layer = this.#inventory.layers.get(chainId)
-        if (layer === undefined) break
-        take(layer.size)
-        freed.layers += 1
-        this.#inventory.layerBlobs.get(layer.diffId)?.forEach(releaseBlob)
-        chainId = layer.parent
-      }
-    }
-    root.tops.forEach(releaseStack)
-    return freed
+    return letGo(this.#reachOf(root))
   }
 
   /** What `release` freed is held again. */
   restore(root: Root): void {
     if (root.kind === 'mount') this.#mounts.add(root)
-    else this.#hold(root.tops, root.kind === 'image' ? root.blobs : [])
+    else hold(this.#reachOf(root))
   }
 
-  #hold(tops: readonly string[], blobs: Iterable<string>): void {
-    for (const digest of blobs) increase(this.#blobs, digest)
-    for (const top of tops) this.#holdStack(top)
+  #reachOf(root: Exclude<Root, StockedMount>): Reach {
+    const known = this.#reaches.get(root)
+    if (known !== undefined) return known
+    const reach = { tops: findAll(this.#layers, root.tops), blobs: findAll(this.#blobs, root.kind === 'image' ? root.blobs : []) }
+    this.#reaches.set(root, reach)
+    return reach
   }
+}
 
-  #holdStack(top: string): void {
-    for (let chainId: string | undefined = top; chainId !== undefined && increase(this.#layers, chainId) === 1;) {
-      const layer = this.#inventory.layers.get(chainId)
-      if (layer === undefined) break
-      for (const digest of this.#inventory.layerBlobs.get(layer.diffId) ?? []) increase(this.#blobs, digest)
-      chainId = layer.parent
+function hold({ tops, blobs }: Reach): void {
+  for (const blob of blobs) blob.holders += 1
+  for (const top of tops) {
+    for (let layer: HeldLayer | undefined = top; layer !== undefined; layer = layer.parent) {
+      layer.holders += 1
+      // Held before, with all that it holds.
+      if (layer.holders > 1) break
+      for (const blob of layer.blobs) blob.holders += 1
     }
   }
 }
 
-function increase(counts: Map<string, number>, key: string): number {
-  const count = (counts.get(key) ?? 0) + 1
-  counts.set(key, count)
-  return count
+function letGo({ tops, blobs }: Reach): Freed {
+  const freed = { bytes: 0, inodes: 0, layers: 0, blobs: 0 }
+  const take = ({ size }: HeldBlob | HeldLayer): void => {
+    freed.bytes += size.bytes
+    freed.inodes += size.inodes
+  }
+  const releaseBlob = (blob: HeldBlob): void => {
+    blob.holders -= 1
+    if (blob.holders > 0) return
+    take(blob)
+    freed.blobs += 1
+  }
+  blobs.forEach(releaseBlob)
+  for (const top of tops) {
+    for (let layer: HeldLayer | undefined = top; layer !== undefined; layer = layer.parent) {
+      layer.holders -= 1
+      if (layer.holders > 0) break
+      take(layer)
+      freed.layers += 1
+      layer.blobs.forEach(releaseBlob)
+    }
+  }
+  return freed
 }
 
-/** @returns whether nobody is left */
-function decrease(counts: Map<string, number>, key: string): boolean {
-  const count = (counts.get(key) ?? 0) - 1
-  if (count > 0) counts.set(key, count)
-  else counts.delete(key)
-  return count === 0
+/** Those that are in the store. */
+function findAll<Found>(known: ReadonlyMap<string, Found>, keys: Iterable<string>): Found[] {
+  return [...keys].flatMap((key) => known.get(key) ?? [])
 }
