@@ -105,6 +105,23 @@ export class Peers {
     return `${this.#options.registry}/library/debian:pulled`
   }
 
+  /** Images of one file each; they share nothing. */
+  makeManyImages(count: number): void {
+    const [tsbuild = '', ...args] = this.#options.tsbuild
+    const env = this.environment
+    for (let number = 0; number < count; number += 1) {
+      const file = join(this.#options.folder, 'one.tar')
+      this.#quietly(['sh', '-c', `cd ${this.#options.folder} && echo ${number} > one && tar -cf ${file} one`])
+      const { status, stderr } = spawnSync(tsbuild, [...args, 'import', file, `bench-prune:${number}`], { env, encoding: 'utf8' })
+      if (status !== 0) throw new Error(`tsbuild import: ${stderr}`)
+    }
+    this.#runInside(`cd /tmp && for i in $(seq ${count}); do echo $i > one; tar -c one | docker import --change 'LABEL bench=prune' - bench-prune:$i; done`)
+  }
+
+  pruneCommands(): Commands {
+    return this.commands({ docker: ['image', 'prune', '-af', '--filter', 'label=bench=prune'], tsbuild: ['prune', '-af', '--filter', 'reference=bench-prune'] })
+  }
+
   /** A new layer of about 110 MB in every store, and no repository that has it. */
   buildFreshLayer(): void {
     const { registry, folder } = this.#options

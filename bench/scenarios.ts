@@ -64,6 +64,7 @@ export function listScenarios(peers: Peers): Scenario[] {
     { name: 'stages4', setup: bases('busybox'), before: cold('stages4'), commands: build('stages4') },
     { name: 'debian', setup: bases('debian:bookworm'), before: cold('debian'), commands: build('debian') },
     { name: 'pull', setup: () => peers.publishDebian(), before: () => peers.forgetEverything(), commands: peers.pullCommands() },
+    { name: 'prune350', before: () => peers.makeManyImages(350), commands: peers.pruneCommands() },
     { name: 'push', setup: bases('debian:bookworm'), before: () => peers.buildFreshLayer(), commands: peers.pushCommands() },
     {
       name: 'push-again',

@@ -14,7 +14,7 @@ import { BlobMissing, StreamTooLarge } from './errors.ts'
 import type { Database } from './records/database.ts'
 import { readInteger } from './records/database.ts'
 import { writeIndex } from './records/index-json.ts'
-import { explainFull } from './root/explain-full.ts'
+import { explainFull, openPrivate } from './root/explain-full.ts'
 import { claimIncoming } from './root/incoming-file.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
@@ -130,7 +130,7 @@ export class BlobStore implements ContentStore {
 
   async createWriter(limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): Promise<BlobWriter> {
     const path = this.#session.createTemporaryPath()
-    return this.#write({ path, file: await open(path, 'wx', 0o600), heldBytes: 0 }, limits)
+    return this.#write({ path, file: await openPrivate(this.#layout.root, path, 'wx'), heldBytes: 0 }, limits)
   }
 
   /** A writer that goes on where a process that died, or a transfer that failed, has stopped. @returns undefined when another process has stored the blob meanwhile */

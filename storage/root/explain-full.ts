@@ -1,4 +1,6 @@
 import { mkdirSync, statfsSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { isErrno } from '../../core/errors.ts'
 import { StorageFull } from '../errors.ts'
 
@@ -8,9 +10,18 @@ export function explainFull(root: string, error: unknown): unknown {
 }
 
 /** @throws {StorageFull} */
-export function makeDirectories(root: string, paths: readonly string[]): void {
+export function makeDirectories(root: string, paths: readonly string[], { mayExist = false } = {}): void {
   try {
-    for (const path of paths) mkdirSync(path, { mode: 0o700 })
+    for (const path of paths) mkdirSync(path, { mode: 0o700, recursive: mayExist })
+  } catch (error) {
+    throw explainFull(root, error)
+  }
+}
+
+/** A file that only its owner may read. @throws {StorageFull} */
+export async function openPrivate(root: string, path: string, flags: 'wx' | 'a+'): Promise<FileHandle> {
+  try {
+    return await open(path, flags, 0o600)
   } catch (error) {
     throw explainFull(root, error)
   }

@@ -1,12 +1,12 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isErrno } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
 import { getAddon } from '../../native/index.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { makeDirectories, openPrivate } from './explain-full.ts'
 import type { Layout } from './layout.ts'
 
 /** The file that a blob arrives in. One process holds it at a time; what it had written stays when it dies. */
@@ -22,10 +22,10 @@ const abandonedMs = 86_400_000
 
 /** Waits while another process, or another call of this one, holds the file. @returns undefined once `isThere` says that the blob has arrived */
 export async function claimIncoming(layout: Layout, { digest, isThere }: { readonly digest: Digest; readonly isThere: () => boolean }, task: Task): Promise<IncomingFile | undefined> {
-  if (!existsSync(layout.incoming)) mkdirSync(layout.incoming, { recursive: true, mode: 0o700 })
+  if (!existsSync(layout.incoming)) makeDirectories(layout.root, [layout.incoming], { mayExist: true })
   const path = join(layout.incoming, digest.replace(':', '-'))
   for (;;) {
-    const file = await open(path, 'a+', 0o600)
+    const file = await openPrivate(layout.root, path, 'a+')
     try {
       await waitForLock(file, task)
       if (isThere()) {

@@ -6,6 +6,7 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { deleteImageRows } from '../records/image-rows.ts'
+import { TreeFailure } from '../errors.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
 import { forEachAbandoned } from '../root/incoming-file.ts'
@@ -194,8 +195,22 @@ function sweepBlobs({ layout, database }: StoreParts, task: Task): Size[] {
 }
 
 async function measureOthers(root: string, paths: readonly string[], task: Task): Promise<Size> {
-  const isDirectory = new Map(paths.map((path) => [path, lstatSync(path).isDirectory()]))
-  const trees = await measureTrees(root, paths.filter((path) => isDirectory.get(path) === true), task)
-  const files = paths.filter((path) => isDirectory.get(path) === false).map(measureFile)
-  return addSizes([...trees.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...files])
+  const isDirectory = new Map(paths.map((path) => [path, lstatSync(path, { throwIfNoEntry: false })?.isDirectory()]))
+  const trees = await measureThere(root, paths.filter((path) => isDirectory.get(path) === true), task)
+  return addSizes([...trees, ...paths.filter((path) => isDirectory.get(path) === false).map(measureFile)])
 }
+
+/** What a process that closes the store is just deleting itself counts as nothing. */
+async function measureThere(root: string, paths: readonly string[], task: Task): Promise<Size[]> {
+  try {
+    return (await measureTrees(root, paths, task)).map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes }))
+  } catch (error) {
+    if (!(error instanceof TreeFailure) || !vanishing.includes(error.errnoName)) throw error
+    if (paths.length === 1) return []
+    const sizes: Size[] = []
+    for (const path of paths) sizes.push(...await measureThere(root, [path], task))
+    return sizes
+  }
+}
+
+const vanishing: readonly string[] = ['ENOENT', 'ESTALE']

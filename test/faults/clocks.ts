@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { judge, TrialStores } from './trial-stores.ts'
 
-const { values } = parseArgs({ options: { operations: { type: 'string', default: 'pull,apply,run,commit,image,gc,fsck,repair' }, json: { type: 'boolean', default: false } } })
+const { values } = parseArgs({ options: { operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, json: { type: 'boolean', default: false } } })
 const clocks = ['-3600000', '0', '1', '2147483648000', '4294967296000', '253402300800000', 'jumping']
 
 using stores = await TrialStores.create()

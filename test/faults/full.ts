@@ -12,7 +12,7 @@ import type { Reference } from './trial-stores.ts'
 import { judge, TrialStores } from './trial-stores.ts'
 
 const { values } = parseArgs({ options: {
-  operations: { type: 'string', default: 'pull,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, json: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false },
+  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, json: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false },
 } })
 const resources = ['bytes', 'inodes'] as const
 type Resource = typeof resources[number]

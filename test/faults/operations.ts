@@ -2,9 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { runInStore } from '../../builder/container/run-in-store.ts'
+import { isErrno } from '../../core/errors.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
-import type { Layer, Store } from '../../storage/index.ts'
+import type { IncomingLayer, Layer, Store } from '../../storage/index.ts'
 import { fsck, gc, openStore, packChangeset, repair } from '../../storage/index.ts'
 import { makeSpec } from '../support/container.ts'
 import { writableFolder } from '../support/overlay.ts'
@@ -19,19 +20,32 @@ export class StepFailed extends Error {
 
 const metadata = { mode: 0o644, uid: 0, gid: 0, mtimeNs: 0n }
 
+function writeAsStep(upperdir: string): void {
+  try {
+    for (let index = 0; index < 5; index += 1) writeFileSync(join(upperdir, `new${index}`), 'x'.repeat(3000))
+  } catch (error) {
+    if (isErrno(error, 'ENOSPC')) throw new StepFailed()
+    throw error
+  }
+}
+
 async function apply(store: Store): Promise<Layer> {
   const entries = Array.from({ length: 12 }, (_, index) => ({ ...metadata, type: 'file' as const, path: Buffer.from(`f${String(index).padStart(2, '0')}`), content: { kind: 'bytes' as const, bytes: Buffer.alloc(5000, `${index}`) } }))
   return store.layers.apply(undefined, packChangeset(entries, task), undefined, task)
 }
 
+async function pull(store: Store, open: (blob: Buffer) => IncomingLayer['bytes']): Promise<string> {
+  const tar = archive(directory('d'), ...Array.from({ length: 12 }, (_, index) => file(`d/${index}`, `${index}`.repeat(3000))))
+  const blob = gzipSync(tar)
+  const layer = await store.ingestLayer({ parent: undefined, blob: { mediaType: mediaTypes.ociLayerGzip, digest: sha256(blob), size: blob.length }, bytes: open(blob), diffId: digestAsDiffId(sha256(tar)) }, task)
+  await store.layers.sync(task)
+  return `layer ${layer.chainId}`
+}
+
 const operations: Readonly<Record<string, (store: Store) => Promise<string>>> = {
-  pull: async (store) => {
-    const tar = archive(directory('d'), ...Array.from({ length: 12 }, (_, index) => file(`d/${index}`, `${index}`.repeat(3000))))
-    const blob = gzipSync(tar)
-    const layer = await store.ingestLayer({ parent: undefined, blob: { mediaType: mediaTypes.ociLayerGzip, digest: sha256(blob), size: blob.length }, bytes: stream(blob, 4000), diffId: digestAsDiffId(sha256(tar)) }, task)
-    await store.layers.sync(task)
-    return `layer ${layer.chainId}`
-  },
+  pull: (store) => pull(store, (blob) => stream(blob, 4000)),
+  /** The same, kept as it comes in a file that another process can go on with. */
+  fetch: (store) => pull(store, (blob) => (fromByte) => stream(blob.subarray(fromByte), 4000)),
   apply: async (store) => {
     const layer = await apply(store)
     await store.layers.sync(task)
@@ -40,8 +54,7 @@ const operations: Readonly<Record<string, (store: Store) => Promise<string>>> = 
   commit: async (store) => {
     const base = await apply(store)
     await using snapshot = await store.layers.prepare(base.chainId)
-    const upperdir = writableFolder(snapshot)
-    for (let index = 0; index < 5; index += 1) writeFileSync(join(upperdir, `new${index}`), 'x'.repeat(3000))
+    writeAsStep(writableFolder(snapshot))
     await snapshot.commit(task)
     await store.layers.sync(task)
     return `layer ${base.chainId}`

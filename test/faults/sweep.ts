@@ -13,7 +13,7 @@ import type { Reference } from './trial-stores.ts'
 import { judge, TrialStores } from './trial-stores.ts'
 
 const { values } = parseArgs({ options: {
-  operations: { type: 'string', default: 'pull,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' },
+  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' },
   faults: { type: 'string', default: 'kill,nospace,io' }, json: { type: 'boolean', default: false },
 } })
 

@@ -11,14 +11,14 @@ function report(name: string, ...args: readonly string[]): unknown {
 
 /** A sample: `npm run faults:all` takes every place and many rounds. */
 describe('a store', () => {
-  it.each(['pull', 'apply', 'run', 'commit', 'image', 'gc', 'fsck', 'repair'])('killed, without space and with I/O errors in the middle of %s is clean, and does it again', (operation) => {
+  it.each(['pull', 'fetch', 'apply', 'run', 'commit', 'image', 'gc', 'fsck', 'repair'])('killed, without space and with I/O errors in the middle of %s is clean, and does it again', (operation) => {
     const { trials, failures } = report('sweep.ts', '--operations', operation, '--every', '150', '--seed', '7') as { trials: number; failures: unknown[] }
     expect(failures).toEqual([])
     expect(trials).toBeGreaterThan(1)
   }, 120_000)
 
   it('says which of bytes and inodes ran out, wherever they do, and does it again when there is room', () => {
-    expect(report('full.ts', '--operations', 'pull,run,gc', '--every', '9')).toMatchObject({ failures: [] })
+    expect(report('full.ts', '--operations', 'pull,fetch,image', '--every', '9')).toMatchObject({ failures: [] })
   }, 120_000)
 
   it.each(['image', 'gc'])('does %s whatever its clock says', (operation) => {
