@@ -1,6 +1,6 @@
 /*
- * Files that are written on the threads of the pool, which undo gzip on the way and compute the SHA-256 of what they
- * write: a layer's tar passes neither the main thread nor the heap.
+ * Files that are written on the threads of the pool, which undo gzip on the way and hash what they write: a layer's
+ * bytes pass neither the main thread nor the heap.
  */
 #include "addon.h"
 #include "node-exports.h"
@@ -16,7 +16,7 @@
 #define BUFFER_BYTES (256u * 1024)
 /* The disk gets to work on what was written meanwhile, so that flushing it in the end does not take as long again. */
 #define WRITEBACK_BYTES (8u * 1024 * 1024)
-#define DIGEST_BYTES 32
+#define MAX_DIGEST_BYTES 64
 
 enum outcome { TAKEN, MALFORMED, TOO_LARGE };
 
@@ -25,7 +25,7 @@ struct sink {
     bool is_gzip, is_in_member, had_member;
     struct zlib_stream inflater;
     evp_digest *digest;
-    uint64_t written, submitted, max_bytes;
+    uint64_t at, held_bytes, submitted, max_bytes; /* the first `held_bytes` are in the file already */
     uint8_t *buffer; /* of what was inflated and is not written yet */
     size_t filled;
 };
@@ -56,24 +56,28 @@ static bool refuse(struct sink_work *work, enum outcome outcome)
     return false;
 }
 
+static void drop_bytes(struct iovec **pieces, size_t *count, uint64_t bytes)
+{
+    for (; *count > 0 && bytes >= (*pieces)->iov_len; (*pieces)++, (*count)--) bytes -= (*pieces)->iov_len;
+    if (*count == 0) return;
+    (*pieces)->iov_base = (uint8_t *)(*pieces)->iov_base + bytes;
+    (*pieces)->iov_len -= bytes;
+}
+
 static bool write_pieces(struct sink_work *work, struct iovec *pieces, size_t count)
 {
     struct sink *sink = work->sink;
     while (count > 0) {
-        ssize_t written = pwritev(sink->fd, pieces, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)sink->written);
+        ssize_t written = pwritev(sink->fd, pieces, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)sink->at);
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) return fail(work, errno, "pwritev");
-        sink->written += (uint64_t)written;
-        size_t left = (size_t)written;
-        for (; count > 0 && left >= pieces->iov_len; pieces++, count--) left -= pieces->iov_len;
-        if (count == 0) break;
-        pieces->iov_base = (uint8_t *)pieces->iov_base + left;
-        pieces->iov_len -= left;
+        sink->at += (uint64_t)written;
+        drop_bytes(&pieces, &count, (uint64_t)written);
     }
-    if (sink->written - sink->submitted >= WRITEBACK_BYTES) {
+    if (sink->at - sink->submitted >= WRITEBACK_BYTES) {
         /* A wish: whether everything was written is what flushing tells. */
-        sync_file_range(sink->fd, (off_t)sink->submitted, (off_t)(sink->written - sink->submitted), SYNC_FILE_RANGE_WRITE);
-        sink->submitted = sink->written;
+        sync_file_range(sink->fd, (off_t)sink->submitted, (off_t)(sink->at - sink->submitted), SYNC_FILE_RANGE_WRITE);
+        sink->submitted = sink->at;
     }
     return true;
 }
@@ -82,12 +86,15 @@ static bool write_pieces(struct sink_work *work, struct iovec *pieces, size_t co
 static bool take(struct sink_work *work, struct iovec *pieces, size_t count)
 {
     struct sink *sink = work->sink;
-    uint64_t total = 0;
+    uint64_t total = 0, held = sink->at < sink->held_bytes ? sink->held_bytes - sink->at : 0;
     for (size_t i = 0; i < count; i++) {
         total += pieces[i].iov_len;
         if (!EVP_DigestUpdate(sink->digest, pieces[i].iov_base, pieces[i].iov_len)) return fail(work, EIO, "EVP_DigestUpdate");
     }
-    if (total > sink->max_bytes - sink->written) return refuse(work, TOO_LARGE);
+    if (total > sink->max_bytes - sink->at) return refuse(work, TOO_LARGE);
+    if (held > total) held = total;
+    sink->at += held;
+    drop_bytes(&pieces, &count, held);
     return write_pieces(work, pieces, count);
 }
 
@@ -169,21 +176,57 @@ static void release_sink(napi_env env, void *data, void *hint)
     free(sink);
 }
 
-/* openSink(fd, isGzip, maxBytes): writes from the start of the file, which stays the caller's to close. */
+static bool read_field(napi_env env, napi_value options, const char *name, napi_value *value)
+{
+    if (napi_get_named_property(env, options, name, value) == napi_ok) return true;
+    throw_type(env, "want options");
+    return false;
+}
+
+static bool read_size(napi_env env, napi_value options, const char *name, uint64_t *size)
+{
+    napi_value value;
+    int64_t number;
+    if (!read_field(env, options, name, &value) || !read_int(env, value, &number)) return false;
+    *size = (uint64_t)number;
+    return true;
+}
+
+/* Whether a text is that word. */
+static bool read_word(napi_env env, napi_value options, const char *name, const char *word, bool *is_word)
+{
+    napi_value value;
+    if (!read_field(env, options, name, &value)) return false;
+    char *text = copy_text(env, value);
+    if (!text) return false;
+    *is_word = strcmp(text, word) == 0;
+    free(text);
+    return true;
+}
+
+/* openSink(fd, {algorithm, compression, heldBytes, maxBytes}): the descriptor stays the caller's to close. */
 static napi_value open_sink(napi_env env, napi_callback_info info)
 {
-    napi_value args[3], result;
-    int64_t fd, max_bytes;
-    bool is_gzip;
-    if (!read_args(env, info, 3, args) || !read_int(env, args[0], &fd) || !read_int(env, args[2], &max_bytes)) return NULL;
-    if (napi_get_value_bool(env, args[1], &is_gzip) != napi_ok) return throw_type(env, "want a boolean");
-    struct sink *sink = calloc(1, sizeof *sink);
-    if (!sink) return throw_errno(env, ENOMEM, "calloc", NULL);
-    *sink = (struct sink){.fd = (int)fd, .max_bytes = (uint64_t)max_bytes, .digest = EVP_MD_CTX_new(), .buffer = is_gzip ? malloc(BUFFER_BYTES) : NULL};
-    sink->is_gzip = is_gzip && sink->buffer && inflateInit2_(&sink->inflater, ZLIB_GZIP_ONLY, "1", sizeof sink->inflater) == ZLIB_OK;
-    if (!sink->digest || sink->is_gzip != is_gzip || !EVP_DigestInit_ex(sink->digest, EVP_sha256(), NULL) ||
-        napi_create_external(env, sink, release_sink, NULL, &result) != napi_ok) {
-        release_sink(env, sink, NULL);
+    napi_value args[2], result;
+    int64_t fd;
+    bool is_sha512, is_gzip;
+    struct sink sink = {0};
+    if (!read_args(env, info, 2, args) || !read_int(env, args[0], &fd) || !read_word(env, args[1], "algorithm", "sha512", &is_sha512) ||
+        !read_word(env, args[1], "compression", "gzip", &is_gzip) || !read_size(env, args[1], "heldBytes", &sink.held_bytes) ||
+        !read_size(env, args[1], "maxBytes", &sink.max_bytes)) {
+        return NULL;
+    }
+    struct sink *made = malloc(sizeof *made);
+    if (!made) return throw_errno(env, ENOMEM, "malloc", NULL);
+    *made = sink;
+    made->fd = (int)fd;
+    made->submitted = sink.held_bytes;
+    made->digest = EVP_MD_CTX_new();
+    made->buffer = is_gzip ? malloc(BUFFER_BYTES) : NULL;
+    made->is_gzip = made->buffer && inflateInit2_(&made->inflater, ZLIB_GZIP_ONLY, "1", sizeof made->inflater) == ZLIB_OK;
+    if (!made->digest || made->is_gzip != is_gzip || !EVP_DigestInit_ex(made->digest, is_sha512 ? EVP_sha512() : EVP_sha256(), NULL) ||
+        napi_create_external(env, made, release_sink, NULL, &result) != napi_ok) {
+        release_sink(env, made, NULL);
         return throw_errno(env, ENOMEM, "openSink", NULL);
     }
     return result;
@@ -238,18 +281,19 @@ static napi_value fill_sink(napi_env env, napi_callback_info info)
     return promise;
 }
 
-/* endSink(sink): [SHA-256, bytes] of what was written. */
+/* endSink(sink): [digest, bytes] of what was written or held. */
 static napi_value end_sink(napi_env env, napi_callback_info info)
 {
     napi_value args[1], result, digest;
     struct sink *sink;
-    uint8_t bytes[DIGEST_BYTES];
+    uint8_t bytes[MAX_DIGEST_BYTES];
+    unsigned length;
     if (!read_args(env, info, 1, args) || !read_sink(env, args[0], &sink)) return NULL;
-    if (!EVP_DigestFinal_ex(sink->digest, bytes, NULL)) return throw_errno(env, EIO, "EVP_DigestFinal_ex", NULL);
-    napi_create_buffer_copy(env, sizeof bytes, bytes, NULL, &digest);
+    if (!EVP_DigestFinal_ex(sink->digest, bytes, &length)) return throw_errno(env, EIO, "EVP_DigestFinal_ex", NULL);
+    napi_create_buffer_copy(env, length, bytes, NULL, &digest);
     napi_create_array_with_length(env, 2, &result);
     napi_set_element(env, result, 0, digest);
-    napi_set_element(env, result, 1, make_int(env, (int64_t)sink->written));
+    napi_set_element(env, result, 1, make_int(env, (int64_t)sink->at));
     return result;
 }
 

@@ -1,21 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
-import { TarFile } from './tar-file.ts'
+import { HashedFile } from './hashed-file.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'tsbuild-tar-file-'))
+const folder = mkdtempSync(join(tmpdir(), 'tsbuild-hashed-file-'))
 afterAll(() => { rmSync(folder, { recursive: true, force: true }) })
 
-interface Way { readonly compression: 'none' | 'gzip'; readonly size: number; readonly maxBytes?: number }
+interface Way { readonly compression: 'none' | 'gzip'; readonly size: number; readonly maxBytes?: number; readonly heldBytes?: number }
 
 /** What lies in the file after bytes were added in pieces of a size, and what it is said to be. */
-async function write(bytes: Uint8Array, { compression, size, maxBytes = 1e9 }: Way): Promise<{ readonly stored: Buffer; readonly diffId: string; readonly tarBytes: number }> {
+async function write(bytes: Uint8Array, { compression, size, maxBytes = 1e9, heldBytes = 0 }: Way): Promise<{ readonly stored: Buffer; readonly digest: string; readonly sizeBytes: number }> {
   const path = join(folder, randomBytes(8).toString('hex'))
-  const file = new TarFile(await open(path, 'wx'), { compression, maxBytes })
+  writeFileSync(path, bytes.subarray(0, heldBytes))
+  const file = new HashedFile(await open(path, 'a+'), { algorithm: 'sha256', compression, heldBytes, maxBytes })
   try {
     for (let at = 0; at < bytes.byteLength; at += size) await file.add(bytes.subarray(at, at + size))
     return { ...await file.finish(), stored: readFileSync(path) }
@@ -28,13 +29,26 @@ const noise = randomBytes(3_000_001)
 const text = Buffer.alloc(700_000, 'text that gzip makes small ')
 const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
-describe('a tar file', () => {
+describe('a hashed file', () => {
   it.each([[997, 'none'], [65_536, 'gzip'], [5_000_000, 'gzip'], [5_000_000, 'none']] as const)('holds what was added in pieces of %i bytes, as %s', async (size, compression) => {
     const plain = Buffer.concat([noise, text])
     const bytes = compression === 'gzip' ? Buffer.concat([gzipSync(noise), gzipSync(Buffer.alloc(0)), gzipSync(text)]) : plain
-    const { stored, diffId, tarBytes } = await write(bytes, { compression, size })
+    const { stored, digest, sizeBytes } = await write(bytes, { compression, size })
     expect(stored.equals(plain)).toBe(true)
-    expect({ diffId, tarBytes }).toEqual({ diffId: sha256(plain), tarBytes: plain.byteLength })
+    expect({ digest, sizeBytes }).toEqual({ digest: sha256(plain), sizeBytes: plain.byteLength })
+  })
+
+  it.each([0, 1, 999, 1000, 1001, 2_000_000, 3_000_001])('goes on behind %i bytes that are there', async (heldBytes) => {
+    const { stored, digest } = await write(noise, { compression: 'none', size: 1000, heldBytes })
+    expect(stored.equals(noise)).toBe(true)
+    expect(digest).toBe(sha256(noise))
+  })
+
+  it('hashes by the algorithm that is asked for', async () => {
+    const file = new HashedFile(await open(join(folder, 'sha512'), 'wx'), { algorithm: 'sha512', compression: 'none', heldBytes: 0, maxBytes: 1e9 })
+    await file.add(text)
+    expect((await file.finish()).digest).toBe(`sha512:${createHash('sha512').update(text).digest('hex')}`)
+    await file.close()
   })
 
   it.each([1, 2, 7])('undoes gzip in pieces of %i bytes', async (size) => {
@@ -57,11 +71,11 @@ describe('a tar file', () => {
   it.each(['none', 'gzip'] as const)('takes no more than it may, as %s', async (compression) => {
     const bytes = compression === 'gzip' ? gzipSync(text) : text
     await expect(write(bytes, { compression, size: 1000, maxBytes: 699_999 })).rejects.toMatchObject({ code: 'STORAGE_STREAM_TOO_LARGE', maxBytes: 699_999 })
-    expect((await write(bytes, { compression, size: 1000, maxBytes: 700_000 })).tarBytes).toBe(700_000)
+    expect((await write(bytes, { compression, size: 1000, maxBytes: 700_000 })).sizeBytes).toBe(700_000)
   })
 
   it('fails with what the file says', async () => {
-    const file = new TarFile(await open('/dev/full', 'w'), { compression: 'none', maxBytes: 1e9 })
+    const file = new HashedFile(await open('/dev/full', 'w'), { algorithm: 'sha256', compression: 'none', heldBytes: 0, maxBytes: 1e9 })
     await file.add(text)
     await expect(file.finish()).rejects.toMatchObject({ code: 'ENOSPC', syscall: 'pwritev' })
     await file.close()
