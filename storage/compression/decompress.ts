@@ -1,6 +1,8 @@
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createZstdDecompress } from 'node:zlib'
 import type { Compression } from '../../oci/descriptor.ts'
-import { MalformedCompression, StreamTooLarge } from '../errors.ts'
+import { StreamTooLarge } from '../errors.ts'
+import { chooseGzipEngine } from './choose-gzip-engine.ts'
+import { describing } from './describe-damage.ts'
 import { transformBytes } from './transform-bytes.ts'
 import { splitFrames } from './zstd-frames.ts'
 
@@ -74,14 +76,8 @@ async function* limit(bytes: AsyncIterable<Uint8Array>, maxBytes: number): Async
 
 const decoders: Readonly<Record<Compression, (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>>> = {
   none: (bytes) => bytes,
-  gzip: gunzip,
+  gzip: (bytes) => chooseGzipEngine().engine.inflate(bytes),
   zstd: unzstd,
-}
-
-async function* gunzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const engine = createGunzip(engineOptions)
-  const given = yield* describing('gzip', transformBytes(engine, bytes))
-  if (engine.bytesWritten !== given) throw new MalformedCompression('gzip', `${given - engine.bytesWritten} bytes follow it`)
 }
 
 async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
@@ -103,17 +99,5 @@ async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
     const first = await frame.next()
     if (first.done === true) return
     yield* describing('zstd', transformBytes(createZstdDecompress(engineOptions), resume([first.value], frame)))
-  }
-}
-
-/** zlib's own errors become ours; others, such as those of the source, pass. */
-async function* describing(compression: 'gzip' | 'zstd', bytes: AsyncGenerator<Uint8Array, number, undefined>): AsyncGenerator<Uint8Array, number, undefined> {
-  try {
-    return yield* bytes
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(?:Z_|ZSTD_)/u.test(error.code)) {
-      throw new MalformedCompression(compression, 'it is damaged or truncated', { cause: error })
-    }
-    throw error
   }
 }
