@@ -41,7 +41,7 @@ export interface Addon {
    * A file that is written by the pool's threads, which undo gzip and hash what they write; of its first bytes `heldBytes` are
    * there and hashed only. The descriptor stays the caller's.
    */
-  openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly compression: 'none' | 'gzip'; readonly heldBytes: number; readonly maxBytes: number }): Sink
+  openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly inflater: 'none' | 'zlib' | 'isa-l'; readonly heldBytes: number; readonly maxBytes: number }): Sink
   /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
   fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
   /** Ends it, once; the digest of what was written or there, and its length. */

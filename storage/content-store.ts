@@ -160,7 +160,7 @@ export class BlobStore implements ContentStore {
   }
 
   #write({ path, file, heldBytes }: { readonly path: string; readonly file: FileHandle; readonly heldBytes: number }, limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): OpenWriter {
-    const hashed = new HashedFile(file, { ...limits, compression: 'none', heldBytes })
+    const hashed = new HashedFile(file, { ...limits, inflater: 'none', heldBytes })
     const state = { isOpen: true, isPublished: false }
     let finished: Promise<BlobInfo> | undefined
     const finish = (): Promise<BlobInfo> => finished ??= hashed.finish()

@@ -3,6 +3,7 @@ import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { Sink } from '../native/index.ts'
 import { getAddon, sinkOutcomes } from '../native/index.ts'
+import type { GzipEngine } from './compression/gzip-engine.ts'
 import { MalformedCompression, StreamTooLarge } from './errors.ts'
 
 /** So much may wait for the batch at work. */
@@ -10,8 +11,8 @@ const batchBytes = 256 * 1024
 
 export interface HashedFileOptions {
   readonly algorithm: DigestAlgorithm
-  /** What is undone before the bytes are hashed and written. */
-  readonly compression: 'none' | 'gzip'
+  /** What undoes gzip before the bytes are hashed and written. */
+  readonly inflater: 'none' | GzipEngine['name']
   /** So many of the first bytes are in the file already, which are hashed only. */
   readonly heldBytes: number
   readonly maxBytes: number

@@ -3,6 +3,7 @@
  * bytes pass neither the main thread nor the heap.
  */
 #include "addon.h"
+#include "inflater.h"
 #include "node-exports.h"
 
 #include <errno.h>
@@ -22,8 +23,8 @@ enum outcome { TAKEN, MALFORMED, TOO_LARGE };
 
 struct sink {
     int fd;
-    bool is_gzip, is_in_member, had_member;
-    struct zlib_stream inflater;
+    struct inflater *inflater; /* NULL for what is written as it comes */
+    bool is_in_member, had_member;
     evp_digest *digest;
     uint64_t at, held_bytes, submitted, max_bytes; /* the first `held_bytes` are in the file already */
     uint8_t *buffer; /* of what was inflated and is not written yet */
@@ -109,22 +110,19 @@ static bool take_buffer(struct sink_work *work)
 static bool inflate_piece(struct sink_work *work, const struct iovec *piece)
 {
     struct sink *sink = work->sink;
-    struct zlib_stream *inflater = &sink->inflater;
-    inflater->next_in = piece->iov_base;
-    inflater->avail_in = (unsigned)piece->iov_len;
-    while (sink->is_in_member || inflater->avail_in > 0) {
-        if (!sink->is_in_member && sink->had_member && inflateReset(inflater) != ZLIB_OK) return fail(work, EIO, "inflateReset");
-        sink->is_in_member = sink->had_member = true;
-        inflater->next_out = sink->buffer + sink->filled;
-        inflater->avail_out = BUFFER_BYTES - (unsigned)sink->filled;
-        int result = inflate(inflater, ZLIB_NO_FLUSH);
-        sink->filled = BUFFER_BYTES - inflater->avail_out;
-        if (result == ZLIB_MEMORY) return fail(work, ENOMEM, "inflate");
-        if (result != ZLIB_OK && result != ZLIB_END && result != ZLIB_BUFFER) return refuse(work, MALFORMED);
-        bool is_hungry = inflater->avail_in == 0 && inflater->avail_out > 0;
-        if (inflater->avail_out == 0 && !take_buffer(work)) return false;
-        if (result == ZLIB_END) sink->is_in_member = false;
-        else if (is_hungry) return true;
+    struct inflation step = {.input = piece->iov_base, .input_bytes = piece->iov_len};
+    for (int outcome = WANTS_INPUT; step.input_bytes > 0 || outcome == WANTS_OUTPUT;) {
+        step.output = sink->buffer + sink->filled;
+        step.output_bytes = BUFFER_BYTES - sink->filled;
+        outcome = inflater_step(sink->inflater, &step);
+        bool is_stuck = outcome == WANTS_INPUT && step.consumed == 0 && step.produced == 0;
+        if (outcome < 0 || is_stuck) return refuse(work, MALFORMED);
+        step.input += step.consumed;
+        step.input_bytes -= step.consumed;
+        sink->filled += step.produced;
+        sink->is_in_member = outcome != MEMBER_ENDED;
+        sink->had_member = true;
+        if (sink->filled == BUFFER_BYTES && !take_buffer(work)) return false;
     }
     return true;
 }
@@ -132,7 +130,7 @@ static bool inflate_piece(struct sink_work *work, const struct iovec *piece)
 static bool fill(struct sink_work *work)
 {
     struct sink *sink = work->sink;
-    if (!sink->is_gzip) return take(work, work->pieces, work->count);
+    if (!sink->inflater) return take(work, work->pieces, work->count);
     for (size_t i = 0; i < work->count; i++) {
         if (!inflate_piece(work, &work->pieces[i])) return false;
     }
@@ -170,7 +168,8 @@ static void release_sink(napi_env env, void *data, void *hint)
     (void)env;
     (void)hint;
     struct sink *sink = data;
-    if (sink->is_gzip) inflateEnd(&sink->inflater);
+    if (sink->inflater) inflater_close(sink->inflater);
+    free(sink->inflater);
     EVP_MD_CTX_free(sink->digest);
     free(sink->buffer);
     free(sink);
@@ -204,16 +203,35 @@ static bool read_word(napi_env env, napi_value options, const char *name, const 
     return true;
 }
 
-/* openSink(fd, {algorithm, compression, heldBytes, maxBytes}): the descriptor stays the caller's to close. */
+/* By ISA-L, by zlib, or not at all. */
+static bool open_inflater(napi_env env, struct sink *sink, bool is_gzip, bool wants_isal)
+{
+    const char *reason;
+    const struct isal_library *isal = wants_isal ? get_isal(&reason) : NULL;
+    if (!is_gzip) return true;
+    if (wants_isal && !isal) {
+        throw_type(env, reason);
+        return false;
+    }
+    sink->buffer = malloc(BUFFER_BYTES);
+    sink->inflater = malloc(sizeof *sink->inflater);
+    if (sink->buffer && sink->inflater && inflater_open(sink->inflater, isal) == 0) return true;
+    free(sink->inflater);
+    sink->inflater = NULL;
+    throw_errno(env, ENOMEM, "openSink", NULL);
+    return false;
+}
+
+/* openSink(fd, {algorithm, inflater, heldBytes, maxBytes}): the descriptor stays the caller's to close. */
 static napi_value open_sink(napi_env env, napi_callback_info info)
 {
     napi_value args[2], result;
     int64_t fd;
-    bool is_sha512, is_gzip;
+    bool is_sha512, is_zlib, is_isal;
     struct sink sink = {0};
     if (!read_args(env, info, 2, args) || !read_int(env, args[0], &fd) || !read_word(env, args[1], "algorithm", "sha512", &is_sha512) ||
-        !read_word(env, args[1], "compression", "gzip", &is_gzip) || !read_size(env, args[1], "heldBytes", &sink.held_bytes) ||
-        !read_size(env, args[1], "maxBytes", &sink.max_bytes)) {
+        !read_word(env, args[1], "inflater", "zlib", &is_zlib) || !read_word(env, args[1], "inflater", "isa-l", &is_isal) ||
+        !read_size(env, args[1], "heldBytes", &sink.held_bytes) || !read_size(env, args[1], "maxBytes", &sink.max_bytes)) {
         return NULL;
     }
     struct sink *made = malloc(sizeof *made);
@@ -222,14 +240,13 @@ static napi_value open_sink(napi_env env, napi_callback_info info)
     made->fd = (int)fd;
     made->submitted = sink.held_bytes;
     made->digest = EVP_MD_CTX_new();
-    made->buffer = is_gzip ? malloc(BUFFER_BYTES) : NULL;
-    made->is_gzip = made->buffer && inflateInit2_(&made->inflater, ZLIB_GZIP_ONLY, "1", sizeof made->inflater) == ZLIB_OK;
-    if (!made->digest || made->is_gzip != is_gzip || !EVP_DigestInit_ex(made->digest, is_sha512 ? EVP_sha512() : EVP_sha256(), NULL) ||
-        napi_create_external(env, made, release_sink, NULL, &result) != napi_ok) {
-        release_sink(env, made, NULL);
-        return throw_errno(env, ENOMEM, "openSink", NULL);
+    bool is_open = open_inflater(env, made, is_zlib || is_isal, is_isal);
+    if (is_open && made->digest && EVP_DigestInit_ex(made->digest, is_sha512 ? EVP_sha512() : EVP_sha256(), NULL) &&
+        napi_create_external(env, made, release_sink, NULL, &result) == napi_ok) {
+        return result;
     }
-    return result;
+    release_sink(env, made, NULL);
+    return is_open ? throw_errno(env, ENOMEM, "openSink", NULL) : NULL;
 }
 
 static bool read_sink(napi_env env, napi_value value, struct sink **sink)

@@ -5,6 +5,7 @@ import type { Compression } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { digestAsDiffId } from '../../oci/digest.ts'
 import type { Encoded } from '../compression/decompress.ts'
+import type { GzipEngine } from '../compression/gzip-engine.ts'
 import { DiffIdMismatch } from '../errors.ts'
 import { HashedFile } from '../hashed-file.ts'
 import { emptyLayer } from '../layer/changeset/empty-changeset.ts'
@@ -86,7 +87,7 @@ export class ErofsFormat implements LayerFormat {
 
   async #writeTar(path: string, { compression, bytes }: Encoded, task: Task): Promise<{ readonly diffId: DiffId; readonly tarBytes: number }> {
     try {
-      const file = new HashedFile(await open(path, 'wx', 0o600), { algorithm: 'sha256', compression: compression === 'gzip' ? 'gzip' : 'none', heldBytes: 0, maxBytes: maxChangesetBytes })
+      const file = new HashedFile(await open(path, 'wx', 0o600), { algorithm: 'sha256', inflater: await chooseInflater(compression), heldBytes: 0, maxBytes: maxChangesetBytes })
       try {
         for await (const chunk of untilAborted(compression === 'zstd' ? await decodeLazily({ compression, bytes }) : bytes, task.signal)) await file.add(chunk)
         const { digest, sizeBytes } = await file.finish()
@@ -123,4 +124,10 @@ async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSign
 async function decodeLazily(encoded: Encoded): Promise<AsyncIterable<Uint8Array>> {
   const { decode } = await import('../compression/decompress.ts')
   return decode(encoded, maxChangesetBytes)
+}
+
+async function chooseInflater(compression: Compression): Promise<'none' | GzipEngine['name']> {
+  if (compression !== 'gzip') return 'none'
+  const { chooseGzipEngine } = await import('../compression/choose-gzip-engine.ts')
+  return chooseGzipEngine().engine.name
 }
