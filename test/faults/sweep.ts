@@ -20,11 +20,11 @@ const { values } = parseArgs({ options: {
 } })
 
 /** Calls by what they do; each name of a kind is disturbed on its own. */
-const kinds = ['write', 'pwrite64', 'writev', 'fsync', 'fdatasync', 'syncfs', 'rename', 'renameat', 'mkdir', 'mkdirat', 'openat', 'openat2', 'unlink', 'unlinkat', 'rmdir', 'ftruncate', 'fchown', 'fchmod', 'pread64', 'read', 'newfstatat', 'close'] as const
+const kinds = ['write', 'pwrite64', 'writev', 'pwritev', 'sync_file_range', 'fsync', 'fdatasync', 'syncfs', 'rename', 'renameat', 'mkdir', 'mkdirat', 'openat', 'openat2', 'unlink', 'unlinkat', 'rmdir', 'ftruncate', 'fchown', 'fchmod', 'pread64', 'read', 'newfstatat', 'close'] as const
 const faults: Readonly<Record<string, { readonly inject: string; readonly kinds: readonly string[] }>> = {
   kill: { inject: 'signal=SIGKILL', kinds },
-  nospace: { inject: 'error=ENOSPC', kinds: ['write', 'pwrite64', 'fsync', 'fdatasync', 'rename', 'mkdir', 'mkdirat', 'openat', 'openat2', 'ftruncate'] },
-  io: { inject: 'error=EIO', kinds: ['write', 'pwrite64', 'fsync', 'fdatasync', 'syncfs', 'read', 'pread64', 'rename', 'unlinkat'] },
+  nospace: { inject: 'error=ENOSPC', kinds: ['write', 'pwrite64', 'pwritev', 'fsync', 'fdatasync', 'rename', 'mkdir', 'mkdirat', 'openat', 'openat2', 'ftruncate'] },
+  io: { inject: 'error=EIO', kinds: ['write', 'pwrite64', 'pwritev', 'sync_file_range', 'fsync', 'fdatasync', 'syncfs', 'read', 'pread64', 'rename', 'unlinkat'] },
 }
 
 interface Trial { readonly operation: string; readonly fault: string; readonly call: string; readonly when: number }
