@@ -19,14 +19,14 @@ const { values } = parseArgs({ options: {
 
 /** Calls that change something: between two of them dying leaves the same. Each name is disturbed on its own. */
 const changing = [
-  'write', 'pwrite64', 'writev', 'fsync', 'fdatasync', 'syncfs', 'rename', 'renameat', 'renameat2', 'mkdir', 'mkdirat', 'openat', 'openat2', 'unlink', 'unlinkat', 'rmdir', 'ftruncate', 'fchown', 'fchownat',
+  'write', 'pwrite64', 'writev', 'pwritev', 'sync_file_range', 'fsync', 'fdatasync', 'syncfs', 'rename', 'renameat', 'renameat2', 'mkdir', 'mkdirat', 'openat', 'openat2', 'unlink', 'unlinkat', 'rmdir', 'ftruncate', 'fchown', 'fchownat',
   'fchmod', 'fchmodat', 'chmod', 'utimensat', 'fsetxattr', 'lsetxattr', 'setxattr', 'link', 'linkat', 'symlink', 'symlinkat', 'mknodat', 'flock', 'fcntl', 'mount', 'fsconfig', 'fsmount', 'move_mount', 'pivot_root', 'umount2', 'clone', 'clone3', 'execve', 'exit_group',
 ] as const
 const reading = ['read', 'pread64', 'getdents64', 'newfstatat'] as const
 const faults: Readonly<Record<string, { readonly inject: string; readonly calls: readonly string[] }>> = {
   kill: { inject: 'signal=SIGKILL', calls: changing },
-  nospace: { inject: 'error=ENOSPC', calls: ['write', 'pwrite64', 'fsync', 'fdatasync', 'rename', 'mkdir', 'mkdirat', 'openat', 'openat2', 'ftruncate', 'linkat', 'symlinkat', 'fsetxattr'] },
-  io: { inject: 'error=EIO', calls: ['write', 'pwrite64', 'fsync', 'fdatasync', 'syncfs', 'read', 'pread64', 'getdents64', 'rename', 'unlinkat'] },
+  nospace: { inject: 'error=ENOSPC', calls: ['write', 'pwrite64', 'pwritev', 'fsync', 'fdatasync', 'rename', 'mkdir', 'mkdirat', 'openat', 'openat2', 'ftruncate', 'linkat', 'symlinkat', 'fsetxattr'] },
+  io: { inject: 'error=EIO', calls: ['write', 'pwrite64', 'pwritev', 'sync_file_range', 'fsync', 'fdatasync', 'syncfs', 'read', 'pread64', 'getdents64', 'rename', 'unlinkat'] },
 }
 
 interface Trial { readonly fault: string; readonly call: string; readonly when: number }
