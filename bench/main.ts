@@ -13,6 +13,7 @@ import { Peers, tools } from './peers.ts'
 import type { Tool } from './peers.ts'
 import type { Scenario } from './scenarios.ts'
 import { listScenarios, writeContexts } from './scenarios.ts'
+import { runtimeRows } from './runtime-rows.ts'
 
 interface Measured { readonly seconds: readonly number[]; readonly failure: string | undefined }
 
@@ -35,6 +36,9 @@ for (const scenario of listScenarios(peers).filter(({ name }) => only === undefi
   const measured = measure(scenario, Number(values.runs))
   results[scenario.name] = Object.fromEntries(measured)
   console.log(describe(scenario.name, measured))
+}
+for (const row of runtimeRows.filter(({ name }) => only === undefined || only.includes(name))) {
+  for (const line of await row.measure(Number(values.runs))) console.log(line)
 }
 peers.clearAside()
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(results, undefined, 1))

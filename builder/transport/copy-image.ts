@@ -18,7 +18,7 @@ import type { Engine } from '../engine.ts'
 import { ImageUnavailable, UnsuitableRequest } from '../errors.ts'
 import { canonicalName } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
-import { usualBlobs } from '../output/build-output.ts'
+import { noAnnotations, usualBlobs } from '../output/build-output.ts'
 import { ensureLayers } from '../transfer/image-layers.ts'
 import { openImage } from '../transfer/portable-image.ts'
 import { openDirTarget } from './dir-folder.ts'
@@ -124,7 +124,7 @@ async function copyThroughStore(engine: Engine, { source, chosen, to, maxConcurr
   const stored = await intoStore(engine, { source, chosen, manifest: document.manifest, names, maxConcurrent }, task)
   if (to.transport === 'tsbuild') return stored.manifest
   const archived = to.tag === undefined ? [] : [canonicalName(to.tag)]
-  await writeArchive(engine.store, { named: [{ image: await openImage(engine.store, stored), names: archived }], format: 'docker-archive', sink: await createFileSink(to.path), blobs: usualBlobs }, silent(task))
+  await writeArchive(engine.store, { named: [{ members: [{ image: await openImage(engine.store, stored), predicates: [] }], names: archived, annotations: noAnnotations }], format: 'docker-archive', sink: await createFileSink(to.path), blobs: usualBlobs }, silent(task))
   return stored.manifest
 }
 
