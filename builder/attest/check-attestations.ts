@@ -4,9 +4,9 @@ import type { AttestationRequest } from './attestation-request.ts'
 import { isAsked } from './attestation-request.ts'
 
 /** Before anything is built: whether what is asked to be said has a place. @throws {UnsuitableRequest} */
-export function checkAttestations(request: AttestationRequest, { outputs, annotations }: { readonly outputs: readonly BuildOutput[]; readonly annotations: ImageAnnotations }): void {
+export function checkAttestations(request: AttestationRequest, { outputs, annotations, hasIndex }: { readonly outputs: readonly BuildOutput[]; readonly annotations: ImageAnnotations; readonly hasIndex: boolean }): void {
   if (!isAsked(request)) {
-    if (Object.keys(annotations.index).length > 0) throw new UnsuitableRequest('annotations of an index need one, and this build makes none: only --sbom and --provenance do')
+    if (Object.keys(annotations.index).length > 0 && !hasIndex) throw new UnsuitableRequest('annotations of an index need one, and this build makes none: only --sbom, --provenance and several platforms do')
     return
   }
   const carriers = outputs.filter((output) => output.type === 'registry' || output.type === 'oci')

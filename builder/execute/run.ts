@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { runContainer } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import { leaseIds, runContainer } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -111,8 +111,9 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
-  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, userNamespace: settings.userNamespace, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using ids = leaseIds(settings.userNamespace)
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
   const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
@@ -188,6 +189,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...node.env.map((entry) => ({ name: `env ${entry.slice(0, entry.indexOf('='))}`, value: entry })),
     { name: 'workdir', value: node.cwd },
     { name: 'user', value: node.user },
+    { name: 'platform', value: node.platform },
     { name: 'network', value: effective === 'none' ? 'none' : 'any' },
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
     ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),
@@ -207,15 +209,16 @@ interface SpecParts {
   readonly opened: OpenMounts
   readonly policy: StepPolicy
   readonly network: Network
+  readonly idMaps: IdMaps | undefined
 }
 
-function containerSpec({ node, snapshot, user, settings, opened, policy, network }: SpecParts): ContainerSpec {
+function containerSpec({ node, snapshot, user, settings, opened, policy, network, idMaps }: SpecParts): ContainerSpec {
   const hostname = settings.hostname ?? usualHostname
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
     process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user, ulimits: settings.ulimits },
-    isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
+    isolation: { hostname, network, ...(idMaps === undefined ? {} : { idMaps }), ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
       ...networkFiles({ network, hostname, confinement: settings }),
       ...opened.mounts,

@@ -24,7 +24,7 @@ export interface Database {
   close(): void
 }
 
-const schemaVersion = 1
+const schemaVersion = 2
 const busyTimeoutMs = 10_000
 const sqliteBusy = 5
 const sqliteIoError = 10
@@ -56,6 +56,11 @@ const schema = `
   CREATE TABLE cache (key TEXT PRIMARY KEY, chain_id TEXT NOT NULL, payload TEXT NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE leases (session TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (session, kind, key)) WITHOUT ROWID;
   CREATE TABLE ranges (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, session TEXT NOT NULL);
+`
+
+/** Top layers of the images of an index, of which `images.top_chain` says nothing. */
+const indexes = `
+  CREATE TABLE image_tops (image TEXT NOT NULL, chain_id TEXT NOT NULL, PRIMARY KEY (image, chain_id)) WITHOUT ROWID;
   PRAGMA user_version = ${schemaVersion};
 `
 
@@ -93,7 +98,9 @@ export function openDatabase(root: string, file: string): Database {
   if (readVersion(opened) < schemaVersion) {
     explaining(root, () => { database.exec('PRAGMA journal_mode = WAL') })
     opened.transaction('durable', () => {
-      if (readVersion(opened) < schemaVersion) database.exec(schema)
+      const version = readVersion(opened)
+      if (version < 1) database.exec(schema)
+      if (version < schemaVersion) database.exec(indexes)
     })
   }
   return opened

@@ -10,6 +10,7 @@ import { measureLayers } from '../layer/measure-layers.ts'
 import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { readInteger, readText } from '../records/database.ts'
+import { deleteImageRows } from '../records/image-rows.ts'
 import { writeIndex } from '../records/index-json.ts'
 import type { Layout } from '../root/layout.ts'
 import { takeLock } from '../root/lock.ts'
@@ -196,8 +197,7 @@ function loseImage({ parts, lost }: Repairing, id: string): void {
     if (row !== undefined) checkImage(parts, row, (finding) => { findings.push(finding) })
     if (row === undefined || findings.length === 0) return
     const names = database.all('SELECT name FROM names WHERE image = ? ORDER BY name', id).map((each) => readText(each, 'name'))
-    for (const table of ['names', 'image_blobs']) database.run(`DELETE FROM ${table} WHERE image = ?`, id)
-    database.run('DELETE FROM images WHERE id = ?', id)
+    deleteImageRows(database, id)
     writeIndex(layout, database)
     lost.push({ id, manifest: readText(row, 'manifest'), names })
   })

@@ -8,6 +8,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
+import { encodeDocument } from '../../oci/manifest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import { writableFolder } from '../support/overlay.ts'
 import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
@@ -191,6 +192,35 @@ describe('images', () => {
     expect(put(describeBlob(Buffer.from('{}'), mediaTypes.ociManifest), image.config)).toThrow(expect.objectContaining({ code: 'STORAGE_BLOB_MISSING' }))
     expect(store.images.list()).toEqual([])
     put(image.manifest, image.config)()
+  })
+
+  it('of several platforms lie under one index, which keeps the layers of all of them', async () => {
+    const root = stores.newRoot()
+    let store = await stores.open(root)
+    const base = await applied(store, file('base', 'x'.repeat(10_000)))
+    const one = await store.layers.apply(base.chainId, stream(archive(file('one'))), undefined, task)
+    const other = await store.layers.apply(base.chainId, stream(archive(file('other'))), undefined, task)
+    const images = [await writeImage(store, [base, one], 'one'), await writeImage(store, [base, other], 'other')]
+    const bytes = encodeDocument({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: images.map(({ manifest }) => manifest) })
+    const index = await store.content.write(bytes, mediaTypes.ociIndex)
+    expect(() => store.images.put(index, index.digest, [])).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    await store.layers.sync(task)
+    expect(() => store.images.put(index, images[0]?.config.digest ?? index.digest, [])).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    expect(store.images.put(index, index.digest, ['docker.io/library/many:1'])).toMatchObject({ id: index.digest, manifest: index })
+    await store[Symbol.asyncDispose]()
+    store = await stores.open(root)
+    expect(await gc(store, task, { dryRun: false })).toMatchObject({ layers: 0, blobs: 0 })
+    await expectClean(root)
+    const { perImage: [used], perLayer } = await measureUsage(store, task)
+    expect(used?.size.inodes).toBe(used?.unique.inodes)
+    expect(perLayer.map(({ images: count }) => count)).toEqual([1, 1, 1])
+    expect(store.images.lease(index.digest)).toBe(true)
+    await store[Symbol.asyncDispose]()
+    store = await stores.open(root)
+    store.images.remove(index.digest)
+    const predicted = await gc(store, task, { dryRun: true })
+    expect(predicted).toMatchObject({ layers: 3 })
+    expect(await gc(store, task, { dryRun: false })).toEqual(predicted)
   })
 
   it('stand in index.json when every blob of theirs is there', async () => {

@@ -25,8 +25,8 @@ export interface CacheToWrite {
   /** By key, all results this build used or made. */
   readonly used: ReadonlyMap<string, NodeResult>
   readonly shared: SharedCaches
-  /** Of the image's layers, bottom first, as the steps made them. */
-  readonly diffIds: readonly DiffId[]
+  /** Of each image's layers, bottom first, as the steps made them. */
+  readonly images: readonly (readonly DiffId[])[]
 }
 
 type PlacedTarget = Exclude<CacheTarget, { type: 'inline' }>
@@ -53,7 +53,8 @@ export async function writeCaches(engine: Engine, { targets, cache }: { targets:
 }
 
 /** What an image is to say of its own layers. */
-export function inlineCache({ used, diffIds }: CacheToWrite): string {
+export function inlineCache({ used, images }: CacheToWrite, image: number): string {
+  const diffIds = images[image] ?? []
   const records = [...used].flatMap(([key, result]) => {
     const layer = result.diffIds.length - 1
     return isInImage(result, diffIds) ? [{ key, layer, created: result.created }] : []
@@ -90,11 +91,11 @@ async function holdsAll(engine: Engine, { target, own }: { target: PlacedTarget;
   return own.every(({ key, blob, diffId }) => there.get(key) === `${blob.digest} ${diffId}`)
 }
 
-async function ownRecords({ store }: Engine, { target, cache: { used, shared, diffIds } }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
+async function ownRecords({ store }: Engine, { target, cache: { used, shared, images } }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
   const records: SharedRecord[] = []
   for (const [key, result] of used) {
     const diffId = result.diffIds.at(-1)
-    if (result.chainId === undefined || diffId === undefined || (target.mode === 'min' && !isInImage(result, diffIds))) continue
+    if (result.chainId === undefined || diffId === undefined || (target.mode === 'min' && !images.some((diffIds) => isInImage(result, diffIds)))) continue
     let blob = shared.blobAt(key, target)
     if (blob === undefined) {
       await result.ensure(task)
