@@ -4,6 +4,7 @@ import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { DockerfileSource } from './dockerfile/instruction.ts'
 import type { Warning } from './dockerfile/lint/warning.ts'
 import type { Leak } from './guard/leak.ts'
+import { formatLeak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 import type { Difference } from './reproduce/difference.ts'
 
@@ -290,7 +291,7 @@ export class SecretLeaked extends TsbuildError {
   readonly leaks: readonly Leak[]
 
   constructor(leaks: readonly Leak[]) {
-    super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
+    super(`cannot keep the value of a secret: ${leaks.map(formatLeak).join('; ')}`)
     this.leaks = leaks
   }
 }

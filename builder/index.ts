@@ -10,6 +10,7 @@ export type { AttestationRequest, ProvenanceRequest } from './attest/attestation
 export { defaultBuilderId } from './attest/attestation-request.ts'
 export type { Difference } from './reproduce/difference.ts'
 export { firstDifference } from './reproduce/first-difference.ts'
+export { openElsewhere } from './reproduce/elsewhere.ts'
 export { reproducibilityProbes } from './reproduce/probes.ts'
 export type { PullMode } from './base-images.ts'
 export type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'

@@ -6,7 +6,7 @@ import type { CacheKey } from './cache/cache-key.ts'
 import type { StepClaims } from './cache/step-claims.ts'
 import { StepFailed } from './errors.ts'
 import type { BuildEvent, NodeFinished } from './events.ts'
-import type { Executors, Lookup, NodeResult, Step } from './execute/executor.ts'
+import type { Executors, Hit, Lookup, NodeResult, Step } from './execute/executor.ts'
 import { emptyResult, findStep, runStep } from './execute/executor.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import { nodeInputs } from './plan/plan.ts'
@@ -26,6 +26,8 @@ export interface StepCache {
   readonly isOff: (id: NodeId) => boolean
   /** A step is about to be run under this key. */
   readonly missed: (id: NodeId, key: CacheKey) => void
+  /** Its result was known. */
+  readonly found: (id: NodeId, key: CacheKey, result: NodeResult) => void
   /** It was run. */
   readonly made: (id: NodeId, key: CacheKey, result: NodeResult) => void
 }
@@ -94,7 +96,7 @@ class Solver {
     this.#task.signal.throwIfAborted()
     try {
       const lookup = await this.#find(step)
-      return lookup.kind === 'hit' ? this.#reuse(step, lookup.result) : await this.#limit(() => this.#make(step, lookup.key))
+      return lookup.kind === 'hit' ? this.#reuse(step, lookup) : await this.#limit(() => this.#make(step, lookup.key))
     } catch (error) {
       this.#finish(step.id, this.#task.signal.aborted ? 'canceled' : 'failed')
       const label = this.#plan.labels.get(step.id)
@@ -120,7 +122,7 @@ class Solver {
     const claim = await this.#cache.claims.take(key, this.#task)
     try {
       const again = await findStep(this.#executors, step, this.#task)
-      if (again.kind === 'hit') return this.#reuse(step, again.result)
+      if (again.kind === 'hit') return this.#reuse(step, again)
       const result = await this.#run(step, key)
       claim.keep()
       return result
@@ -138,8 +140,11 @@ class Solver {
     return result
   }
 
-  #reuse(step: Step, result: NodeResult): NodeResult {
+  #reuse(step: Step, { key, result }: Hit): NodeResult {
     this.#start(step.id)
+    if (step.node.kind !== 'source') this.#cache.found(step.id, key, result)
+    const { rebasedFrom } = result
+    if (rebasedFrom !== undefined && 'base' in step.node) this.#task.emit({ type: 'layer-rebased', node: step.id, before: rebasedFrom, after: step.input(step.node.base).chainId ?? 'nothing' })
     this.#finish(step.id, 'cached')
     return result
   }

@@ -24,6 +24,7 @@ export function createStepCache(store: Store, { plan, place, noCache, claims }: 
     claims,
     isOff: (id) => off.has(id),
     missed: (node, key) => { task.emit({ type: 'cache-missed', node, cause: off.has(node) ? { kind: 'cache-off' } : explainer.explain(node, key) }) },
+    found: (node, key, { chainId }) => { explainer.adopt(node, key, chainId) },
     made: (node, key, { chainId }) => { explainer.remember(node, key, chainId) },
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
-import { mapTask, silent } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
@@ -17,6 +17,8 @@ import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import { GuardedLog } from '../guard/guarded-log.ts'
+import { formatLeak } from '../guard/leak.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
 import type { MountParts } from '../mount/mount-parts.ts'
@@ -87,12 +89,13 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
 
 interface Ran { readonly layer: Layer; readonly usage: UsageReport }
 
-/** Each attempt begins with the base again: what a failed one left is gone. */
+/** Each attempt begins with the base again: what a failed one left is gone, but for what it wrote to the log. */
 async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
   const retries = parts.policy(step.id).retries ?? 0
+  const log = new GuardedLog(parts.guard.patterns, (stream, bytes) => { task.emit({ type: 'node-output', node: step.id, stream, bytes, atMs: Date.now() }) })
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await runOnce(step, attempt > retries ? parts : { ...parts, onFailure: undefined }, task)
+      return await runOnce(step, { ...parts, log, onFailure: attempt > retries ? parts.onFailure : undefined }, task)
     } catch (error) {
       if (!(error instanceof CommandFailed) || attempt > retries) throw error
       task.emit({ type: 'warning-raised', rule: 'StepRetried', message: `attempt ${attempt} of ${retries + 1} failed: ${error.message}`, range: undefined })
@@ -100,19 +103,23 @@ async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<Build
   }
 }
 
-async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
-  const { store, settings } = parts
+interface Attempt extends RunParts { readonly log: GuardedLog }
+
+async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEvent>): Promise<Ran> {
+  const { store, settings, log } = parts
   const { chainId } = step.input(step.node.base)
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
   using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
-  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
+  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   if (exit.exitCode !== 0) {
+    for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
     throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
   }
+  log.check()
   warnOfThrottling(exit.usage, settings, task)
   await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
@@ -157,10 +164,14 @@ function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettin
   if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
 }
 
-function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
-  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
-    ? { ...event, node: step.id }
-    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
+function eventsOf({ id }: Step<RunNode>, log: GuardedLog, { signal, emit }: Task<BuildEvent>): Task<ContainerEvent> {
+  return {
+    signal,
+    emit: (event) => {
+      if (event.type === 'usage-sampled') emit({ ...event, node: id })
+      else log.write(event.stream, event.bytes)
+    },
+  }
 }
 
 /** undefined when only the content of what is mounted can tell. */

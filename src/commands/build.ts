@@ -51,7 +51,7 @@ export const buildCommand: CommandSpec = {
     ...outputOptions,
     ...attestationOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
-    { name: 'verify-reproducible', help: 'First build twice without cache, with another host name and at another time, and fail at the first difference' },
+    { name: 'verify-reproducible', help: 'First build twice without cache, at another time and with another host name, umask, directory order and number of processors, and fail at the first difference' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },

@@ -1,12 +1,13 @@
 import type { BuildProgress, FinishedLayer, StepProgress } from '../../builder/index.ts'
 import { formatBytes, formatElapsed, printable, shortId } from './format.ts'
-import { cutTo } from './tree/fit.ts'
 import type { Style, Symbols } from './tree/style.ts'
 
 export interface SummaryOptions {
   readonly style: Style
   readonly symbols: Symbols
   readonly columns: number
+  /** Shortens a line to so many columns. */
+  readonly cut: (line: string, columns: number) => string
   readonly startedAtMs: number
 }
 
@@ -74,7 +75,7 @@ function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-function fields(name: string, lines: readonly string[], { style, columns }: SummaryOptions): string[] {
+function fields(name: string, lines: readonly string[], { style, columns, cut }: SummaryOptions): string[] {
   const width = name === '' ? 0 : 10
-  return lines.map((line, index) => `  ${style('dim', (index === 0 ? name : '').padEnd(width))}${cutTo(line, columns - width - 2)}`)
+  return lines.map((line, index) => `  ${style('dim', (index === 0 ? name : '').padEnd(width))}${cut(line, columns - width - 2)}`)
 }

@@ -8,7 +8,6 @@ import { LayerMissing } from '../errors.ts'
 import type { Layer } from '../layer-store.ts'
 import type { IncomingLayer, OpenBlob } from '../store.ts'
 import { addLayer } from './add-layer.ts'
-import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
 import { createRendezvous } from './rendezvous.ts'
 import type { LoneLayer } from './stored-layer.ts'
@@ -116,11 +115,11 @@ export class LayerIntake {
 
   async #unpack({ parent, diffId }: IncomingLayer, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<Unpacked> {
     const { records, format } = this.#context
-    const { decompress } = await import('../compression/decompress.ts')
-    const { compression, bytes: changeset } = await decompress(bytes, maxChangesetBytes)
+    const { recognize } = await import('../compression/decompress.ts')
+    const { compression, bytes: changeset } = await recognize(bytes)
     const isParentThere = parent === undefined || records.find(parent) !== undefined
     const lowers = isParentThere ? records.visibleStack(parent) : undefined
-    return { compression, layer: await format.unpack({ changeset, expected: diffId, origin: 'foreign', isBottom: parent === undefined, lowers }, task) }
+    return { compression, layer: await format.unpack({ changeset, compression, expected: diffId, origin: 'foreign', isBottom: parent === undefined, lowers }, task) }
   }
 
   /** Only a blob that is stored, and was seen to hold this changeset, is remembered for it. */

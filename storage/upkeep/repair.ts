@@ -6,6 +6,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { parseChainId, parseDigest } from '../../oci/digest.ts'
 import { DigestMismatch } from '../../oci/errors.ts'
 import { DiffIdMismatch, HostileArchive, MalformedCompression } from '../errors.ts'
+import { measureLayers } from '../layer/measure-layers.ts'
 import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { readInteger, readText } from '../records/database.ts'
@@ -17,7 +18,7 @@ import { buryDeadSessions, discard } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
-import { measureTrees, syncFilesystem } from '../tree/upkeep-trees.ts'
+import { syncFilesystem } from '../tree/upkeep-trees.ts'
 import { checkImage } from './check-images.ts'
 import type { Check, Finding } from './finding.ts'
 import type { FsckReport } from './fsck.ts'
@@ -181,7 +182,7 @@ async function recount({ parts, task }: Repairing, chainId: string): Promise<voi
   const { layout, database } = parts
   const layer = findLayer(parts, chainId)
   if (layer?.dir === undefined) return
-  const [size] = await measureTrees(layout.root, [layout.layer(layer.dir)], task)
+  const [size] = await measureLayers(layout, [layer], task)
   if (size === undefined) return
   database.transaction('durable', () => database.run('UPDATE layers SET inodes = ?, disk_bytes = ? WHERE chain_id = ?', size.inodes, size.diskBytes, chainId))
   parts.layers.forget(layer.chainId)
