@@ -19,6 +19,8 @@ export interface Addon {
   tryLock(fd: number, exclusive: boolean): boolean
   /** Locks bytes of a file, which need not exist, for this descriptor alone and as long as it is open; 0 bytes are all from `start` on. */
   lockRange(fd: number, start: number, length: number, waits: boolean): boolean
+  /** Has ext4 put each tree in the directory in a place of its own, where creating is not slowed by what was deleted lately. Whether the filesystem can. */
+  spreadChildren(path: string): boolean
   /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
   attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
   /** Every extended attribute the kernel lists, of a link itself; empty where the filesystem has none. */

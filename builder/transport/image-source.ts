@@ -19,6 +19,7 @@ import { findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
 import { readOrigins } from '../transfer/blob-origins.ts'
 import { makePortable, openImage } from '../transfer/portable-image.ts'
+import { openDirSource } from './dir-folder.ts'
 import type { Location } from './location.ts'
 import { formatLocation } from './location.ts'
 
@@ -43,6 +44,7 @@ export function openSource(engine: Engine, from: Location, request: { readonly b
     case 'docker': return openRegistrySource(engine, from.name, request.task)
     case 'tsbuild': return openStoreSource(engine, from.name, request)
     case 'oci': return openLayoutSource(from)
+    case 'dir': return openDirSource(from.path)
     case 'oci-archive':
     case 'docker-archive': return openArchiveSource(engine, from, request.task)
   }
