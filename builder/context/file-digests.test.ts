@@ -2,7 +2,7 @@ import { lstatSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { FileDigests } from './file-digests.ts'
+import { FileDigests, identifyFile } from './file-digests.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbuild-digests-'))
 const path = join(folder, 'file')
@@ -19,7 +19,7 @@ function ask(laterMs: number, content: string): { readonly digest: string; reado
   let isRead = false
   const taken = stats()
   if (taken === undefined || typeof taken.size !== 'bigint') throw new TypeError('no file')
-  const digest = digests.get(Buffer.from('file'), taken as Parameters<FileDigests['get']>[1], () => {
+  const digest = digests.get(Buffer.from('file'), identifyFile(taken as Parameters<typeof identifyFile>[0]), () => {
     isRead = true
     return content
   })

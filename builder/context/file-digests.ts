@@ -5,10 +5,21 @@ import type { FileDigestRecords } from '../../storage/index.ts'
 const leastAgeNs = 2_000_000_000n
 const mostEntries = 200_000
 
+/** What a file was when it was looked at. */
+export interface FileIdentity {
+  readonly stamp: string
+  /** The later of its two times. */
+  readonly newestNs: bigint
+}
+
+export function identifyFile({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileIdentity {
+  return { stamp: `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}:plain `, newestNs: mtimeNs > ctimeNs ? mtimeNs : ctimeNs }
+}
+
 /**
  * Digests of the files of one folder, kept between builds. A digest is believed as long as inode, size and both times of
  * the file are what they were, and it is kept only when these were old enough, when the file was read, for any later
- * change to show in them. Time of change cannot be set by a program, so times that were put back do not deceive.
+ * change to show in them. Only files without extended attributes are for it. Time of change cannot be set by a program, so times that were put back do not deceive.
  */
 export class FileDigests {
   readonly #records: FileDigestRecords
@@ -23,17 +34,23 @@ export class FileDigests {
     this.#known = new Map(records.load(folder))
   }
 
-  /** `read` is called when the digest is not known; `stats` were taken before. */
-  get(path: Buffer, stats: BigIntStats, read: () => string): string {
+  /**
+   * Whether the file is one of those whose digest is kept. None of them has extended attributes, and one that got some
+   * has another time of change.
+   */
+  isKnown(path: Buffer, { stamp }: FileIdentity): boolean {
+    return this.#known.get(path.toString('latin1'))?.startsWith(stamp) === true
+  }
+
+  /** `read` is called when the digest is not known; the file was looked at before. */
+  get(path: Buffer, { stamp, newestNs }: FileIdentity, read: () => string): string {
     const key = path.toString('latin1')
-    const stamp = `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs} `
     const known = this.#known.get(key)
     this.#seen.add(key)
     if (known?.startsWith(stamp) === true) return known.slice(stamp.length)
     const nowNs = BigInt(Date.now()) * 1_000_000n
     const digest = read()
-    const newest = stats.mtimeNs > stats.ctimeNs ? stats.mtimeNs : stats.ctimeNs
-    if (newest < nowNs - leastAgeNs) {
+    if (newestNs < nowNs - leastAgeNs) {
       this.#known.set(key, stamp + digest)
       this.#isChanged = true
     }
