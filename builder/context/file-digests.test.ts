@@ -1,7 +1,9 @@
+import type { BigIntStats } from 'node:fs'
 import { lstatSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
+import { treeEntry } from '../../storage/index.ts'
 import { FileDigests, identifyFile } from './file-digests.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbuild-digests-'))
@@ -19,7 +21,7 @@ function ask(laterMs: number, content: string): { readonly digest: string; reado
   let isRead = false
   const taken = stats()
   if (taken === undefined || typeof taken.size !== 'bigint') throw new TypeError('no file')
-  const digest = digests.get(Buffer.from('file'), identifyFile(taken as Parameters<typeof identifyFile>[0]), () => {
+  const digest = digests.get(Buffer.from('file'), identifyFile(treeEntry(taken as BigIntStats, undefined), taken as BigIntStats), () => {
     isRead = true
     return content
   })

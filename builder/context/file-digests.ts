@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import type { FileDigestRecords } from '../../storage/index.ts'
+import type { FileDigestRecords, TreeEntry } from '../../storage/index.ts'
 
 /** A change within this time of another need not show in a file's times. */
 const leastAgeNs = 2_000_000_000n
@@ -12,8 +12,8 @@ export interface FileIdentity {
   readonly newestNs: bigint
 }
 
-export function identifyFile({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): FileIdentity {
-  return { stamp: `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}:plain `, newestNs: mtimeNs > ctimeNs ? mtimeNs : ctimeNs }
+export function identifyFile({ fileId, sizeBytes, mtimeNs }: TreeEntry, { ctimeNs }: Pick<BigIntStats, 'ctimeNs'>): FileIdentity {
+  return { stamp: `${fileId}:${sizeBytes}:${mtimeNs}:${ctimeNs}:plain `, newestNs: mtimeNs > ctimeNs ? mtimeNs : ctimeNs }
 }
 
 /**
@@ -35,23 +35,27 @@ export class FileDigests {
   }
 
   /**
-   * Whether the file is one of those whose digest is kept. None of them has extended attributes, and one that got some
-   * has another time of change.
+   * The digest, if it is kept. No file whose digest is has extended attributes, and one that got some has another time of
+   * change.
    */
-  isKnown(path: Buffer, { stamp }: FileIdentity): boolean {
-    return this.#known.get(path.toString('latin1'))?.startsWith(stamp) === true
+  find(path: Buffer, { stamp }: FileIdentity): string | undefined {
+    const key = path.toString('latin1')
+    const known = this.#known.get(key)
+    if (known?.startsWith(stamp) !== true) return undefined
+    this.#seen.add(key)
+    return known.slice(stamp.length)
   }
 
   /** `read` is called when the digest is not known; the file was looked at before. */
-  get(path: Buffer, { stamp, newestNs }: FileIdentity, read: () => string): string {
-    const key = path.toString('latin1')
-    const known = this.#known.get(key)
-    this.#seen.add(key)
-    if (known?.startsWith(stamp) === true) return known.slice(stamp.length)
+  get(path: Buffer, identity: FileIdentity, read: () => string): string {
+    const known = this.find(path, identity)
+    if (known !== undefined) return known
     const nowNs = BigInt(Date.now()) * 1_000_000n
     const digest = read()
-    if (newestNs < nowNs - leastAgeNs) {
-      this.#known.set(key, stamp + digest)
+    if (identity.newestNs < nowNs - leastAgeNs) {
+      const key = path.toString('latin1')
+      this.#seen.add(key)
+      this.#known.set(key, identity.stamp + digest)
       this.#isChanged = true
     }
     return digest
