@@ -19,6 +19,7 @@ const missing = ensurePackages([
   { name: 'nftables', provides: ['/usr/sbin/nft', '/sbin/nft'] },
   { name: 'strace', provides: ['/usr/bin/strace'] },
   { name: 'git', provides: ['/usr/bin/git'] },
+  { name: 'openssh-client', provides: ['/usr/bin/ssh-keygen'] },
   { name: 'iproute2', provides: ['/sbin/ip', '/usr/sbin/ip', '/bin/ip'] },
   { name: 'xz-utils', provides: ['/usr/bin/xz'] },
   { name: 'bzip2', provides: ['/bin/bzip2', '/usr/bin/bzip2'] },

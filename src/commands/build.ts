@@ -43,8 +43,9 @@ export const buildCommand: CommandSpec = {
     { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
-    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
-    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
+    { name: 'ssh', value: 'ID[=SOCKET|=KEY,…]', isRepeatable: true, help: 'Agent or keys for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure, device, device=NAME' },
+    { name: 'cdi-spec-dir', value: 'DIR', isRepeatable: true, help: 'Folder of CDI specifications for RUN --device (default /etc/cdi and /var/run/cdi)' },
     ...confinementOptions,
     failureOption,
     ...cacheOptions,
@@ -174,6 +175,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
+    ...(options.has('cdi-spec-dir') ? { cdiFolders: options.texts('cdi-spec-dir') } : {}),
     ...withStepTimeout(parseConfinement(options, env), parseDuration(options, 'step-timeout')),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
@@ -189,8 +191,10 @@ function parsePull(options: OptionValues): PullMode {
 }
 
 function parseEntitlement(text: string): Entitlement {
-  if (text === 'network.host' || text === 'security.insecure') return text
-  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
+  if (text === 'network.host' || text === 'security.insecure' || text === 'device') return text
+  const device = /^device=(.+)$/u.exec(text)?.[1]
+  if (device !== undefined) return `device=${device}`
+  throw new UsageError(`option --allow takes network.host, security.insecure, device or device=NAME, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */
