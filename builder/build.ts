@@ -177,7 +177,7 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   const names = (request.names ?? []).map(canonicalName)
   const platforms = platformsOf(request)
   checkOutputs(request.outputs ?? [], { names, platforms })
-  checkAttestations(request.attestations ?? noAttestations, { outputs: request.outputs ?? [], annotations: request.annotations ?? noAnnotations, hasIndex: platforms.length > 1 })
+  checkAttestations(request.attestations ?? noAttestations, { outputs: request.outputs ?? [], annotations: request.annotations ?? noAnnotations })
   const space = new SpaceWatch(engine.store, task)
   space.check()
   const context = await openBuildContext(engine.store, request, task)

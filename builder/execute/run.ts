@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { runContainer } from '../../runtime/index.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import { leaseIds } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -13,6 +13,7 @@ import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
 import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
+import { runInStore } from '../container/run-in-store.ts'
 import type { DeviceEdits } from '../device/device-edits.ts'
 import { deviceEdits } from '../device/device-edits.ts'
 import { findDevices } from '../device/find-devices.ts'
@@ -117,9 +118,10 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
-  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network })
-  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, userNamespace: settings.userNamespace, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using ids = leaseIds(settings.userNamespace)
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
+  const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
@@ -216,15 +218,16 @@ interface SpecParts {
   readonly devices: DeviceEdits
   readonly policy: StepPolicy
   readonly network: Network
+  readonly idMaps: IdMaps | undefined
 }
 
-function containerSpec({ node, snapshot, user, settings, opened, devices, policy, network }: SpecParts): ContainerSpec {
+function containerSpec({ node, snapshot, user, settings, opened, devices, policy, network, idMaps }: SpecParts): ContainerSpec {
   const hostname = settings.hostname ?? usualHostname
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
     process: { args: node.args, env: processEnv({ node, user, settings, opened, devices }), cwd: node.cwd, user: { ...user, groups: [...new Set([...user.groups, ...devices.groups])] }, ulimits: settings.ulimits },
-    isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
+    isolation: { hostname, network, ...(idMaps === undefined ? {} : { idMaps }), ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
       ...networkFiles({ network, hostname, confinement: settings }),
       ...opened.mounts,

@@ -11,13 +11,13 @@ import type { Difference } from './difference.ts'
 
 const fields = ['type', 'mode', 'uid', 'gid', 'target', 'digest', 'sizeBytes', 'mtime', 'xattrs'] as const
 
-/** An image, or an index of images, and the store that has it. */
+/** An image or index, and the store that has it. */
 export interface BuiltThere {
   readonly store: Store
   readonly descriptor: Descriptor
 }
 
-/** Compares two images, layer by layer from the bottom, or those of two indexes in turn; undefined when they are the same. */
+/** Compares what two builds made, image by image and layer by layer from the bottom; undefined when it is the same. */
 export async function firstDifference([one, other]: readonly [BuiltThere, BuiltThere], task: Task): Promise<Difference | undefined> {
   const [ones, others] = [await membersOf(one), await membersOf(other)]
   for (const [index, member] of ones.entries()) {
@@ -27,6 +27,7 @@ export async function firstDifference([one, other]: readonly [BuiltThere, BuiltT
   return undefined
 }
 
+/** Of an index its images. */
 async function membersOf({ store, descriptor }: BuiltThere): Promise<readonly BuiltThere[]> {
   const document = parseManifestDocument(await store.content.readDocument(descriptor), descriptor.mediaType)
   return document.kind === 'index' ? document.index.manifests.map((member) => ({ store, descriptor: member })) : [{ store, descriptor }]

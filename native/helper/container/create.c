@@ -29,6 +29,10 @@ int create_container(struct wire *request)
     /* Nothing inside may look into init, which inherits this. */
     prctl(PR_SET_DUMPABLE, 0);
     if (fcntl(STATE_FD, F_SETFD, FD_CLOEXEC) < 0 || mkfifoat(STATE_FD, START_FIFO, 0600) < 0) return report_failure(STAGE_INIT, "state folder"), 1;
+    if (container.users.count) {
+        errno = EINVAL;
+        return report_failure(STAGE_IDS, "create"), 1;
+    }
     if (join_pid_namespace(&container) < 0) return 1;
     pid_t pid = (pid_t)syscall(SYS_clone, new_namespaces(&container) | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return report_failure(STAGE_NAMESPACES, "clone"), 1;

@@ -2,6 +2,7 @@
 #define TSBUILD_CONTAINER_INIT_H
 
 #include "request.h"
+#include "setup.h"
 
 #include <signal.h>
 
@@ -11,8 +12,10 @@ void fill_awaited_signals(sigset_t *signals);
 /* What init has from the helper outside. */
 struct outside {
     int life;    /* ends when the helper does; -1: init outlives it */
-    int network; /* a socket of the host's network namespace, or -1 */
+    int network; /* a socket of the host's network namespace, or -1: the helper has made the link already */
     int state;   /* the folder of the fifo that the process waits for before it executes, or -1 */
+    struct setup *setup; /* prepared outside; NULL: init does that */
+    int *cgroups;        /* opened outside, or NULL */
 };
 
 /*
