@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { isErrno } from '../../core/errors.ts'
@@ -25,6 +26,8 @@ export class DirectoryView implements RootfsView {
   /** How each directory met so far matched, for what it holds to inherit. */
   readonly #states = new Map<string, { readonly isMatch: boolean; readonly state: MatchState }>()
   /** Whether an excluded directory holds something that is included again. */
+  /** Of regular files looked at, so that none is asked for three times. */
+  readonly #files = new Map<string, BigIntStats>()
   readonly #holdsIncluded = new Map<string, boolean>()
 
   /** `root` is absolute. */
@@ -65,7 +68,8 @@ export class DirectoryView implements RootfsView {
 
   content(path: Buffer | string): Promise<FileContent> {
     const file = asBuffer(path)
-    const entry = this.#lstat(file)
+    const known = this.#files.get(file.toString('latin1'))
+    const entry = known === undefined ? this.#lstat(file) : { type: 'file', sizeBytes: Number(known.size) }
     if (entry?.type !== 'file') throw new ContextUnreadable(file.toString(), entry === undefined ? 'it does not exist' : `it is a ${entry.type}`)
     return Promise.resolve({ kind: 'host', root: this.#root.toString() || '/', path: file.subarray(1), sizeBytes: entry.sizeBytes })
   }
@@ -73,13 +77,16 @@ export class DirectoryView implements RootfsView {
   /** The digest of a regular file's content, known from an earlier build if the file did not change. */
   contentDigest(path: Buffer, content: FileContent): string {
     if (this.#digests === undefined) return contentDigest(content)
-    return this.#digests.get(path, lstatSync(this.#hostPath(path), { bigint: true }), () => contentDigest(content))
+    // What was seen before the content is read: a file that changes meanwhile is looked at again by the next build.
+    const seen = this.#files.get(path.toString('latin1')) ?? lstatSync(this.#hostPath(path), { bigint: true })
+    return this.#digests.get(path, seen, () => contentDigest(content))
   }
 
   #lstat(path: Buffer): TreeEntry | undefined {
     if (!this.#isVisible(path)) return undefined
     try {
       const stats = lstatSync(this.#hostPath(path), { bigint: true })
+      if (stats.isFile()) this.#files.set(path.toString('latin1'), stats)
       return { ...treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(this.#hostPath(path), { encoding: 'buffer' }) : undefined), uid: 0, gid: 0 }
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
