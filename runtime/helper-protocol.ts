@@ -95,6 +95,7 @@ function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffs
   writeNamespace(wire, namespaces.cgroup)
   for (const ranges of [idMaps?.uids ?? [], idMaps?.gids ?? []]) wire.list(ranges, ({ inside, outside, count }) => wire.u32(inside).u32(outside).u32(count))
   writePort(wire, network.mode === 'bridge' ? network.port : undefined)
+  wire.flag(network.mode === 'private')
   writePairs(wire, Object.entries(clockOffsets).map(([clock, seconds]): Pair => [clock, String(seconds)]))
 }
 

@@ -187,6 +187,7 @@ static void read_namespaces(struct wire *wire, struct container *container)
     container->groups = read_id_ranges(wire);
     if ((container->users.count == 0) != (container->groups.count == 0)) wire->broken = true;
     read_port(wire, &container->port);
+    container->awaits_network = read_flag(wire);
     container->time_offsets = read_pairs(wire);
 }
 
