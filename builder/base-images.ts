@@ -1,7 +1,7 @@
 import { Canceled, TsbuildError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
 import { silent } from '../core/task.ts'
-import { formatPlatform, normalizePlatform, platformDistance } from '../oci/platform.ts'
+import { formatPlatform, hostPlatform, normalizePlatform, platformDistance } from '../oci/platform.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { ChainId, Digest, DiffId } from '../oci/digest.ts'
 import { chainIds } from '../oci/digest.ts'
@@ -15,6 +15,7 @@ import { ImageUnavailable, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { Material } from './attest/provenance.ts'
 import type { BaseImage, BaseImages } from './plan/base-images.ts'
+import type { SourceNode } from './plan/plan.ts'
 import type { FoundImage } from './transfer/pull.ts'
 import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
 import { openImage } from './transfer/portable-image.ts'
@@ -33,6 +34,15 @@ interface Found {
   /** Set for one of a folder. */
   readonly layout?: LayoutImage
 }
+
+/** Of several platforms' images one has the name afterwards: this machine's, or else the first. */
+function isNamed(found: Found, all: readonly Found[]): boolean {
+  const same = all.filter(({ image, remote }) => remote !== undefined && image.name === found.image.name)
+  return found === (same.find(({ image }) => platformDistance(hostPlatform(process.arch), image.config) !== undefined) ?? same[0])
+}
+
+/** Of a name there may be images of several platforms. */
+type BaseSource = Pick<SourceNode, 'image' | 'diffIds'>
 
 /** The images one build starts from: from the store where it has them, else from their registry. */
 export class BuildBases implements BaseImages {
@@ -70,9 +80,10 @@ export class BuildBases implements BaseImages {
   }
 
   /** Brings the layers of an image resolved before into the store, once. */
-  async ensure(name: string, task: Task<BuildEvent>): Promise<void> {
-    const started = this.#ensured.get(name) ?? this.#bring(name, task)
-    this.#ensured.set(name, started)
+  async ensure(source: BaseSource, task: Task<BuildEvent>): Promise<void> {
+    const key = JSON.stringify([source.image, source.diffIds])
+    const started = this.#ensured.get(key) ?? this.#bring(source, task)
+    this.#ensured.set(key, started)
     return started
   }
 
@@ -109,9 +120,9 @@ export class BuildBases implements BaseImages {
     const { references } = await this.#home.registries()
     const stored = references(name).map((reference) => store.images.find(formatReference(reference))).find((image) => image !== undefined)
     if (stored === undefined) return undefined
-    const { config, manifest } = await openImage(store, stored)
+    const { config, manifest, stored: found } = await openImage(store, stored, platform)
     if (platformDistance(platform, config) === undefined) return undefined
-    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, manifest: stored.manifest.digest, remote: undefined }
+    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, manifest: found.manifest.digest, remote: undefined }
   }
 
   async #findRemote(name: string, platform: Platform): Promise<Found> {
@@ -121,14 +132,14 @@ export class BuildBases implements BaseImages {
   }
 
   /** What a build pulls is an image of the store afterwards, as with docker build. */
-  async #bring(name: string, task: Task<BuildEvent>): Promise<void> {
+  async #bring({ image: name, diffIds }: BaseSource, task: Task<BuildEvent>): Promise<void> {
     const all = await Promise.all(this.#found.values())
-    const found = all.find(({ image }) => image.name === name)
+    const found = all.find(({ image }) => image.name === name && image.config.rootfs.diff_ids.join() === diffIds.join())
     if (found === undefined) throw new ImageUnavailable(name, 'it was not resolved by this build')
     if (found.layout !== undefined) return pullFromLayout(this.#engine.store, found.layout, silent(task))
     if (found.remote !== undefined) {
       await pullLayers(this.#home, { found: found.remote }, task)
-      await recordImage(this.#home.store, { found: found.remote, names: [found.remote.name] }, silent(task))
+      await recordImage(this.#home.store, { found: found.remote, names: isNamed(found, all) ? [found.image.name] : [] }, silent(task))
     }
     if (this.#home !== this.#engine) await copyLayers(found.image.config.rootfs.diff_ids, { from: this.#home.store, to: this.#engine.store }, silent(task))
   }

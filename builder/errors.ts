@@ -318,6 +318,21 @@ export class OutputConflict extends TsbuildError {
   }
 }
 
+/** The layers still to be fetched are larger than what is free; nothing of them was fetched. */
+export class NoRoom extends TsbuildError {
+  readonly code = 'BUILDER_NO_ROOM'
+  readonly root: string
+  readonly neededBytes: number
+  readonly freeBytes: number
+
+  constructor(root: string, { neededBytes, freeBytes }: { readonly neededBytes: number; readonly freeBytes: number }) {
+    super(`cannot fetch layers into "${root}": they have ${neededBytes} bytes even compressed and ${freeBytes} are free; tsbuild prune makes room, TSBUILD_ROOT names another place`)
+    this.root = root
+    this.neededBytes = neededBytes
+    this.freeBytes = freeBytes
+  }
+}
+
 /** What is asked for cannot be had together. */
 export class UnsuitableRequest extends TsbuildError {
   readonly code = 'BUILDER_UNSUITABLE_REQUEST'

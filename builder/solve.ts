@@ -33,22 +33,22 @@ export interface StepCache {
 }
 
 export interface Solved {
-  /** Of the plan's target. */
-  readonly rootfs: NodeResult
+  /** One for each of the plan's targets. */
+  readonly rootfses: readonly NodeResult[]
   /** Of every node it needed. */
   readonly results: ReadonlyMap<NodeId, NodeResult>
 }
 
 /**
- * Makes the root filesystem of the plan's target: every node it needs once, independent ones at the same time, cached
+ * Makes the root filesystems of the plan's targets: every node they need once, independent ones at the same time, cached
  * ones not at all. The first failure stops the others, whose end is awaited before it is thrown.
  * @throws {StepFailed} with the reason as its cause
  */
 export async function solve(options: SolveOptions, task: Task<BuildEvent>): Promise<Solved> {
-  const { rootfs } = options.plan.target
   const solver = new Solver(options, task)
   try {
-    return { rootfs: rootfs === undefined ? emptyResult : await solver.get(rootfs), results: solver.settled }
+    const wanted = options.plan.targets.map(({ rootfs }) => rootfs === undefined ? Promise.resolve(emptyResult) : solver.get(rootfs))
+    return { rootfses: await allOrNone(wanted, solver.cancel), results: solver.settled }
   } catch (error) {
     task.signal.throwIfAborted()
     throw error
@@ -85,7 +85,7 @@ class Solver {
     const node = this.#plan.nodes.get(id)
     if (node === undefined) throw new TypeError(`node ${id} is not in the plan`)
     const inputIds = nodeInputs(node)
-    const results = await allOrNone(inputIds.map((input) => this.get(input)), this.#cancel)
+    const results = await allOrNone(inputIds.map((input) => this.get(input)), this.cancel)
     const inputs = new Map(inputIds.map((input, index) => [input, results[index] ?? emptyResult]))
     const result = await this.#execute({ id, node, input: (input) => inputOf(inputs, input) })
     this.settled.set(id, result)
@@ -101,7 +101,7 @@ class Solver {
       this.#finish(step.id, this.#task.signal.aborted ? 'canceled' : 'failed')
       const label = this.#plan.labels.get(step.id)
       const failure = label === undefined || error instanceof StepFailed || error instanceof Canceled ? error : new StepFailed(label, error)
-      this.#cancel(failure)
+      this.cancel(failure)
       throw failure
     }
   }
@@ -149,7 +149,7 @@ class Solver {
     return result
   }
 
-  readonly #cancel = (reason: unknown): void => {
+  readonly cancel = (reason: unknown): void => {
     if (!this.#stop.signal.aborted) this.#stop.abort(new Canceled('sibling-failed', { cause: reason }))
   }
 

@@ -1,8 +1,9 @@
+import { posix } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
 import type { ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, IdMaps, Mount, Namespaces, Network, PublishedPort } from '../../runtime/index.ts'
-import { leaseIds, publishPorts, runContainer } from '../../runtime/index.ts'
+import { leaseIds, publishPorts } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
 import type { BuildEvent } from '../events.ts'
@@ -13,6 +14,7 @@ import { openImage } from '../transfer/portable-image.ts'
 import type { Confinement } from './confinement.ts'
 import { networkFiles } from './network-files.ts'
 import { openNetwork } from './open-network.ts'
+import { runInStore } from './run-in-store.ts'
 import { resolveGroups, resolveUser } from './user.ts'
 
 /** What `docker run` says beyond the image. */
@@ -58,7 +60,7 @@ export async function runImage({ store }: Engine, request: RunRequest & RunPlace
   const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network, idMaps: ids.idMaps })
   request.onSpec?.(spec)
   await using _published = await publishPorts(ports, open.network)
-  return await runContainer(spec, request.stdio, task)
+  return await runInStore(store, spec, request.stdio, task)
 }
 
 export type RunWarning = BuildEvent & { readonly type: 'warning-raised' }
@@ -85,7 +87,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
     process: {
       args: processArgs(request, config),
       env: environment(request, config, { HOSTNAME: hostname, HOME: user.home }),
-      cwd: request.workdir ?? config.WorkingDir ?? '/',
+      cwd: posix.resolve('/', request.workdir ?? config.WorkingDir ?? '/'),
       user: { ...user, groups: [...new Set([...user.groups, ...groups])] },
       ulimits,
       ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { leaseIds, runContainer } from '../../runtime/index.ts'
+import { leaseIds } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -12,6 +12,7 @@ import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
 import { openNetwork } from '../container/open-network.ts'
+import { runInStore } from '../container/run-in-store.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
@@ -113,7 +114,7 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   using open = await openNetwork(effectiveNetwork(step.node, settings), { ...settings, isIsolated: true, ports: [], warn: (reason) => { warnOnce(reason, settings, task) } })
   using ids = leaseIds(settings.userNamespace)
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
-  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
+  const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
@@ -188,6 +189,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...node.env.map((entry) => ({ name: `env ${entry.slice(0, entry.indexOf('='))}`, value: entry })),
     { name: 'workdir', value: node.cwd },
     { name: 'user', value: node.user },
+    { name: 'platform', value: node.platform },
     { name: 'network', value: effective === 'none' ? 'none' : 'any' },
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
     ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),

@@ -11,14 +11,29 @@ import type { Difference } from './difference.ts'
 
 const fields = ['type', 'mode', 'uid', 'gid', 'target', 'digest', 'sizeBytes', 'mtime', 'xattrs'] as const
 
-/** An image, and the store that has it. */
+/** An image or index, and the store that has it. */
 export interface BuiltThere {
   readonly store: Store
   readonly descriptor: Descriptor
 }
 
-/** Compares two images, layer by layer from the bottom; undefined when they are the same. */
+/** Compares what two builds made, image by image and layer by layer from the bottom; undefined when it is the same. */
 export async function firstDifference([one, other]: readonly [BuiltThere, BuiltThere], task: Task): Promise<Difference | undefined> {
+  const [ones, others] = [await membersOf(one), await membersOf(other)]
+  for (const [index, member] of ones.entries()) {
+    const difference = await imageDifference([member, others[index] ?? member], task)
+    if (difference !== undefined) return difference
+  }
+  return undefined
+}
+
+/** Of an index its images. */
+async function membersOf({ store, descriptor }: BuiltThere): Promise<readonly BuiltThere[]> {
+  const document = parseManifestDocument(await store.content.readDocument(descriptor), descriptor.mediaType)
+  return document.kind === 'index' ? document.index.manifests.map((member) => ({ store, descriptor: member })) : [{ store, descriptor }]
+}
+
+async function imageDifference([one, other]: readonly [BuiltThere, BuiltThere], task: Task): Promise<Difference | undefined> {
   const [first, second] = [await readConfig(one), await readConfig(other)]
   const [firstIds, secondIds] = [first.rootfs.diff_ids, second.rootfs.diff_ids]
   const index = firstIds.findIndex((diffId, at) => diffId !== secondIds[at])

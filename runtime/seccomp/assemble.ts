@@ -66,10 +66,11 @@ function section(code: number, operand: number, body: readonly Instruction[]): I
   return [make(code, operand, 1, 0), make(jump, body.length), ...body]
 }
 
-/** The numbers from `start` to the next segment, which all lead to the same. */
+/** The numbers from `start` to the next segment, which all lead to the same, but for at most one. */
 interface Segment {
   readonly start: number
   readonly code: readonly Instruction[]
+  readonly except?: { readonly number: number; readonly code: readonly Instruction[] }
 }
 
 function segments({ abi, calls, highest }: AbiRules, defaultAction: number): Segment[] {
@@ -91,15 +92,82 @@ function isSame(one: readonly Instruction[], other: readonly Instruction[] | und
   return one.length === 1 && other?.length === 1 && first?.operand === second?.operand
 }
 
+/** A call between two that lead to the same takes one comparison instead of two. */
+function foldExceptions(all: readonly Segment[]): Segment[] {
+  const folded: Segment[] = []
+  for (let at = 0; at < all.length; at += 1) {
+    const [before, here, after] = all.slice(at, at + 3)
+    if (before === undefined) break
+    const isAlone = here !== undefined && after?.start === here.start + 1 && isSame(before.code, after.code)
+    folded.push(isAlone ? { ...before, except: { number: here.start, code: here.code } } : before)
+    if (isAlone) at += 2
+  }
+  return folded
+}
+
 function search(found: readonly Segment[]): Instruction[] {
+  const block = new Block()
+  placeSearch(block, foldExceptions(found))
+  return block.instructions
+}
+
+function placeSearch(block: Block, found: readonly Segment[]): number {
   const [only] = found
-  if (found.length === 1 && only !== undefined) return [...only.code]
+  if (found.length === 1 && only !== undefined) return placeSegment(block, only)
   const middle = found.length >> 1
-  const right = search(found.slice(middle))
-  const left = search(found.slice(0, middle))
-  const boundary = found[middle]?.start ?? 0
-  if (left.length <= farthestJump) return [make(jumpIfAtLeast, boundary, left.length, 0), ...left, ...right]
-  return [make(jumpIfAtLeast, boundary, 0, 1), make(jump, left.length), ...left, ...right]
+  const [left, right] = [found.slice(0, middle), found.slice(middle)]
+  const below = placeSearch(block, left)
+  const above = placeSearch(block, right)
+  return block.branch({ code: jumpIfAtLeast, operand: right[0]?.start ?? 0, whenTrue: above, whenFalse: below })
+}
+
+function placeSegment(block: Block, { code, except }: Segment): number {
+  if (except === undefined) return block.end(code)
+  const usual = block.end(code)
+  return block.branch({ code: jumpIfEqual, operand: except.number, whenTrue: block.end(except.code), whenFalse: usual })
+}
+
+/**
+ * Code put together from its last instruction to its first, so that where a jump leads is known when it is made. Ends that
+ * only give back are shared, which halves the program and the time the kernel takes to check and translate it.
+ */
+class Block {
+  /** The last one first; places are indexes into this. */
+  readonly #code: Instruction[] = []
+  readonly #ends = new Map<number, number>()
+
+  get instructions(): Instruction[] {
+    return this.#code.toReversed()
+  }
+
+  /** A place where this code begins, which runs into nothing. */
+  end(code: readonly Instruction[]): number {
+    const [only] = code
+    const known = only === undefined || code.length > 1 ? undefined : this.#ends.get(only.operand)
+    if (known !== undefined && this.#isNear(known)) return known
+    this.#code.push(...code.toReversed())
+    const place = this.#code.length - 1
+    if (only !== undefined && code.length === 1) this.#ends.set(only.operand, place)
+    return place
+  }
+
+  /** A comparison that goes to either place. */
+  branch({ code, operand, whenTrue, whenFalse }: Instruction): number {
+    const yes = this.#bring(whenTrue)
+    const no = this.#bring(whenFalse)
+    const at = this.#code.length
+    return this.#code.push(make(code, operand, at - yes - 1, at - no - 1)) - 1
+  }
+
+  /** With room for the jumps and ends that `branch` may put in between. */
+  #isNear(place: number): boolean {
+    return this.#code.length - place <= farthestJump - 2
+  }
+
+  #bring(place: number): number {
+    if (this.#isNear(place)) return place
+    return this.#code.push(make(jump, this.#code.length - place - 1)) - 1
+  }
 }
 
 /** The kernel takes the lower half of their arguments only. */
