@@ -53,6 +53,7 @@ export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlace
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   writeNamespaces(wire, spec.isolation)
+  wire.flag(isKernelAtLeast(host, 6, 6))
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
   wire.list(places.mounts, (mount) => writeMount(wire, mount, hasLowerdirAppend))
   wire.list(places.masked, (path) => wire.bytes(path))

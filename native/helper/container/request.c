@@ -218,6 +218,7 @@ int read_container(struct wire *wire, struct container *container)
     memset(container, 0, sizeof *container);
     read_root(wire, &container->root);
     read_namespaces(wire, container);
+    container->has_tmpfs_attributes = read_flag(wire);
     container->hostname = wire_text(wire);
     container->domainname = wire_text(wire);
     container->mount_count = wire_count(wire, 11);

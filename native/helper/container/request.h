@@ -158,6 +158,7 @@ struct container {
     struct bridge_port port;
     bool awaits_network; /* somebody outside connects the new network namespace, then writes a byte to NETWORK_FD */
     struct pairs time_offsets; /* key: clock; none for the host's time namespace */
+    bool has_tmpfs_attributes; /* the kernel's tmpfs keeps attributes of users */
     const char *hostname;
     const char *domainname;
     struct container_mount *mounts;
