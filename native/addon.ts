@@ -37,12 +37,15 @@ export interface Addon {
   openInflater(): Inflater
   /** Goes on with a stream of gzip members, on a pool thread; one call at a time. Negative states are ISA-L's errors, after which nothing may follow. */
   inflate(inflater: Inflater, input: Uint8Array, output: Uint8Array): Promise<[consumedBytes: number, producedBytes: number, state: number]>
-  /** A file that is written from its start by the pool's threads, which undo gzip and hash what they write. The descriptor stays the caller's. */
-  openSink(fd: number, isGzip: boolean, maxBytes: number): Sink
+  /**
+   * A file that is written by the pool's threads, which undo gzip and hash what they write; of its first bytes `heldBytes` are
+   * there and hashed only. The descriptor stays the caller's.
+   */
+  openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly inflater: 'none' | 'zlib' | 'isa-l'; readonly heldBytes: number; readonly maxBytes: number }): Sink
   /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
   fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
-  /** Ends it, once; the SHA-256 of what was written, and its length. */
-  endSink(sink: Sink): [sha256: Buffer, sizeBytes: number]
+  /** Ends it, once; the digest of what was written or there, and its length. */
+  endSink(sink: Sink): [digest: Buffer, sizeBytes: number]
 }
 
 /** The native half of a decompression. */

@@ -54,7 +54,9 @@ export class MissExplainer {
   /** Takes a result that another Dockerfile made for this step's last run, where it had none. */
   adopt(node: NodeId, key: CacheKey, chainId: ChainId | undefined): void {
     const label = this.#labels.get(node)
-    if (label !== undefined && hasOwnParts(key) && this.#store.cache.find(this.#textKey(label)) === undefined) this.remember(node, key, chainId)
+    if (label === undefined || !hasOwnParts(key) || this.#store.cache.find(this.#textKey(label)) !== undefined) return
+    // What is only promised so far cannot be recorded.
+    if (chainId !== undefined && this.#store.layers.find(chainId) !== undefined) this.remember(node, key, chainId)
   }
 
   remember(node: NodeId, key: CacheKey, chainId: ChainId | undefined): void {

@@ -45,7 +45,7 @@ export async function makePortableTree(store: Store, { members, names, annotatio
   }
   const [only, ...others] = images
   if (only === undefined) throw new UnsuitableRequest('an index without images is nothing')
-  if (others.length === 0 && only.predicates.length === 0) return { parts: [only.portable], top: only.entry, index: undefined }
+  if (others.length === 0 && only.predicates.length === 0 && Object.keys(annotations.index).length === 0) return { parts: [only.portable], top: only.entry, index: undefined }
   const attestations = await Promise.all(images.filter(({ predicates }) => predicates.length > 0).map(({ entry, predicates }) => attest(store, entry, { predicates, names })))
   const index: ImageIndex = {
     schemaVersion: 2,

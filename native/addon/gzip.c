@@ -1,16 +1,10 @@
 /* gzip by ISA-L, on the threads of the pool: blocks of a stream compressed apart from each other, and streams inflated. */
 #include "addon.h"
-#include "gzip-header.h"
+#include "inflater.h"
 #include "isal-library.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* A stream of members. */
-struct inflater {
-    struct gzip_header header;
-    struct isal_inflate_state state;
-};
 
 /* What the promise of a piece of work needs; the buffers are kept from the collector by the references. */
 struct job {
@@ -26,8 +20,6 @@ struct job {
     size_t consumed, produced;
     int outcome;
 };
-
-enum { WANTS_INPUT = 0, WANTS_OUTPUT = 1, MEMBER_ENDED = 2 };
 
 static bool read_buffer(napi_env env, napi_value value, const uint8_t **out, size_t *length)
 {
@@ -137,13 +129,6 @@ static void free_inflater(napi_env env, void *data, void *hint)
     free(data);
 }
 
-static void begin_member(const struct isal_library *isal, struct inflater *inflater)
-{
-    inflater->header = (struct gzip_header){0};
-    isal->inflate_init(&inflater->state);
-    inflater->state.crc_flag = ISAL_CHECKS_TRAILER;
-}
-
 /* openInflater(): a stream of gzip members, freed by the collector. */
 static napi_value open_inflater(napi_env env, napi_callback_info info)
 {
@@ -153,7 +138,7 @@ static napi_value open_inflater(napi_env env, napi_callback_info info)
     if (!isal) return throw_type(env, reason);
     struct inflater *inflater = malloc(sizeof *inflater);
     if (!inflater) return throw_errno(env, ENOMEM, "malloc", NULL);
-    begin_member(isal, inflater);
+    inflater_open(inflater, isal);
     napi_value result;
     if (napi_create_external(env, inflater, free_inflater, NULL, &result) == napi_ok) return result;
     free(inflater);
@@ -164,27 +149,10 @@ static void run_inflate(napi_env env, void *data)
 {
     (void)env;
     struct job *job = data;
-    struct inflater *inflater = job->inflater;
-    struct isal_inflate_state *state = &inflater->state;
-    long header_bytes = inflater->header.is_read ? 0 : read_gzip_header(&inflater->header, job->input, job->input_bytes);
-    job->outcome = header_bytes < 0 ? ISAL_INVALID_HEADER : WANTS_INPUT;
-    job->consumed = header_bytes < 0 ? 0 : (size_t)header_bytes;
-    if (!inflater->header.is_read) return;
-    state->next_in = (uint8_t *)job->input + job->consumed;
-    state->avail_in = (uint32_t)(job->input_bytes - job->consumed);
-    state->next_out = job->output;
-    state->avail_out = (uint32_t)job->output_bytes;
-    int result = job->isal->inflate(state);
-    job->consumed = job->input_bytes - state->avail_in;
-    job->produced = job->output_bytes - state->avail_out;
-    if (result < 0) {
-        job->outcome = result;
-    } else if (state->block_state == ISAL_BLOCK_FINISHED) {
-        job->outcome = MEMBER_ENDED;
-        begin_member(job->isal, inflater);
-    } else {
-        job->outcome = state->avail_out == 0 ? WANTS_OUTPUT : WANTS_INPUT;
-    }
+    struct inflation inflation = {.input = job->input, .input_bytes = job->input_bytes, .output = job->output, .output_bytes = job->output_bytes};
+    job->outcome = inflater_step(job->inflater, &inflation);
+    job->consumed = inflation.consumed;
+    job->produced = inflation.produced;
 }
 
 static void finish_inflate(napi_env env, napi_status status, void *data)

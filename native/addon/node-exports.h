@@ -46,5 +46,6 @@ int EVP_DigestFinal_ex(evp_digest *digest, uint8_t *out, unsigned *length);
 evp_digest *EVP_MD_CTX_new(void);
 void EVP_MD_CTX_free(evp_digest *digest);
 const void *EVP_sha256(void);
+const void *EVP_sha512(void);
 
 #endif

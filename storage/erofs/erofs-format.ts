@@ -3,8 +3,11 @@ import { open } from 'node:fs/promises'
 import type { Task } from '../../core/task.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
+import { digestAsDiffId } from '../../oci/digest.ts'
 import type { Encoded } from '../compression/decompress.ts'
+import type { GzipEngine } from '../compression/gzip-engine.ts'
 import { DiffIdMismatch } from '../errors.ts'
+import { HashedFile } from '../hashed-file.ts'
 import { emptyLayer } from '../layer/changeset/empty-changeset.ts'
 import { maxChangesetBytes } from '../layer/layer-blobs.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from '../layer/layer-format.ts'
@@ -16,7 +19,6 @@ import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import { packTree } from '../tree/pack-tree.ts'
 import { readFilePieces } from './read-file-pieces.ts'
-import { TarFile } from './tar-file.ts'
 import { writeIndex } from './write-index.ts'
 
 interface Parts {
@@ -85,10 +87,11 @@ export class ErofsFormat implements LayerFormat {
 
   async #writeTar(path: string, { compression, bytes }: Encoded, task: Task): Promise<{ readonly diffId: DiffId; readonly tarBytes: number }> {
     try {
-      const file = new TarFile(await open(path, 'wx', 0o600), { compression: compression === 'gzip' ? 'gzip' : 'none', maxBytes: maxChangesetBytes })
+      const file = new HashedFile(await open(path, 'wx', 0o600), { algorithm: 'sha256', inflater: await chooseInflater(compression), heldBytes: 0, maxBytes: maxChangesetBytes })
       try {
         for await (const chunk of untilAborted(compression === 'zstd' ? await decodeLazily({ compression, bytes }) : bytes, task.signal)) await file.add(chunk)
-        return await file.finish()
+        const { digest, sizeBytes } = await file.finish()
+        return { diffId: digestAsDiffId(digest), tarBytes: sizeBytes }
       } finally {
         await file.close()
       }
@@ -121,4 +124,10 @@ async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSign
 async function decodeLazily(encoded: Encoded): Promise<AsyncIterable<Uint8Array>> {
   const { decode } = await import('../compression/decompress.ts')
   return decode(encoded, maxChangesetBytes)
+}
+
+async function chooseInflater(compression: Compression): Promise<'none' | GzipEngine['name']> {
+  if (compression !== 'gzip') return 'none'
+  const { chooseGzipEngine } = await import('../compression/choose-gzip-engine.ts')
+  return chooseGzipEngine().engine.name
 }

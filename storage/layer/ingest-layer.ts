@@ -2,7 +2,7 @@ import type { Task } from '../../core/task.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
-import { verifyBytes } from '../../oci/verify.ts'
+import { limitBytes } from '../../oci/verify.ts'
 import type { BlobWriter, ContinuedWriter } from '../content-store.ts'
 import { LayerMissing } from '../errors.ts'
 import type { Layer } from '../layer-store.ts'
@@ -86,13 +86,14 @@ export class LayerIntake {
     unpacking.catch(() => undefined)
     try {
       let isWanted = true
-      for await (const chunk of verifyBytes(bytes, incoming.blob)) {
+      for await (const chunk of limitBytes(bytes, incoming.blob)) {
         const written = writer.write(chunk)
         if (isWanted) isWanted = await stream.push(chunk)
         // A tree that failed fails the whole; one that waits for its parent does not.
         if (!isWanted) await unpacking
         await written
       }
+      await writer.verify(incoming.blob)
       stream.end()
       const unpacked = await unpacking
       await writer.publish()

@@ -14,6 +14,7 @@ import type { Database, Row } from './database.ts'
 import { readInteger, readOptionalText, readText } from './database.ts'
 import { deleteImageRows, topsOfIndex } from './image-rows.ts'
 import { parseManifestColumns, writeIndex } from './index-json.ts'
+import { keepNameManifests, moveNames, recordBlobs } from './name-manifests.ts'
 
 interface Parts {
   readonly layout: Layout
@@ -38,7 +39,10 @@ export class Images implements ImageStore {
   find(nameOrId: string): StoredImage | undefined {
     const { database } = this.#parts
     const named = database.get('SELECT images.* FROM names JOIN images ON images.id = names.image WHERE names.name = ?', nameOrId)
-    if (named !== undefined) return this.#parseRow(named)
+    if (named !== undefined) {
+      const own = database.get('SELECT * FROM name_manifests WHERE name = ?', nameOrId)
+      return { ...this.#parseRow(named), ...(own === undefined ? {} : { manifest: parseManifestColumns(own) }) }
+    }
     const prefix = /^(?:sha256:)?([0-9a-f]{1,64})$/u.exec(nameOrId)?.[1]
     if (prefix === undefined) return undefined
     const found = database.all('SELECT * FROM images WHERE id >= ? AND id < ? LIMIT 3', `sha256:${prefix}`, `sha256:${prefix}g`).map((row) => this.#parseRow(row))
@@ -69,12 +73,11 @@ export class Images implements ImageStore {
       const members = this.#readMembers(manifest, id)
       const tops = new Set(members.map((member) => this.#checkLayers(member)).filter((top) => top !== undefined))
       const [only] = manifest.digest === id ? [] : tops
+      keepNameManifests(database, id, manifest)
       database.run('INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)', id, manifest.digest, manifest.mediaType, manifest.size, only ?? null, createdAtMs)
-      for (const table of ['image_blobs', 'image_tops']) database.run(`DELETE FROM ${table} WHERE image = ?`, id)
-      const blobs = members.flatMap(({ descriptor, document: { config, layers } }) => [descriptor.digest, config.digest, ...layers.map(({ digest }) => digest)])
-      for (const digest of new Set([manifest.digest, ...blobs])) database.run('INSERT INTO image_blobs VALUES (?, ?)', id, digest)
+      database.run('DELETE FROM image_tops WHERE image = ?', id)
       if (manifest.digest === id) for (const top of tops) database.run('INSERT INTO image_tops VALUES (?, ?)', id, top)
-      for (const name of names) database.run('INSERT OR REPLACE INTO names VALUES (?, ?)', name, id)
+      for (const renamed of [id, ...moveNames(database, names, id)]) recordBlobs(this.#parts, renamed)
       writeIndex(this.#parts.layout, database)
     })
     return { id, manifest, names: this.#namesOf(id), createdAtMs }
@@ -83,9 +86,12 @@ export class Images implements ImageStore {
   untag(name: string): boolean {
     const { database, session, layout } = this.#parts
     return session.transaction('durable', () => {
-      const wasThere = database.run('DELETE FROM names WHERE name = ?', name) > 0
-      if (wasThere) writeIndex(layout, database)
-      return wasThere
+      const row = database.get('SELECT image FROM names WHERE name = ?', name)
+      if (row === undefined) return false
+      database.run('DELETE FROM names WHERE name = ?', name)
+      recordBlobs(this.#parts, readText(row, 'image'))
+      writeIndex(layout, database)
+      return true
     })
   }
 

@@ -9,6 +9,7 @@ import type { Row } from '../records/database.ts'
 import { readOptionalText, readText } from '../records/database.ts'
 import { topsOfIndex } from '../records/image-rows.ts'
 import { encodeIndex, parseManifestColumns } from '../records/index-json.ts'
+import { listNameManifests } from '../records/name-manifests.ts'
 import type { StoreParts } from '../store-parts.ts'
 import type { Finding } from './finding.ts'
 
@@ -17,6 +18,7 @@ export function checkImages(parts: StoreParts, found: (finding: Finding) => void
   const { database } = parts
   const images = database.all('SELECT * FROM images')
   for (const row of images) checkImage(parts, row, found)
+  for (const { name, row } of listNameManifests(database)) if (!isSound(parts, row)) found({ check: 'name-manifest', object: name })
   for (const row of database.all('SELECT name FROM names WHERE image NOT IN (SELECT id FROM images)')) {
     found({ check: 'name-dangling', object: readText(row, 'name') })
   }
@@ -46,6 +48,13 @@ export function checkImage(parts: StoreParts, row: Row, found: (finding: Finding
     if (!(error instanceof TsbuildError)) throw error
     found({ check: 'image-document', object, actual: error.code })
   }
+}
+
+/** Whether an image, or a name that has a manifest of its own, is as it should be. */
+export function isSound(parts: StoreParts, row: Row): boolean {
+  const findings: Finding[] = []
+  checkImage(parts, row, (finding) => { findings.push(finding) })
+  return findings.length === 0
 }
 
 /** The top layers of an image, or of all images of an index, in order. */

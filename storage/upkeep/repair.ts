@@ -12,6 +12,7 @@ import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { readInteger, readText } from '../records/database.ts'
 import { deleteImageRows } from '../records/image-rows.ts'
 import { writeIndex } from '../records/index-json.ts'
+import { listNameManifests, recordBlobs } from '../records/name-manifests.ts'
 import type { Layout } from '../root/layout.ts'
 import { takeLock } from '../root/lock.ts'
 import { buryDeadSessions, discard } from '../root/session.ts'
@@ -19,7 +20,7 @@ import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
 import { syncFilesystem } from '../tree/upkeep-trees.ts'
-import { checkImage } from './check-images.ts'
+import { checkImage, isSound } from './check-images.ts'
 import type { Check, Finding } from './finding.ts'
 import type { FsckReport } from './fsck.ts'
 import { fsck } from './fsck.ts'
@@ -104,6 +105,7 @@ const remedies: Readonly<Record<Check, Remedy>> = {
   'image-document': loseImage,
   'image-layers': loseImage,
   'name-dangling': ({ parts: { database } }, name) => database.transaction('durable', () => database.run('DELETE FROM names WHERE name = ?', name)),
+  'name-manifest': forgetNameManifest,
   'cache-dangling': ({ parts: { database } }, key) => database.transaction('durable', () => database.run('DELETE FROM cache WHERE key = ?', key)),
   index: ({ parts: { database, layout } }) => { database.transaction('durable', () => { writeIndex(layout, database) }) },
   'session-dead': ({ parts: { database, layout, session } }) => buryDeadSessions(layout, database, session.id),
@@ -200,6 +202,18 @@ function loseImage({ parts, lost }: Repairing, id: string): void {
     deleteImageRows(database, id)
     writeIndex(layout, database)
     lost.push({ id, manifest: readText(row, 'manifest'), names })
+  })
+}
+
+/** The name goes on with the manifest of its image, which has the same content, unless its own has just been fetched. */
+function forgetNameManifest({ parts }: Repairing, name: string): void {
+  const { layout, database } = parts
+  database.transaction('durable', () => {
+    const own = listNameManifests(database).find((each) => each.name === name)
+    if (own === undefined || isSound(parts, own.row)) return
+    database.run('DELETE FROM name_manifests WHERE name = ?', name)
+    recordBlobs(parts, readText(own.row, 'id'))
+    writeIndex(layout, database)
   })
 }
 

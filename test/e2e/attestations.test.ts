@@ -134,7 +134,7 @@ describe('attestations', () => {
   it('are refused before the build where they have no place', () => {
     for (const [args, why] of [
       [['--sbom'], 'give --push'], [['--provenance', '-o', `type=docker,dest=${command.folder}/x.tar`], 'give --push'],
-      [['--sbom', '-o', `type=oci,dest=${command.folder}/x.tar,oci-mediatypes=false`], 'Docker media types'], [['--annotation', 'index:a=b'], '--sbom'],
+      [['--sbom', '-o', `type=oci,dest=${command.folder}/x.tar,oci-mediatypes=false`], 'Docker media types'], [['--annotation', 'index:a=b'], 'annotations of an index need an index to lie in'],
     ] as const) expect(command.run('build', ...args, app), args.join(' ')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(why) as string })
     for (const args of [['--sbom=generator=scanner'], ['--provenance=mode=all'], ['--provenance=version=v0.2'], ['--attest', 'sbom'], ['--sbom', '--attest', 'type=sbom'], ['--provenance=builder-id=me']]) {
       expect(command.run('build', ...args, app).exitCode, args.join(' ')).toBe(2)

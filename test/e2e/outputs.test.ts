@@ -62,6 +62,15 @@ describe('build --output', () => {
     expect(readJson(metadata)).toMatchObject({ 'containerimage.config.digest': id, 'image.name': 'docker.io/library/several:1' })
   })
 
+  it('makes an index where one is annotated', () => {
+    const to = join(folder, 'annotated')
+    build('-t', 'annotated:1', '-o', `type=oci,tar=false,dest=${to}`, '--annotation', 'index:a=b', '--annotation', 'c=d')
+    const [top] = (readJson(join(to, 'index.json')) as Layout).manifests
+    const index = readJson(join(to, 'blobs/sha256', top?.digest.slice(7) ?? '')) as { annotations: object; manifests: { digest: string; platform: object }[] }
+    expect(index).toMatchObject({ annotations: { a: 'b' }, manifests: [{ platform: { os: 'linux' } }] })
+    expect(readJson(join(to, 'blobs/sha256', index.manifests[0]?.digest.slice(7) ?? ''))).toMatchObject({ annotations: { c: 'd' } })
+  })
+
   it('writes archives to standard output and for docker load, and gives no name to an image that is only written elsewhere', () => {
     mkdirSync(join(peers.folder, 'bin'))
     writeFileSync(join(peers.folder, 'bin/docker'), `#!/bin/sh\ncat >${folder}/loaded.tar; echo "$@" >${folder}/loaded.args\n`)
@@ -73,6 +82,10 @@ describe('build --output', () => {
     expect(run('build', '-q', '--network', 'none', '-o', '-', app).stdout).toContain('ustar')
     writeFileSync(join(peers.folder, 'bin/docker'), '#!/bin/sh\necho no such daemon >&2\nexit 1\n')
     expect(run('build', '-q', '--network', 'none', '--load', '-t', 'x', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no such daemon') as string })
+    writeFileSync(join(peers.folder, 'bin/podman'), `#!/bin/sh\ncat >${folder}/loaded-by-podman.tar\n`)
+    chmodSync(join(peers.folder, 'bin/podman'), 0o755)
+    build('--load', '-t', 'x')
+    expect(execFileSync('tar', ['xOf', join(folder, 'loaded-by-podman.tar'), 'manifest.json'], { encoding: 'utf8' })).toContain('"x:latest"')
   })
 
   it('merges a root filesystem into a folder, and refuses before the build what cannot be written', () => {
@@ -94,6 +107,29 @@ describe('build --output', () => {
     }
     for (const spec of ['type=none', 'type=oci', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99']) expect(run('build', '-o', spec, app).exitCode).toBe(2)
     expect(run('build', '--push', app).stderr).toContain('needs a name')
+  })
+
+  it('says which filesystem is full, leaves nothing half written, and keeps what the steps made', () => {
+    const small = join(folder, 'small')
+    mkdirSync(small)
+    const large = context('large', { Dockerfile: 'FROM busybox\nRUN head -c 6000000 /dev/urandom >/large\n' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small])
+    try {
+      for (const [index, args] of [['-o', `type=oci,dest=${small}/x.tar`], ['-o', `type=tar,dest=${small}/x.tar`], ['-o', `type=oci,tar=false,dest=${small}/layout`], ['-o', join(small, 'local')], ['--cache-to', `type=local,dest=${small}/cache,mode=max`]].entries()) {
+        const { exitCode, stderr } = run('build', '--progress', 'plain', '--network', 'none', ...args, large)
+        expect({ exitCode, stderr }, args.join(' ')).toEqual({ exitCode: 1, stderr: expect.stringMatching(/cannot write "[^"]*small\/[a-z.]+": its filesystem has not enough room/u) as string })
+        expect(/RUN head[^\n]*\n#2 CACHED/u.test(stderr), stderr).toBe(index > 0)
+        const left = readdirSync(small, { recursive: true, encoding: 'utf8' }).filter((path) => statSync(join(small, path)).isFile())
+        expect(left.filter((path) => /x\.tar|tmp|tsbuild-|[0-9a-f]{8}-/u.test(path)), args.join(' ')).toEqual([])
+      }
+      expect(run('build', '-q', '--network', 'none', '--cache-to', `type=local,dest=${small}/cache,ignore-error=true`, large).exitCode).toBe(0)
+    } finally {
+      execFileSync('umount', [small])
+    }
+  })
+
+  it('refuses before the build to name an id or metadata where no file can be', () => {
+    for (const args of [['--iidfile', join(folder, 'no/such')], ['--metadata-file', folder]]) expect(run('build', '--progress', 'plain', ...args, app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(args[0] ?? '') as string })
   })
 
   it('squashes new layers, or a range of them, to the same tree', () => {

@@ -1,5 +1,5 @@
 /**
- * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --json]
+ * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --format erofs --json]
  * Takes the power away from a filesystem while processes work on a store on it: ext4 on a loop device forgets all it has not written. After the
  * next mount and a collection the store must be clean and have everything that was reported done. In a mount namespace of its own.
  */
@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { ChainId, Digest } from '../../oci/digest.ts'
 import { fsck, gc, openStore } from '../../storage/index.ts'
@@ -16,8 +17,12 @@ import { task } from '../support/streams.ts'
 
 const { values } = parseArgs({ options: {
   rounds: { type: 'string', default: '20' }, kinds: { type: 'string', default: 'ingest,apply,pull,commit,image' }, mount: { type: 'string', default: 'data=ordered' },
-  json: { type: 'boolean', default: false }, inside: { type: 'string' },
+  format: { type: 'string' }, json: { type: 'boolean', default: false }, inside: { type: 'string' },
 } })
+// The processes that do the work take it from there.
+if (values.format !== undefined) process.env['TSBUILD_LAYER_FORMAT'] = values.format
+
+const slowestStartMs = 30_000
 
 if (values.inside === undefined) enter()
 else await run(values.inside)
@@ -69,7 +74,9 @@ async function workUntilPowerLoss(disk: string, round: number): Promise<string[]
   const children = [0, 1].map((index) => spawn(process.execPath, [worker, join(disk, 'store'), kinds[(round + index) % kinds.length] ?? '', `${round}-${index}`], { stdio: ['ignore', 'pipe', 'ignore'] }))
   const outputs = children.map(() => '')
   children.forEach((child, index) => { child.stdout.setEncoding('utf8').on('data', (text: string) => { outputs[index] = `${outputs[index] ?? ''}${text}` }) })
-  await new Promise((resolve) => { setTimeout(resolve, 500 + 137 * (round % 9)) })
+  // Some rounds end while the store is opened; in the others something was done, however slow the machine is.
+  if (round % 4 > 0) await Promise.race([...children.map((child) => once(child.stdout, 'data')), sleep(slowestStartMs)])
+  await sleep(137 * (round % 9))
   // FS_IOC_SHUTDOWN without flushing the journal: nothing more reaches the disk.
   execFileSync('perl', ['-e', 'open(F, "<", $ARGV[0]) or die; my $how = pack("L", 2); ioctl(F, 0x8004587d, $how) or die "shutdown: $!"', disk])
   const seen = outputs.map((output) => output)

@@ -95,6 +95,7 @@ describe.each(['overlay', 'erofs'] as const)('a store of %s layers is repaired',
     ['index.json', ({ root }) => { unlinkSync(join(root, 'content', 'index.json')) }, ['index']],
     ['a name of nothing', ({ root }) => { execute(root, "INSERT INTO names VALUES ('docker.io/library/b:1', 'sha256:0')") }, ['name-dangling']],
     ['a cache entry of nothing', ({ root }) => { execute(root, "INSERT INTO cache VALUES ('x', 'sha256:0', '', 0, 0)") }, ['cache-dangling']],
+    ['a manifest of a name\'s own', ({ root }) => { execute(root, "INSERT INTO name_manifests VALUES ('docker.io/library/a:1', 'sha256:" + '0'.repeat(64) + "', 'application/vnd.oci.image.manifest.v1+json', 2)") }, ['name-manifest', 'index']],
     ['strays', ({ root }) => { writeFileSync(join(root, 'layers', 'zzz'), 'stray') }, ['stray']],
   ])('after damage to %s, and loses nothing', async (_, damage, expected) => {
     const { store, stocked, checks } = await damagedBy(damage)

@@ -12,6 +12,7 @@ import { encodeDocument } from '../../oci/manifest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import { writableFolder } from '../support/overlay.ts'
 import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
+import type { TestImage } from '../support/stored-images.ts'
 import { writeDocuments, writeImage } from '../support/stored-images.ts'
 import { expectClean, inodesOfLayer, useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
@@ -21,6 +22,10 @@ import { useTemporaryFolder } from '../support/temporary-folder.ts'
 const folder = useTemporaryFolder('store')
 const stores = useStores(folder)
 const unpacking = useStores(folder, 'overlay')
+
+function raise(): never {
+  throw new TypeError('there is one')
+}
 
 function describeBlob(bytes: Buffer, mediaType: string = mediaTypes.ociLayer): Descriptor {
   return { mediaType, digest: sha256(bytes), size: bytes.length }
@@ -162,6 +167,37 @@ describe('images', () => {
     expect(store.images.find(image.config.digest)).toMatchObject({ names: [] })
     store.images.remove(other.config.digest)
     expect(store.images.find('docker.io/library/a:2')).toBeUndefined()
+  })
+
+  it('of one config keep the manifest that each name was given, and the blobs of all', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    await store.layers.sync(task)
+    const blobs = [await store.layerBlob(layer.chainId, 'gzip', task), await store.layerBlob(layer.chainId, 'zstd', task), await store.layerBlob(layer.chainId, { compression: 'gzip', level: 1 }, task)]
+    const forms: TestImage[] = []
+    for (const each of blobs) forms.push(await writeDocuments(store, { blobs: [each], diffIds: [layer.diffId], comment: '' }))
+    expect(new Set(forms.map(({ config }) => config.digest)).size).toBe(1)
+    const name = (index: number): string => `docker.io/library/a:${index}`
+    for (const [index, { manifest, config }] of forms.entries()) store.images.put(manifest, config.digest, [name(index)])
+    const last = forms[2]
+    for (const [index, { manifest }] of forms.entries()) expect(store.images.find(name(index))).toMatchObject({ manifest, names: [name(0), name(1), name(2)] })
+    expect(store.images.list()).toMatchObject([{ manifest: last?.manifest }])
+    const index = JSON.parse(readFileSync(join(store.root, 'content', 'index.json'), 'utf8')) as { manifests: Descriptor[] }
+    expect(index.manifests.map(({ digest }) => digest)).toEqual(forms.map(({ manifest }) => manifest.digest))
+
+    // Giving a name the other form moves it; a name that is gone needs its blobs no more.
+    store.images.put(forms[0]?.manifest ?? raise(), forms[0]?.config.digest ?? raise(), [name(1)])
+    expect(store.images.find(name(1))).toMatchObject({ manifest: forms[0]?.manifest })
+    expect(store.images.find(name(2))).toMatchObject({ manifest: last?.manifest })
+    expect(store.images.untag(name(2))).toBe(true)
+    await store[Symbol.asyncDispose]()
+    const again = await stores.open(store.root)
+    await gc(again, task, { dryRun: false })
+    expect(forms.map(({ manifest }) => existsSync(blobPath(again, manifest.digest)))).toEqual([true, false, false])
+    again.images.remove(forms[0]?.config.digest ?? raise())
+    expect(again.images.find(name(0))).toBeUndefined()
+    await again[Symbol.asyncDispose]()
+    await expectClean(store.root)
   })
 
   it('are not chosen by a beginning that two have', async () => {

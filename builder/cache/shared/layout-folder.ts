@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../../core/errors.ts'
@@ -41,25 +41,23 @@ export class LayoutFolder {
     return Buffer.concat(chunks)
   }
 
+  /** Also where a blob of this name and size is there. */
   async put(blob: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    if (this.has(blob)) return
     this.#prepare()
     const path = this.#blob(blob)
     const temporary = `${path}.${randomUUID()}`
-    const file = await open(temporary, 'wx', 0o644)
     try {
-      for await (const chunk of bytes) await file.writeFile(chunk)
-      await file.datasync()
+      await writeFileFrom(temporary, bytes)
+      renameSync(temporary, path)
     } finally {
-      await file.close()
+      rmSync(temporary, { force: true })
     }
-    renameSync(temporary, path)
   }
 
   /** Puts the manifest there and points the tag to it. What others write at the same moment under other tags may get lost, nothing else. */
   async tag(tag: string, manifest: { readonly bytes: Uint8Array; readonly mediaType: string }): Promise<Descriptor> {
     const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: sha256(manifest.bytes), size: manifest.bytes.byteLength, annotations: { [refName]: tag } }
-    await this.put(descriptor, once(manifest.bytes))
+    if (!this.has(descriptor)) await this.put(descriptor, once(manifest.bytes))
     const manifests = [...this.#entries().filter(({ annotations }) => annotations?.[refName] !== tag), descriptor]
     const path = join(this.#folder, 'index.json')
     const temporary = `${path}.${randomUUID()}`
@@ -87,6 +85,16 @@ export class LayoutFolder {
 
   #blob({ digest }: Descriptor): string {
     return join(this.#folder, 'blobs', digest.slice(0, digest.indexOf(':')), digestHex(digest))
+  }
+}
+
+async function writeFileFrom(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, 'wx', 0o644)
+  try {
+    for await (const chunk of bytes) await file.writeFile(chunk)
+    await file.datasync()
+  } finally {
+    await file.close()
   }
 }
 
