@@ -113,7 +113,9 @@ export async function collectReports(fd: number, onReport: (report: HelperReport
   return failure
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]))
+/** Those that Node has no name for but mounting answers with. @see errno(3) */
+const unnamed = { ENOTBLK: 15, EUCLEAN: 117 } as const
+const errnoNames = new Map(Object.entries({ ...constants.errno, ...unnamed }).map(([name, value]) => [value, name]))
 
 function decodeFailure(payload: Uint8Array): ReportedFailure {
   const reader = new WireReader(payload)

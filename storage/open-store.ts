@@ -4,7 +4,7 @@ import { isErrno } from '../core/errors.ts'
 import { createTask } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
-import { NotOurStore, StoreTooNew } from './errors.ts'
+import { DriverUnavailable, NotOurStore, StoreTooNew } from './errors.ts'
 import type { FormatChoice, LayerFormatName } from './erofs/choose-format.ts'
 import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
@@ -193,6 +193,7 @@ function probeOverlayXattrs(layout: Layout): OverlayXattrs {
     return 'trusted'
   } catch (error) {
     if (isErrno(error, 'EPERM')) return 'user'
+    if (isErrno(error, 'ENOTSUP', 'EOPNOTSUPP')) throw new DriverUnavailable('overlay', `the filesystem of "${layout.root}" has no extended attributes; keep the store on ext4, xfs, btrfs or tmpfs`)
     throw error
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
@@ -20,7 +20,7 @@ export type ErofsSupport =
  * the files as Linux 6.12 and later can, else by loop devices.
  */
 export async function probeErofs(folder: string): Promise<ErofsSupport> {
-  if (process.geteuid?.() !== 0) return { kind: 'unavailable', reason: 'mounting them takes root; without it layers are kept unpacked' }
+  if (process.geteuid?.() !== 0 || isInUserNamespace()) return { kind: 'unavailable', reason: 'mounting them takes root; without it layers are kept unpacked' }
   const trial = mkdtempSync(join(folder, 'erofs-trial-'))
   try {
     const [tar, index] = [join(trial, 'tar'), join(trial, 'index')]
@@ -36,6 +36,11 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
   } finally {
     await removeTrees(folder, [trial], createTask())
   }
+}
+
+/** Where user 0 is not the machine's. @see user_namespaces(7) */
+function isInUserNamespace(): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8'))
 }
 
 async function findProblem(work: () => Promise<void>): Promise<string | undefined> {

@@ -206,6 +206,26 @@ describe('where EROFS layers cannot be mounted', () => {
   it('says that it takes root', () => {
     expect(probe(['unshare', '--user'], folder)).toMatchObject({ kind: 'unavailable', reason: expect.stringContaining('root') as string })
   })
+  it('says so to the root of a user namespace, which is no other', () => {
+    expect(probe(['unshare', '--user', '--map-root-user'], folder)).toMatchObject({ kind: 'unavailable', reason: expect.stringContaining('takes root') as string })
+  })
+  it('takes loop devices on tmpfs, whose files the kernel does not mount', () => {
+    const at = mkdtempSync(join(folder, 'tmpfs-'))
+    expect(probe(['unshare', '-m', 'sh', '-c', `mount -t tmpfs tmpfs ${at} && exec "$@"`, 'sh'], at)).toEqual({ kind: 'available', backing: 'loop' })
+  })
+  it('says what failed where there are no loop devices either', () => {
+    const at = mkdtempSync(join(folder, 'no-loop-'))
+    expect(probe(['unshare', '-m', 'sh', '-c', `mount -t tmpfs tmpfs ${at} && mount --bind /dev/null /dev/loop-control && exec "$@"`, 'sh'], at)).toMatchObject({
+      kind: 'unavailable', reason: expect.stringMatching(/^on Linux \S+ and this filesystem a mount of the file failed with E[A-Z]+, a mount by loop devices failed with E[A-Z]+$/u) as string,
+    })
+  })
+  it('names a filesystem that no store can lie on', () => {
+    const at = mkdtempSync(join(folder, 'ramfs-'))
+    const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'index.ts')}').then(({ openStore }) => openStore('${at}/store')).then(() => { console.log('opened') }, ({ code, message }) => { console.log(code, message) })`
+    const said = execFileSync('unshare', ['-m', 'sh', '-c', `mount -t ramfs ramfs ${at} && exec "$@"`, 'sh', process.execPath, '-e', script], { encoding: 'utf8' })
+    expect(said).toContain('STORAGE_DRIVER_UNAVAILABLE')
+    expect(said).toContain('has no extended attributes; keep the store on ext4')
+  })
   it('takes loop devices where files of the filesystem cannot be stacked', () => {
     const at = mkdtempSync(join(folder, 'stacked-'))
     for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(at, name))
