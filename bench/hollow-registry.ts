@@ -3,7 +3,7 @@
  * A registry on a free port, which it prints. It serves what it was sent, except that of the blob DIGEST, which is SIZE zeros, it only counts
  * the bytes.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
@@ -19,8 +19,10 @@ const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 const contents = new Map<string, Buffer>()
 /** Repositories that were sent the huge blob. */
 const holders = new Set<string>()
-/** What the sessions of uploads have received. */
-const sessions = new Map<string, number>()
+interface Session { receivedBytes: number; readonly kept: Buffer[] }
+
+/** What uploads have brought. */
+const sessions = new Map<string, Session>()
 
 interface Exchange { readonly request: IncomingMessage; readonly response: ServerResponse; readonly repository: string; readonly kind: string; readonly name: string; readonly url: URL }
 
@@ -39,33 +41,32 @@ server.listen(0, '127.0.0.1', () => {
 async function begin({ request, response, repository }: Exchange): Promise<void> {
   request.resume()
   await once(request, 'end')
-  const session = String(sessions.size)
-  sessions.set(session, 0)
+  const session = randomUUID()
+  sessions.set(session, { receivedBytes: 0, kept: [] })
   response.writeHead(202, { location: `/v2/${repository}/blobs/uploads/${session}` }).end()
 }
 
 async function receive({ request, response, repository, kind, name, url }: Exchange): Promise<void> {
-  const body = await take(request, kind === 'manifests' ? undefined : name)
+  const session = sessions.get(kind === 'manifests' ? '' : name) ?? { receivedBytes: 0, kept: [] }
+  await take(request, session)
   if (request.method === 'PATCH') {
-    response.writeHead(202, { location: url.pathname, range: `0-${(sessions.get(name) ?? 0) - 1}` }).end()
+    response.writeHead(202, { location: url.pathname, range: `0-${session.receivedBytes - 1}` }).end()
     return
   }
+  const body = Buffer.concat(session.kept)
   const digest = url.searchParams.get('digest') ?? `sha256:${createHash('sha256').update(body).digest('hex')}`
   if (digest === hugeDigest) holders.add(repository)
   else for (const alias of [name, digest]) contents.set(`${repository} ${alias}`, body)
+  sessions.delete(name)
   response.writeHead(201, { 'docker-content-digest': digest }).end()
 }
 
 /** The bytes of a small body; of a large one not all. */
-async function take(request: IncomingMessage, session: string | undefined): Promise<Buffer> {
-  const kept: Buffer[] = []
-  let total = session === undefined ? 0 : sessions.get(session) ?? 0
+async function take(request: IncomingMessage, session: Session): Promise<void> {
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    total += chunk.byteLength
-    if (total < maxKeptBytes) kept.push(chunk)
+    session.receivedBytes += chunk.byteLength
+    if (session.receivedBytes < maxKeptBytes) session.kept.push(chunk)
   }
-  if (session !== undefined) sessions.set(session, total)
-  return Buffer.concat(kept)
 }
 
 async function give({ request, response, repository, kind, name, url }: Exchange): Promise<void> {

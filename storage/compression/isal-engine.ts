@@ -2,7 +2,7 @@ import { getAddon, inflateStates } from '../../native/index.ts'
 import { MalformedCompression } from '../errors.ts'
 import type { GzipEngine } from './gzip-engine.ts'
 
-const outputBytes = 256 * 1024
+const outputBytes = 128 * 1024
 /** What cannot be compressed is stored, with a few bytes for each 64 KiB. */
 const spareBytes = 16 * 1024
 

@@ -20,6 +20,7 @@ describe('tsbuild doctor', () => {
     for (const name of ['kernel', 'identity', 'overlay', 'seccomp', 'user-namespaces', 'container']) expect(findings.get(name), name).toMatchObject({ state: 'offered' })
     for (const { name, state, remedy } of findings.values()) if (state !== 'offered') expect(remedy, name).toMatch(/\w/u)
     expect(findings.has('erofs-layers')).toBe(true)
+    expect(findings.get('gzip')).toMatchObject({ state: 'offered', detail: expect.stringContaining('ISA-L') as unknown })
     for (const controller of ['memory', 'cpu', 'pids', 'io', 'cpuset']) expect(findings.has(`cgroup-${controller}`)).toBe(true)
     expect(command.must('doctor').split('\n').some((line) => line.startsWith('ok  container'))).toBe(true)
   })
