@@ -20,6 +20,8 @@ const missing = ensurePackages([
   { name: 'strace', provides: ['/usr/bin/strace'] },
   { name: 'git', provides: ['/usr/bin/git'] },
   { name: 'openssh-client', provides: ['/usr/bin/ssh-keygen'] },
+  { name: 'libcap2-bin', provides: ['/sbin/setcap', '/usr/sbin/setcap'] },
+  { name: 'python3', provides: ['/usr/bin/python3'] },
   { name: 'iproute2', provides: ['/sbin/ip', '/usr/sbin/ip', '/bin/ip'] },
   { name: 'xz-utils', provides: ['/usr/bin/xz'] },
   { name: 'bzip2', provides: ['/bin/bzip2', '/usr/bin/bzip2'] },
