@@ -152,6 +152,50 @@ describe('--explain-cache, of a RUN,', () => {
   })
 })
 
+describe('a change of', () => {
+  const files = { a: '1', 'dir/b': '2', 'dir/c.md': '3' }
+  it.each([
+    ['the shell', 'RUN true', 'SHELL ["/bin/sh", "-e", "-c"]\nRUN true'],
+    ['the user', 'RUN true', 'USER 5\nRUN true'],
+    ['a heredoc', 'RUN <<E\necho 1 >/x\nE', 'RUN <<E\necho 2 >/x\nE'],
+    ['a build argument in scope', 'ARG A=1\nRUN true', 'ARG A=2\nRUN true'],
+    ['a mount', 'RUN --mount=type=tmpfs,target=/t true', 'RUN --mount=type=tmpfs,target=/u true'],
+    ['the source of a mount', 'RUN --mount=type=bind,source=a,target=/t true', 'RUN --mount=type=bind,source=dir/b,target=/t true'],
+    ['the owner of a copy', 'COPY a /', 'COPY --chown=5 a /'],
+    ['the mode of a copy', 'COPY a /', 'COPY --chmod=600 a /'],
+    ['the destination of a copy', 'COPY a /x', 'COPY a /y'],
+    ['what a copy leaves out', 'COPY dir /', 'COPY --exclude=*.md dir /'],
+    ['the parents of a copy', 'COPY dir/b /', 'COPY --parents dir/b /'],
+    ['a link in a copy', 'COPY a /', 'COPY --link a /'],
+    ['what a heredoc copies', 'COPY <<E /x\n1\nE', 'COPY <<E /x\n2\nE'],
+    ['the working directory that is made', 'WORKDIR /x', 'WORKDIR /y'],
+    ['the image that is copied from', 'COPY --from=busybox /bin/busybox /x', 'COPY --from=busybox /etc/passwd /x'],
+  ])('%s runs the step again', (what, before, after) => {
+    const path = context(`change-${what.replaceAll(/\W/gu, '-')}`, { Dockerfile: `FROM busybox\n${before}\n`, ...files })
+    must('build', '-q', '--network', 'none', path)
+    writeFileSync(join(path, 'Dockerfile'), `FROM busybox\n# it is another\n${after}\n`)
+    expect(causes(path).at(-1)).not.toBe('every step came from the cache')
+  })
+
+  it.each([
+    ['HEALTHCHECK', 'HEALTHCHECK CMD true', 'HEALTHCHECK CMD false'], ['ONBUILD', 'ONBUILD RUN true', 'ONBUILD RUN false'], ['STOPSIGNAL', 'STOPSIGNAL 1', 'STOPSIGNAL 2'],
+    ['CMD', 'CMD a', 'CMD b'], ['ENTRYPOINT', 'ENTRYPOINT a', 'ENTRYPOINT b'], ['EXPOSE', 'EXPOSE 1', 'EXPOSE 2'], ['VOLUME', 'VOLUME /a', 'VOLUME /b'], ['LABEL', 'LABEL a=1', 'LABEL a=2'],
+  ])('%s is another image, also on scratch', (what, before, after) => {
+    const ids = [before, after].map((line) => must('build', '-q', context(`config-${what}`, { Dockerfile: `FROM scratch\n${line}\n` })))
+    expect(ids[0]).not.toBe(ids[1])
+  })
+})
+
+it('a pulled or tagged image whose history imitates a step is not taken for its result', () => {
+  const path = context('imitated', { Dockerfile: 'FROM busybox\nRUN echo honest >/made\n' })
+  must('build', '-q', '--network', 'none', '-t', 'imitator:1', context('imitator', { Dockerfile: 'FROM busybox\nRUN echo evil >/made\n' }))
+  must('save', '-o', join(command.folder, 'imitator.tar'), 'imitator:1')
+  must('load', '-i', join(command.folder, 'imitator.tar'))
+  expect(causes(path)).not.toEqual(['every step came from the cache'])
+  must('build', '-q', '--network', 'none', '-t', 'honest:1', path)
+  expect(must('run', '--network', 'none', 'honest:1', 'cat', '/made')).toBe('honest')
+})
+
 describe('--pull', () => {
   it('never asks a registry when told so', () => {
     const path = context('never', { Dockerfile: 'FROM nobody.invalid/has/this:1\n' })

@@ -108,6 +108,17 @@ describe('a shared cache', () => {
   })
 })
 
+it('--pull=newer takes the image of a registry when it is another, and missing stays with the one that is there', async () => {
+  const base = `${registry.host}/base/moving:1`
+  const publish = (content: string): Promise<Built> => attempt(one, 'build', '-q', '--network', 'none', '-t', base, '--push', one.context(`moving-${content}`, { Dockerfile: `FROM busybox\nRUN echo ${content} >/version\n` }))
+  const path = two.context('on-moving', { Dockerfile: `FROM ${base}\nRUN cat /version\n` })
+  const seen = async (...args: readonly string[]): Promise<string | undefined> => /^#2 \S+ (v\d)$/mu.exec((await attempt(two, 'build', '--no-cache', '--progress', 'plain', '--network', 'none', ...args, path)).stderr)?.[1]
+  expect((await publish('v1')).exitCode).toBe(0)
+  expect(await seen()).toBe('v1')
+  expect((await publish('v2')).exitCode).toBe(0)
+  expect([await seen(), await seen('--pull=never'), await seen('--pull=newer'), await seen()]).toEqual(['v1', 'v1', 'v2', 'v2'])
+})
+
 describe('a poisoned cache', () => {
   const blobs = (cache: string): string[] => readdirSync(join(cache, 'blobs/sha256')).map((name) => join(cache, 'blobs/sha256', name))
   const isGzip = (path: string): boolean => readFileSync(path).subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]))
