@@ -7,11 +7,10 @@ import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
-import type { Confinement } from '../container/confinement.ts'
+import type { Confinement, NetworkChoice } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
-import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
 import { runInStore } from '../container/run-in-store.ts'
 import type { DeviceEdits } from '../device/device-edits.ts'
@@ -118,7 +117,7 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, userNamespace: settings.userNamespace, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { ...settings, isIsolated: true, ports: [], warn: (reason) => { warnOnce(reason, settings, task) } })
   using ids = leaseIds(settings.userNamespace)
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
   const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
@@ -143,7 +142,7 @@ const warned = new WeakSet<RunSettings>()
 function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>): void {
   if (warned.has(settings)) return
   warned.add(settings)
-  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no network of their own here, so RUN steps use the host's: ${reason}`, range: undefined })
 }
 
 /** Below so many periods, of 0.1 s each, a share says nothing. */

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
@@ -70,6 +71,7 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 }
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
+  checkResultFiles(options)
   const { outputs, loader, loaded } = openOutputs(options, app)
   const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
@@ -89,9 +91,9 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
     const verified = options.has('verify-reproducible') ? await gate.pause(() => verifyReproducible(request, { engine, progress, title, options: common }, app)) : request
     const result = await build(verified, { ...common, engine, onEvent, onFailure: failure?.handle })
     await loader?.finish()
+    writeResultFiles(result, options)
     await renderer.finish()
     noteCauses(causes, options, app)
-    writeResultFiles(result, options)
     if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
     return 0
   } catch (error) {
@@ -126,6 +128,20 @@ function parseProgress(options: OptionValues, app: App): (typeof progressModes)[
   const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
   if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
   return progress
+}
+
+/** What cannot be written in the end is refused in the beginning. */
+function checkResultFiles(options: OptionValues): void {
+  for (const name of ['iidfile', 'metadata-file']) {
+    const path = options.text(name)
+    if (path === undefined) continue
+    if (!isDirectory(dirname(resolve(path)))) throw new UsageError(`option --${name} names "${path}", and there is no folder for it`)
+    if (isDirectory(path)) throw new UsageError(`option --${name} names "${path}", which is a folder`)
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /** With the names that buildx gives these values. */

@@ -116,6 +116,7 @@ static pid_t start_process(struct container *container, const struct outside *ou
     if ((start.root = open_root(container, outside)) < 0) return -1;
     if ((start.null = open_null(start.root)) < 0) return -1;
     if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, outside->life, true)) < 0) return -1;
+    if (container->awaits_network && await_network() < 0) return -1;
     struct launch launch = {.process = &container->process, .start = &start};
     start.is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
     /* Who waits for its start cannot share our memory: we would wait too. */
