@@ -82,11 +82,13 @@ class Placement {
     if (top === undefined) return
     const { destination } = this.#rules
     const clean = Buffer.from(cleanSource(destination))
-    await this.#makeDirectories(await this.#target.resolve(destination.endsWith('/') ? clean : parentPath(clean)))
+    // --chmod is not for archives, nor for the directories made for one.
+    const mode = root.keepsModes === true ? madeDirectory.mode : this.#rules.parentMode
+    await this.#makeDirectories(await this.#target.resolve(destination.endsWith('/') ? clean : parentPath(clean)), mode)
     const resolved = await this.#target.resolve(clean)
     const isInto = top.entry.type !== 'directory' && (await this.#target.find(resolved))?.type === 'directory'
     const target = isInto ? joinPath(resolved, root.name) : resolved
-    if (top.entry.type === 'directory') await this.#makeDirectories(target)
+    if (top.entry.type === 'directory') await this.#makeDirectories(target, mode)
     const linkGroups = new Map<string, object>()
     for (const copied of root.entries) await this.#add(root, copied, { target, linkGroups })
   }
@@ -122,15 +124,14 @@ class Placement {
   }
 
   /** Makes what is missing of a path that has no links. */
-  async #makeDirectories(path: Buffer): Promise<void> {
+  async #makeDirectories(path: Buffer, mode: number): Promise<void> {
     if (path.length === 1) return
     const existing = await this.#target.find(path)
     if (existing?.type === 'directory') return
     if (existing !== undefined) throw new CopyConflict(path.toString(), 'directory', existing.type)
-    await this.#makeDirectories(parentPath(path))
+    await this.#makeDirectories(parentPath(path), mode)
     await this.#keepDirectories(parentPath(path))
-    const { owner, parentMode } = this.#rules
-    this.#put({ path, entry: { ...madeDirectory, mode: parentMode, ...owner }, xattrs: new Map(), content: undefined, linkGroup: undefined }, true)
+    this.#put({ path, entry: { ...madeDirectory, mode, ...this.#rules.owner }, xattrs: new Map(), content: undefined, linkGroup: undefined }, true)
   }
 
   /** Repeats the base's directories on the way to a new entry: an unpacker that makes missing parents must not invent their metadata. */

@@ -58,6 +58,11 @@ export function resolveStages(dockerfile: Dockerfile, global: GlobalScope, conte
   })
 }
 
+/** What a name in a trigger means, which is read where it fires: the names of that file. @throws {DockerfileError} */
+export function resolveTriggerUse(dockerfile: Dockerfile, contexts: ReadonlySet<string>, { name, stage }: { readonly name: string; readonly stage: Stage }): StageSource {
+  return new Resolver(dockerfile, contexts).resolveTrigger(name, stage)
+}
+
 /** The name a context is found by: an image by its short name, a stage in small letters. */
 export function normalizeContextName(name: string): string {
   return name.toLowerCase().replace(/^docker\.io\/(?:library\/)?/u, '').replace(/:latest$/u, '')
@@ -137,6 +142,10 @@ class Resolver {
         return name === undefined ? [] : [{ ...this.#use({ text: name, range }, stage, false), instruction, range }]
       })
     })
+  }
+
+  resolveTrigger(name: string, stage: Stage): StageSource {
+    return this.#resolveUse({ text: name, range: stage.from.range }, stage, true)
   }
 
   /** A stage that is never built may name one that comes later. */

@@ -9,7 +9,7 @@ import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
 import type { ResolvedStage, StageSource } from '../dockerfile/stage-graph.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import { noPolicy, parseStepPolicy } from '../dockerfile/step-policy.ts'
-import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-graph.ts'
+import { findTarget, reachableStages, resolveStages, resolveTriggerUse } from '../dockerfile/stage-graph.ts'
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
 import type { BaseImage, BaseImages } from './base-images.ts'
 import { lowerConfig } from './lower-config.ts'
@@ -180,10 +180,12 @@ class Lowering {
     return isFolder ? { kind: 'context', name: source.name } : { kind: 'node', node: await this.#rootfsOf(source, index) }
   }
 
-  /** What `--from` means was said when the stages were resolved; a trigger's `--from` is looked up the same way. */
+  /** What `--from` means was said when the stages were resolved, but for that of triggers. */
   #findUse(from: string, index: number): StageSource {
-    const use = this.#prepared.stages[index]?.uses.find((known) => known.name === from)
-    return use?.source ?? { kind: 'image', name: from }
+    const resolved = this.#prepared.stages[index]
+    if (resolved === undefined) throw new TypeError(`there is no stage ${index}`)
+    const use = resolved.uses.find((known) => known.name === from)
+    return use?.source ?? resolveTriggerUse(this.#options.dockerfile, new Set(this.#options.contexts.keys()), { name: from, stage: resolved.stage })
   }
 
   async #rootfsOf(source: StageSource, index: number): Promise<NodeId | undefined> {

@@ -55,7 +55,7 @@ export const configCases = onBusybox({
   'maintainer': 'MAINTAINER Some Body <some@body>',
   'onbuild-stage': 'FROM busybox AS b\nONBUILD RUN echo fired >/fired\nONBUILD ENV x=1\nONBUILD COPY a.txt /\nFROM b\nRUN cat /fired',
   'onbuild-kept': 'ONBUILD RUN   echo  "a  b"\nONBUILD COPY . /x',
-  'onbuild-from-stage': 'FROM busybox AS src\nRUN echo s >/s\nFROM busybox AS b\nONBUILD COPY --from=src /s /copied\nFROM b',
+  'onbuild-from-stage': ['FROM busybox AS src\nRUN echo s >/s\nFROM busybox AS b\nONBUILD COPY --from=src /s /copied\nFROM b', { onlyWeBuild: 'triggers may name stages since version 1.11 of the frontend, and this docker has 1.7' }],
   'arg-history': ['ARG a=1\nARG b\nRUN echo $a$b >/o', { options: ['--build-arg', 'b=2'] }],
   'author-label': 'LABEL maintainer=me\nARG x\nENV y=$x',
 })

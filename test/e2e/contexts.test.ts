@@ -127,7 +127,7 @@ describe('a git repository', () => {
     await succeed(`${git.url}/repo#${commit}`)
   })
 
-  it.each(['#main:out/etc', '#main:link', '#main:..', '#main:sub/../..', '#--upload-pack=touch', '#nowhere', '?ref=main&nokey=1'])('is refused with %s', async (end) => {
+  it.each(['#main:out/etc', '#main:link', '#main:..', '#main:sub/../..', '#main:a//../..', '#main:%2e%2e', '#--upload-pack=touch', '#nowhere', '?ref=main&nokey=1'])('is refused with %s', async (end) => {
     const { exitCode, said } = await build(`${git.url}/repo${end}`)
     expect(exitCode, said).not.toBe(0)
     expect(said).not.toContain('bug in tsbuild')

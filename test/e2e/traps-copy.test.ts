@@ -209,7 +209,7 @@ describe('ADD', () => {
     execFileSync('tar', ['-C', join(root, 't'), '--owner=5', '--group=6', '-czf', join(root, 'no-ending'), 'f'])
     writeFileSync(join(root, 'single.gz'), execFileSync('gzip', ['-c'], { input: 'alone' }))
     const { at, list } = await build('ADD no-ending /d\nADD --chown=8:9 --chmod=0600 no-ending /e\nADD zip single.gz /f/\nADD --unpack=false no-ending /g', { context: root })
-    expect([await at('/d/f'), await at('/e/f'), await at('/g')]).toEqual(['file 644 5:6 f', 'file 644 8:9 f', expect.stringMatching(/^file 644/u)])
+    expect([await at('/d/f'), await at('/e'), await at('/e/f'), await at('/g')]).toEqual(['file 644 5:6 f', 'directory 755 8:9', 'file 644 8:9 f', expect.stringMatching(/^file 644/u)])
     expect(await list('/f')).toEqual(['single.gz', 'zip'])
   })
 

@@ -145,6 +145,8 @@ describe('stages', () => {
     const { said, config } = await build('FROM busybox AS base\nONBUILD RUN echo first\nONBUILD RUN echo second\nFROM base\nRUN echo third')
     expect(said).toBe('first\nsecond\nthird\n')
     expect(config.OnBuild).toBeUndefined()
+    const copied = await build('FROM busybox AS src\nRUN echo s >/s\nFROM busybox AS b\nONBUILD COPY --from=src /s /copied\nONBUILD RUN --mount=from=src,target=/m cp /m/s /mounted\nFROM b')
+    expect([await copied.at('/copied'), await copied.at('/mounted')]).toEqual(['file 644 0:0 s', 'file 644 0:0 s'])
     for (const trigger of ['ONBUILD RUN x', 'FROM busybox', 'MAINTAINER me']) expect(await refusal(`ONBUILD ${trigger}`)).toContain('ONBUILD')
   })
 })

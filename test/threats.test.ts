@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+/** Where what has hit other builders is tested here: by number, what it was, the file, and how the test's title reads. */
+const threats: readonly (readonly [number: number, what: string, file: string, title: string])[] = [
+  [39, 'a directory of a cache mount swapped for a link', 'test/e2e/threats.test.ts', '39 a directory'],
+  [40, 'clean-up of mount points through a link', 'test/e2e/threats.test.ts', '40 what a step puts'],
+  [41, 'privilege without leave', 'test/e2e/threats.test.ts', '41 no unknown word'],
+  [42, 'options in the place of refs', 'test/e2e/contexts.test.ts', 'is refused with %s'],
+  [43, 'a link to / as the source of a bind mount', 'test/e2e/mounts.test.ts', 'follows a link of a stage inside that stage'],
+  [44, 'the same, swapped between looking and mounting', 'test/kernel/clean-layers.test.ts', 'does not take a link as its source'],
+  [45, 'the id of a cache as a path', 'test/e2e/mounts.test.ts', 'lies below the store whatever its id is'],
+  [46, 'options of a mount passed on', 'test/e2e/threats.test.ts', '46 a mount has no options'],
+  [47, 'mounts of ours through links of the image', 'test/e2e/traps-run.test.ts', '70 resolv.conf and hosts'],
+  [48, 'writes into the real context', 'test/e2e/mounts.test.ts', 'lets writes vanish from the context'],
+  [49, 'a link in a broken tar, then a fallback', 'test/e2e/threats.test.ts', '49 a Dockerfile that is a link'],
+  [50, 'a subdirectory of a repository that leads out', 'test/e2e/contexts.test.ts', 'is refused with %s'],
+  [51, 'names given by a server', 'test/e2e/threats.test.ts', '51 the name a server gives'],
+  [52, 'a repository that runs programs', 'test/e2e/contexts.test.ts', 'runs nothing of what it brings'],
+  [53, 'addresses as options', 'test/e2e/threats.test.ts', '53 addresses'],
+  [54, 'cache keys that leave something out', 'test/e2e/cache.test.ts', 'names the first thing that changed'],
+  [55, 'diffIDs that a config only claims', 'test/kernel/store.test.ts', 'are refused when blob or changeset is not what was announced'],
+  [56, 'one name in several spellings', 'registry-client/reference.test.ts', 'reads every canonical and familiar name back'],
+  [57, 'ignore files that are no files', 'test/e2e/threats.test.ts', '57 ignore files'],
+  [58, 'archives through links of the image', 'test/e2e/threats.test.ts', '58 an archive'],
+  [59, 'chains of links in an archive', 'test/kernel/hostile-layers.test.ts', 'follows links of this layer and of those below'],
+  [60, 'a context tar that leads out, and links that are legal', 'test/e2e/contexts.test.ts', 'as a tar cannot lead out of itself'],
+  [61, 'volumes that copy from the host', 'test/e2e/threats.test.ts', '61 volumes'],
+  [62, 'configs and histories that do not fit', 'test/kernel/store.test.ts', 'are recorded only when their documents and layers are there'],
+  [63, 'credentials that end in what is kept', 'test/e2e/secret-guard.test.ts', 'stores nothing of it'],
+  [64, 'metadata that a mapped id can write', 'test/e2e/threats.test.ts', '64 what ids'],
+]
+
+/** The corpus of hostile Dockerfiles, kind by kind. */
+const corpus: readonly (readonly [what: string, file: string, title: string])[] = [
+  ['NUL, BOM, carriage returns, one long line, empty lines, continuations, comments', 'builder/dockerfile/hostile.test.ts', '%s ends as %s'],
+  ['quotes, brackets, JSON, here-documents, triggers, flags', 'builder/dockerfile/hostile.test.ts', '%s ends as %s'],
+  ['stages, expansion bombs, patterns, prototypes', 'builder/dockerfile/hostile.test.ts', '%s ends as %s'],
+  ['directives, backslash at the end, comment inside a continuation', 'builder/dockerfile/golden.test.ts', "'%s'"],
+  ['grammar fuzzing: parsing is total, printing a fixpoint', 'builder/dockerfile/properties.test.ts', 'reads or refuses any text'],
+  ['cycles between stages', 'test/e2e/threats.test.ts', 'steps of a stage cannot use it'],
+  ['environments the kernel refuses', 'test/e2e/threats.test.ts', 'an environment too large'],
+  ['names of variables', 'test/e2e/threats.test.ts', 'names of variables'],
+  ['exponential patterns', 'test/e2e/threats.test.ts', 'patterns of every kind end'],
+  ['junk in values', 'test/e2e/threats.test.ts', 'UTF-16, junk in every value'],
+  ['a remote frontend', 'test/e2e/threats.test.ts', 'another frontend is not executed'],
+  ['--link onto a link, --parents, wrong checksums', 'test/e2e/traps-copy.test.ts', '45 a link in the destination'],
+]
+
+const hasTest = (file: string, title: string): boolean => readFileSync(join(import.meta.dirname, '..', file), 'utf8').split('\n').some((line) => /\bit(?:\.each)?|\]\)\(|^ {2}\]/u.test(line) && line.includes(title))
+
+describe('published vulnerabilities of builders', () => {
+  it.each(threats)('%d, %s, has its test', (_, __, file, title) => {
+    expect(hasTest(file, title)).toBe(true)
+  })
+
+  it('are all listed', () => {
+    expect(threats.map(([number]) => number)).toEqual(Array.from({ length: 26 }, (_, index) => 39 + index))
+  })
+})
+
+describe('the corpus of hostile Dockerfiles', () => {
+  it.each(corpus)('of %s has its test', (_, file, title) => {
+    expect(hasTest(file, title)).toBe(true)
+  })
+})
