@@ -91,12 +91,16 @@ export interface Device {
   readonly target: string
   /** Some of `r`, `w` and `m` (mknod). */
   readonly permissions: string
+  /** Other permission bits and owner than the host's node has. */
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
 }
 
 export interface ProcessUser {
   readonly uid: number
   readonly gid: number
-  /** Supplementary groups, `gid` not included. */
+  /** Supplementary groups; in images' own processes `gid` is among them. */
   readonly groups: readonly number[]
 }
 
