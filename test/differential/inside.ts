@@ -54,8 +54,8 @@ try {
       const theirs = ask([...prefix, 'docker'], question, options)
       const ours = ask([process.execPath, command], question, options)
       const differences = [...theirs.filter((line) => !ours.includes(line)).map((line) => `  docker   ${line}`), ...ours.filter((line) => !theirs.includes(line)).map((line) => `  tsbuild  ${line}`)]
-      console.log(`${options.join(' ') || 'no flags'}: ${question.name}: ${differences.length === 0 ? 'the same' : `${differences.length} lines differ`}`)
-      for (const line of differences) console.log(line)
+      process.stdout.write(`${options.join(' ') || 'no flags'}: ${question.name}: ${differences.length === 0 ? 'the same' : `${differences.length} lines differ`}\n`)
+      for (const line of differences) process.stdout.write(`${line}\n`)
     }
   }
 } finally {
