@@ -35,7 +35,7 @@ const isolation: Rows = {
 const limits: Rows = {
   'hierarchy': [['runtime/cgroup/hierarchies.test.ts', ''], kernel('limits', 'are asked for in vain without the controller'), kernel('delegation', 'that only tsbuild is in gives its controllers'), kernel('delegation', 'that holds processes of others'), e2e('rootless', 'applies the limits that cgroups delegated to them hold')],
   'memory': [kernel('limits', 'is named, with the peak'), kernel('limits', 'of memory are what the kernel was told')],
-  'cpu': [kernel('limits', 'holds processor time back'), kernel('limits', 'of processors are shares and sets')],
+  'cpu': [kernel('limits', 'holds processor time back'), kernel('limits', 'is what the kernel was told'), kernel('limits', 'of processors are shares and sets')],
   'pids': [kernel('limits', 'stops forks at the number'), kernel('limits', 'survives a fork bomb')],
   'io': [kernel('limits', 'of disks are rates by device')],
   'devices': [kernel('limits', 'of the host cannot be opened by whoever makes a node'), kernel('limits', 'are limited by a program on version 2')],
