@@ -1,5 +1,6 @@
 /** npm test: everything, in the order in which failing is cheapest. */
 import { spawnSync } from 'node:child_process'
+import { findLeftovers, lookAtHost } from './host-state.ts'
 import { ensurePackages } from './system-packages.ts'
 
 const missing = ensurePackages([
@@ -28,6 +29,9 @@ const missing = ensurePackages([
   { name: 'e2fsprogs', provides: ['/sbin/mkfs.ext4', '/usr/sbin/mkfs.ext4'] },
   { name: 'libisal2', provides: ['/usr/lib/x86_64-linux-gnu/libisal.so.2', '/usr/lib/aarch64-linux-gnu/libisal.so.2', '/usr/lib64/libisal.so.2'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
+  { name: 'passt', provides: ['/usr/bin/pasta'] },
+  { name: 'slirp4netns', provides: ['/usr/bin/slirp4netns'] },
+  { name: 'curl', provides: ['/usr/bin/curl'] },
 ])
 if (missing.length > 0) {
   console.error(`These tests need Debian's packages ${missing.map(({ name }) => name).join(', ')}: install them (apt-get install ${missing.map(({ name }) => name).join(' ')}) and run npm test again.`)
@@ -37,7 +41,11 @@ if (process.getuid?.() !== 0) {
   console.error('The kernel and end-to-end tests make namespaces, mounts and cgroups, so npm test needs root. `npm run check` runs what does not.')
   process.exit(1)
 }
+const before = lookAtHost()
 for (const script of ['check', 'build', 'test:kernel', 'test:e2e']) {
   const { status } = spawnSync('npm', ['run', '--silent', script], { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }
+const left = await findLeftovers(before)
+for (const entry of left) console.error(`the tests left on this host: ${entry}`)
+if (left.length > 0) process.exitCode = 1

@@ -2,12 +2,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { findSystemProgram } from '../../core/find-program.ts'
 import { askByUdp } from '../support/ask-by-udp.ts'
 import { createPlainUser, writeBusyboxTar } from '../support/plain-user.ts'
 import { Workspace } from '../support/workspace.ts'
-
-for (const [program, name] of [['pasta', 'passt'], ['slirp4netns', 'slirp4netns']] as const) if (findSystemProgram(program, process.env) === undefined) execFileSync('apt-get', ['install', '-y', '-qq', name], { stdio: 'pipe' })
 
 const user = createPlainUser()
 const { runWithTunnel, write } = user

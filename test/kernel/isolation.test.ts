@@ -117,6 +117,12 @@ describe('a process in a container', () => {
     expect(stdout.split('\n').slice(0, -1)).toEqual(['B=2', 'A=one=1', 'EMPTY='])
   })
 
+  it('ignores no signal that its caller ignored', async () => {
+    // A shell would ignore some itself.
+    const { stdout } = await run({ args: ['/bin/grep', '-E', '^Sig(Ign|Blk):', '/proc/self/status'], rootfs: rootfs() })
+    expect(stdout.split('\n').map((line) => line.split('\t')[1])).toEqual(['0000000000000000', '0000000000000000', undefined])
+  })
+
   it('leads a session without a terminal, with default signals', async () => {
     const { stdout } = await run({ args: ['/bin/probe', 'signals'], rootfs: rootfs() })
     expect(stdout).toBe('')

@@ -53,6 +53,11 @@ export class Workspace implements Disposable {
     execFileSync(this.#compileProbe(), ['set-attribute', path, name, value])
   }
 
+  /** The probe as a program of the host. */
+  probe(): string {
+    return this.#compileProbe()
+  }
+
   #compileProbe(): string {
     const program = join(this.folder, 'probe')
     if (!existsSync(program)) execFileSync('cc', ['-std=gnu17', '-O1', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-static', '-o', program, join(import.meta.dirname, 'probe.c')])

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -59,22 +60,73 @@ static int enter_container(const struct container_exec *exec)
     return 0;
 }
 
-/* In the container's pid namespace by birth; enters the others and becomes the user's process. */
-static int run_child(const struct container_exec *exec, int life)
+/* What comes of it afterwards is born in these groups. */
+static int join_groups(const struct container_exec *exec)
 {
     int v2 = -1, folder = -1;
-    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true, .has_oom_score = true};
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
-    int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct process_start groups = {.cgroup_count = exec->cgroup_count};
+    if (open_cgroups(exec->cgroups, &groups, &v2, &folder) < 0) return -1;
+    for (uint32_t i = 0; i < exec->cgroup_count; i++) {
+        if (write(groups.cgroups[i], "0", 1) < 0) return report_failure(STAGE_CGROUP, exec->cgroups[i].folder);
+        close(groups.cgroups[i]);
+    }
+    if (folder >= 0) close(folder);
+    return 0;
+}
+
+static int run_child(const struct container_exec *exec, const struct process_start *start)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent"), 1;
+    return run_process(&exec->process, start);
+}
+
+/*
+ * Goes into the container and makes the process there, as the helper's child, whose pid it writes to `told`. It is never in the container's pid
+ * namespace itself: whoever may trace there would come by its root and descriptors to the host's files while it still has them.
+ */
+static int run_joiner(const struct container_exec *exec, int life, int told)
+{
+    struct process_start start = {.terminal = -1, .state = -1, .is_cgroup_shared = true, .has_oom_score = true};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent"), 1;
+    int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC), pids = open_namespace(exec->pid, "pid");
     if (self < 0 || set_oom_score(&exec->process, self) < 0) return 1;
-    close(self);
-    if (open_cgroups(exec->cgroups, &start, &v2, &folder) < 0 || enter_container(exec) < 0) return 1;
-    /* Becoming another namespace's root took it away. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
+    if (pids < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
+    if (join_groups(exec) < 0 || enter_container(exec) < 0) return 1;
+    if (setns(pids, CLONE_NEWPID) < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
     start.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (start.root < 0 || (start.null = open_null(start.root)) < 0) return 1;
     if (exec->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life, false)) < 0) return 1;
-    return run_process(&exec->process, &start);
+    close(self);
+    close(pids);
+    close(life);
+    pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0) {
+        close(told);
+        _exit(run_child(exec, &start));
+    }
+    if (child < 0) return report_failure(STAGE_INIT, "process"), 1;
+    return write(told, &child, sizeof child) == sizeof child ? 0 : 1;
+}
+
+/* The pid of the process in the container, or -1 with the failure reported. */
+static pid_t join_container(const struct container_exec *exec, int signals, const int life[2])
+{
+    int told[2];
+    pid_t child = -1;
+    if (pipe2(told, O_CLOEXEC) < 0) return report_failure(STAGE_INIT, "descriptors");
+    pid_t joiner = fork();
+    if (joiner < 0) return report_failure(STAGE_INIT, "process");
+    if (joiner == 0) {
+        close(life[0]);
+        close(signals);
+        close(told[0]);
+        _exit(run_joiner(exec, life[1], told[1]));
+    }
+    close(told[1]);
+    if (read(told[0], &child, sizeof child) != sizeof child) child = -1;
+    close(told[0]);
+    waitpid(joiner, NULL, 0);
+    return child;
 }
 
 int run_exec(struct wire *request)
@@ -87,14 +139,8 @@ int run_exec(struct wire *request)
     /* A process of the container that looks at us while we join must see nothing. */
     prctl(PR_SET_DUMPABLE, 0);
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
-    int pids = open_namespace(exec.pid, "pid");
-    if (pids < 0 || enter(pids, CLONE_NEWPID, "pid") < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
-    pid_t child = fork();
-    if (child < 0) return report_failure(STAGE_INIT, "process"), 1;
-    if (child == 0) {
-        close(life[0]);
-        _exit(run_child(&exec, life[1]));
-    }
+    pid_t child = join_container(&exec, signals, life);
+    if (child < 0) return 1;
     close(life[1]);
     follow_process(child, signals, exec.process.stdio == STDIO_TERMINAL ? life[0] : -1);
     return 0;

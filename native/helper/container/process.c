@@ -192,6 +192,13 @@ static void report_not_executed(const char *file, int error)
     report_record(REPORT_NOT_EXECUTED, payload, 9 + length);
 }
 
+/* The C library's own two signals, which whoever started us can have ignored and which posix_spawn does not reset. */
+static void reset_library_signals(void)
+{
+    static const uint64_t unset[4];
+    for (int number = 32; number <= 33; number++) syscall(SYS_rt_sigaction, number, unset, NULL, sizeof(uint64_t));
+}
+
 static int execute_process(const struct container_process *process)
 {
     sigset_t none;
@@ -201,6 +208,7 @@ static int execute_process(const struct container_process *process)
         report_failure(STAGE_STDIO, "close_range");
         return 1;
     }
+    reset_library_signals();
     sigprocmask(SIG_SETMASK, &none, NULL);
     execute(process, file);
     report_not_executed(file, errno);
