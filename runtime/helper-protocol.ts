@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { HelperReport } from '../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../native/index.ts'
-import { listCapabilities, selectCapabilities } from './capabilities.ts'
+import { capabilityMasks, listCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
@@ -20,6 +20,8 @@ import { securityLabel } from './security-label.ts'
 export type ContainerReport =
   /** `pid` is that of init, as we see it. */
   | { readonly kind: 'started'; readonly pid: number }
+  /** It is in its namespaces, and waits to be told to go on. */
+  | { readonly kind: 'namespaced' }
   /** All is there but the program; once more when that is about to be executed. */
   | { readonly kind: 'created' }
   | { readonly kind: 'exited'; readonly status: number }
@@ -94,7 +96,10 @@ function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffs
   writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
   writeNamespace(wire, namespaces.cgroup)
   writePort(wire, network.mode === 'bridge' ? network.port : undefined)
-  writePairs(wire, Object.entries(clockOffsets).map(([clock, seconds]): Pair => [clock, String(seconds)]))
+  writePairs(wire, (['monotonic', 'boottime'] as const).flatMap((clock): readonly Pair[] => {
+    const seconds = clockOffsets[clock]
+    return seconds === undefined ? [] : [[clock, `${Math.floor(seconds)} ${Math.round((seconds - Math.floor(seconds)) * 1e9)}`]]
+  }))
 }
 
 function writePort(wire: WireWriter, port: BridgePort | undefined): void {
@@ -160,11 +165,25 @@ function writePairs(wire: WireWriter, pairs: readonly Pair[]): void {
 }
 
 /** The request of the helper's mode `exec`. */
-export function encodeExec({ pid, groups, spec, stdio, host }: ExecParts): Uint8Array {
+export function encodeExec({ pid, groups, spec, stdio, host, detached }: ExecParts): Uint8Array {
   const wire = new WireWriter()
   wire.u32(pid).list(groups, (group) => wire.bytes(group.folder).flag(group.isV2))
   writeProcess(wire, { spec, stdio, host })
+  wire.flag(detached !== undefined)
+  writeConsole(wire, detached)
   return wire.finish()
+}
+
+/** Who gets the master of a terminal that outlives the helper. */
+export interface Console {
+  /** Path of a listening socket; undefined without a terminal. */
+  readonly socket?: string | undefined
+  readonly rows?: number | undefined
+  readonly columns?: number | undefined
+}
+
+export function writeConsole(wire: WireWriter, { socket = '', rows = 0, columns = 0 }: Console = {}): void {
+  wire.bytes(socket).u32(rows).u32(columns)
 }
 
 interface ExecParts {
@@ -174,6 +193,8 @@ interface ExecParts {
   readonly spec: Pick<ContainerSpec, 'process' | 'privilege'>
   readonly stdio: ContainerStdio['kind']
   readonly host: HostSupport
+  /** For a process that outlives the helper. */
+  readonly detached?: Console | undefined
 }
 
 function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<ExecParts, 'spec' | 'stdio' | 'host'>): void {
@@ -183,9 +204,10 @@ function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<ExecParts, '
   wire.u32(process.umask ?? 0o022).u8(stdioKinds[stdio])
   wire.list(resourceLimits(host, process.ulimits ?? []), (limit) => wire.u32(limit.resource).u64(limit.soft).u64(limit.hard))
   wire.flag(process.oomScoreAdj !== undefined).u32((process.oomScoreAdj ?? 0) >>> 0)
-  const capabilities = privilege.isPrivileged === true ? host.capabilities : selectCapabilities(privilege, host.capabilities)
-  const filter = seccompFilter(spec, { host, capabilities })
-  wire.u64(capabilities).flag(privilege.noNewPrivileges ?? false)
+  const { bounding, effective, permitted, inheritable, ambient } = capabilityMasks(privilege, { uid: process.user.uid, held: host.capabilities })
+  const filter = seccompFilter(spec, { host, capabilities: bounding })
+  for (const set of [bounding, effective, permitted, inheritable, ambient]) wire.u64(set)
+  wire.flag(privilege.noNewPrivileges ?? false)
   wire.bytes(filter?.program ?? new Uint8Array()).u32(filter?.flags ?? 0).bytes(securityLabel(privilege, host))
 }
 
@@ -218,6 +240,7 @@ export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
     case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000, ioReadBytes: Number(reader.u64()) * sectorBytes, ioWriteBytes: Number(reader.u64()) * sectorBytes }
     case 4: return { kind: 'started', pid: reader.u32() }
     case 5: return { kind: 'created' }
+    case 6: return { kind: 'namespaced' }
     default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
   }
 }

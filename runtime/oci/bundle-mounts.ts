@@ -55,6 +55,8 @@ function readMount(mount: ConfigNode, bundle: string, nodes: readonly DeviceNode
   if (type === 'cgroup') return (cgroup) => target === '/sys/fs/cgroup' ? cgroupMounts(cgroup, attributes) : refuseType(mount, 'at /sys/fs/cgroup')
   if (!filesystems.includes(type)) return refuseType(mount, `bind, cgroup, ${filesystems.join(', ')}`)
   const data = options.filter((option) => !plain.includes(option) && !Object.hasOwn(flags, option)).map(readOption)
+  const source = mount.text('source') ?? ''
+  if (source !== '') data.unshift(['source', source])
   const made: HelperMount = target === '/dev' ? { ...deviceFolder(nodes, foldersOf(nodes)), attributes, options: data } : { ...place, kind: 'filesystem', type, options: data }
   return () => [made]
 }

@@ -10,7 +10,8 @@ import { Workspace } from '../support/workspace.ts'
 const workspace = new Workspace()
 const rootfs = workspace.makeBusyboxLayer()
 const root = workspace.makeFolder()
-const containers = new OciContainers(root)
+const warnings: unknown[] = []
+const containers = new OciContainers(root, { warn: (error) => warnings.push(error) })
 const ids: string[] = []
 afterAll(async () => {
   for (const id of ids) await containers.delete(id, { isForced: true })
@@ -52,7 +53,7 @@ async function create(script: string, config: Config = {}): Promise<Created> {
   const fd = openSync(file, 'w+')
   ids.push(id)
   try {
-    const pid = await containers.create(id, makeBundle(script, config), [fd, fd, fd])
+    const pid = await containers.create(id, makeBundle(script, config), { fds: [fd, fd, fd] })
     return { id, pid, output: () => readFileSync(file, 'utf8') }
   } finally {
     closeSync(fd)
@@ -79,7 +80,7 @@ const groupsOf = (name: string): string[] => readdirSync('/sys/fs/cgroup').map((
 
 describe('a bundle', () => {
   it('is set up by create, waits, runs by start, and is forgotten by delete', async () => {
-    const { id, pid, output } = await create('echo ran; sleep 600', { top: { annotations: { colour: 'red' } } })
+    const { id, pid, output } = await create('trap "exit 0" TERM; echo ran; sleep 600 & wait', { top: { annotations: { colour: 'red' } } })
     expect(containers.state(id)).toMatchObject({ ociVersion: '1.0.2', id, status: 'created', pid, annotations: { colour: 'red' } })
     await setTimeout(50)
     expect(output()).toBe('')
@@ -87,11 +88,11 @@ describe('a bundle', () => {
     expect(containers.state(id)).toMatchObject({ status: 'running', pid })
     await expect(containers.start(id)).rejects.toThrow(OciContainerStatus)
     await expect(containers.delete(id, { isForced: false })).rejects.toThrow('it is running')
-    containers.kill(id, 'SIGTERM')
+    containers.kill(id, 'SIGTERM', { isForAll: false })
     await untilStopped(id)
     expect(output()).toBe('ran\n')
     expect(containers.state(id).pid).toBeUndefined()
-    expect(() => { containers.kill(id, 'SIGTERM') }).toThrow('container not running')
+    expect(() => { containers.kill(id, 'SIGTERM', { isForAll: false }) }).toThrow('container not running')
     await containers.delete(id, { isForced: false })
     expect(() => containers.state(id)).toThrow(OciContainerNotFound)
     expect(existsSync(join(root, id))).toBe(false)
@@ -134,7 +135,7 @@ describe('a bundle', () => {
 
   it('can be killed before its start, and while it runs', async () => {
     const waiting = await create('echo never')
-    containers.kill(waiting.id, 'SIGKILL')
+    containers.kill(waiting.id, 'SIGKILL', { isForAll: false })
     await untilStopped(waiting.id)
     await expect(containers.start(waiting.id)).rejects.toThrow(OciContainerStatus)
     const running = await create('sleep 600')
@@ -154,9 +155,9 @@ describe('a bundle', () => {
 
   it('has an id that no other has', async () => {
     const { id } = await create('true')
-    await expect(containers.create(id, makeBundle('true'), [0, 1, 2])).rejects.toThrow(OciContainerExists)
+    await expect(containers.create(id, makeBundle('true'), { fds: [0, 1, 2] })).rejects.toThrow(OciContainerExists)
     expect(containers.state(id).status).toBe('created')
-    await expect(containers.create('../up', makeBundle('true'), [0, 1, 2])).rejects.toThrow(InvalidSpec)
+    await expect(containers.create('../up', makeBundle('true'), { fds: [0, 1, 2] })).rejects.toThrow(InvalidSpec)
   })
 })
 
@@ -173,21 +174,23 @@ describe('what a bundle asks that cannot be done', () => {
     ['process.terminal', { process: { terminal: true } }],
     ['process.scheduler', { process: { scheduler: { policy: 'SCHED_IDLE' } } }],
     ['process.capabilities.ambient', { process: { capabilities: { ...capabilities(), ambient: ['CAP_KILL'] } } }],
-    ['process.capabilities.effective', { process: { user: { uid: 1000, gid: 0 }, capabilities: capabilities('CAP_KILL') } }],
+    ['process.capabilities.effective', { process: { capabilities: { ...capabilities(), effective: ['CAP_KILL'] } } }],
+    ['process.capabilities.bounding', { process: { capabilities: { bounding: ['CAP_NONE'] } } }],
     ['process.cwd', { process: { cwd: 7 } }],
-    ['hooks.poststop', { top: { hooks: { poststop: [{ path: '/bin/true' }] } } }],
+    ['hooks.poststop[0].path', { top: { hooks: { poststop: [{ path: 'bin/true' }] } } }],
+    ['hooks.prestart[0].timeout', { top: { hooks: { prestart: [{ path: '/bin/true', timeout: -1 }] } } }],
     ['ociVersion', { top: { ociVersion: '2.0.0' } }],
     ['linux.uidMappings', { linux: { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] } }],
     ['linux.namespaces[1].type', { linux: namespace('user') }],
-    ['linux.namespaces[1].type', { linux: namespace('time') }],
+    ['linux.timeOffsets', { linux: { timeOffsets: { monotonic: { secs: 1 } } } }],
     ['linux.rootfsPropagation', { linux: { rootfsPropagation: 'shared' } }],
     ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
     ['linux.seccomp.listenerPath', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/x' } } }],
     ['linux.cgroupsPath', { linux: { cgroupsPath: 'system.slice:engine:id' } }],
     ['linux.cgroupsPath', { linux: { cgroupsPath: '/a/../../b' } }],
-    ['linux.resources.blockIO', { linux: { resources: { blockIO: { weight: 100 } } } }],
-    ['linux.resources.unified', { linux: { resources: { unified: { 'memory.high': '1' } } } }],
-    ['linux.resources.cpu.cpus', { linux: { resources: { cpu: { cpus: '0' } } } }],
+    ['linux.resources.blockIO.leafWeight', { linux: { resources: { blockIO: { leafWeight: 100 } } } }],
+    ['linux.resources.unified.../up', { linux: { resources: { unified: { '../up': '1' } } } }],
+    ['linux.resources.memory.kernel', { linux: { resources: { memory: { kernel: 1 } } } }],
     ['linux.resources.devices[0]', { linux: { resources: { devices: [{ allow: false, type: 'c', major: 1, minor: 3, access: 'r' }] } } }],
     ['linux.devices[0].path', { linux: { devices: [{ path: '/etc/x', type: 'c', major: 1, minor: 3 }] } }],
     ['mounts[5].options', mount({ options: ['rshared'] })],
@@ -199,7 +202,7 @@ describe('what a bundle asks that cannot be done', () => {
     ['mounts', { top: { mounts: [] } }],
   ])('is refused by its name: %s', async (field, config) => {
     const before = readdirSync(root)
-    await expect(containers.create('refused', makeBundle('true', config), [0, 1, 2])).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field })
+    await expect(containers.create('refused', makeBundle('true', config), { fds: [0, 1, 2] })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field })
     expect(readdirSync(root)).toEqual(before)
   })
 
@@ -207,7 +210,7 @@ describe('what a bundle asks that cannot be done', () => {
     const name = `tsbuild-test-${randomBytes(4).toString('hex')}`
     const before = readdirSync(root)
     const linux = { cgroupsPath: `/${name}`, resources: { pids: { limit: 9 } } }
-    await expect(containers.create('broken', makeBundle('true', { linux, mounts: [{ destination: '/there', type: 'tmpfs', source: 'x', options: ['nonsense=1'] }] }), [0, 1, 2])).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', object: '/there' })
+    await expect(containers.create('broken', makeBundle('true', { linux, mounts: [{ destination: '/there', type: 'tmpfs', source: 'x', options: ['nonsense=1'] }] }), { fds: [0, 1, 2] })).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', object: '/there' })
     expect(readdirSync(root)).toEqual(before)
     expect(groupsOf(name)).toEqual([])
   })
@@ -238,8 +241,8 @@ describe('the command line of a runtime', () => {
   it('refuses by name what it does not do, and logs why', () => {
     const logFile = join(workspace.makeFolder(), 'log')
     expect(call('--systemd-cgroup', 'state', 'web').output).toContain('--systemd-cgroup cannot be used')
-    expect(call('create', '--console-socket', '/x', 'web').output).toContain('--console-socket cannot be used')
-    expect(call('exec', 'web', 'true').output).toContain('needs one of create, start, state, kill, delete, not "exec"')
+    expect(call('create', '--no-pivot', 'web').output).toContain('--no-pivot cannot be used')
+    expect(call('pause', 'web').output).toContain('needs one of create, start, run, exec, state, kill, delete, not "pause"')
     expect(call('--log', logFile, '--log-format', 'json', 'start', 'web').status).not.toBe(0)
     expect(JSON.parse(readFileSync(logFile, 'utf8'))).toMatchObject({ level: 'error', msg: 'cannot find container "web": container does not exist' })
   })

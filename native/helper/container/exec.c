@@ -59,12 +59,35 @@ static int run_child(const struct container_exec *exec, int life)
 {
     int v2 = -1, folder = -1;
     struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true};
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
+    if (!exec->is_detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
     if (open_cgroups(exec->cgroups, &start, &v2, &folder) < 0 || enter_container(exec) < 0) return 1;
     start.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (start.root < 0 || (start.null = open_null(start.root)) < 0) return 1;
     if (exec->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life, false)) < 0) return 1;
+    if (start.terminal >= 0) size_terminal(start.terminal, &exec->console);
     return run_process(&exec->process, &start);
+}
+
+static pid_t fork_child(const struct container_exec *exec, int console, int unused)
+{
+    int pids = open_namespace(exec->pid, "pid");
+    if (pids < 0 || enter(pids, CLONE_NEWPID, "pid") < 0) return report_failure(STAGE_NAMESPACES, "pid");
+    pid_t child = fork();
+    if (child < 0) return report_failure(STAGE_INIT, "process");
+    if (child == 0) {
+        if (unused >= 0) close(unused);
+        _exit(run_child(exec, console));
+    }
+    return child;
+}
+
+static int run_detached(const struct container_exec *exec)
+{
+    int console = connect_console(&exec->console);
+    pid_t child = console < 0 && *exec->console.socket ? -1 : fork_child(exec, console, -1);
+    if (child < 0) return 1;
+    report_pid(child);
+    return 0;
 }
 
 int run_exec(struct wire *request)
@@ -72,19 +95,14 @@ int run_exec(struct wire *request)
     static struct container_exec exec;
     int life[2];
     if (read_exec_request(request, &exec) < 0) return report_failure(STAGE_REQUEST, "exec"), 1;
-    int signals = await_signals();
-    if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) return report_failure(STAGE_INIT, "descriptors"), 1;
     /* A process of the container that looks at us while we join must see nothing. */
     prctl(PR_SET_DUMPABLE, 0);
+    if (exec.is_detached) return run_detached(&exec);
+    int signals = await_signals();
+    if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) return report_failure(STAGE_INIT, "descriptors"), 1;
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
-    int pids = open_namespace(exec.pid, "pid");
-    if (pids < 0 || enter(pids, CLONE_NEWPID, "pid") < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
-    pid_t child = fork();
-    if (child < 0) return report_failure(STAGE_INIT, "process"), 1;
-    if (child == 0) {
-        close(life[0]);
-        _exit(run_child(&exec, life[1]));
-    }
+    pid_t child = fork_child(&exec, life[1], life[0]);
+    if (child < 0) return 1;
     close(life[1]);
     follow_process(child, signals, exec.process.stdio == STDIO_TERMINAL ? life[0] : -1);
     return 0;

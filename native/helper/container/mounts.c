@@ -33,7 +33,9 @@ static int populate(int fd, const struct container_mount *mount)
 static int prepare_filesystem(const struct container_mount *mount)
 {
     int context = kernel_fsopen(mount->type);
-    if (context < 0 || kernel_fsconfig(context, "source", mount->type) < 0) return -1;
+    /* An option of that name comes first. */
+    bool has_source = mount->options.count && strcmp(mount->options.items[0].key, "source") == 0;
+    if (context < 0 || (!has_source && kernel_fsconfig(context, "source", mount->type) < 0)) return -1;
     for (uint32_t i = 0; i < mount->options.count; i++) {
         if (kernel_fsconfig(context, mount->options.items[i].key, mount->options.items[i].value) < 0) return -1;
     }

@@ -188,14 +188,16 @@ static int execute_process(const struct container_process *process)
     sigset_t none;
     char file[PATH_MAX];
     sigemptyset(&none);
-    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
-        report_failure(STAGE_STDIO, "close_range");
-        return 1;
-    }
     sigprocmask(SIG_SETMASK, &none, NULL);
     execute(process, file);
     report_not_executed(file, errno);
     return 127;
+}
+
+/* Before a filter that may not know the call is there. */
+static int close_at_execution(void)
+{
+    return syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? report_failure(STAGE_STDIO, "close_range") : 0;
 }
 
 /* Whoever set the container up has come to its end with this; from then on reports go to whoever starts it. */
@@ -224,7 +226,7 @@ int run_process(const struct container_process *process, const struct process_st
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
     if (start->state >= 0 && wait_for_start(start->state) < 0) return 1;
-    if (set_label(process, start->root) < 0 || drop_privileges(process) < 0) return 1;
+    if (set_label(process, start->root) < 0 || close_at_execution() < 0 || drop_privileges(process) < 0) return 1;
     return execute_process(process);
 }
 
@@ -233,5 +235,5 @@ int run_chrooted_process(const struct container_process *process, const struct p
     if (setsid() < 0 || fchdir(start->root) < 0 || chroot(".") < 0) return report_failure(STAGE_ROOT, "chroot"), 1;
     if (connect_stdio(process, start) < 0 || set_limits(process) < 0 || enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
-    return drop_privileges(process) < 0 ? 1 : execute_process(process);
+    return close_at_execution() < 0 || drop_privileges(process) < 0 ? 1 : execute_process(process);
 }

@@ -138,7 +138,11 @@ static void read_process(struct wire *wire, struct container_process *process)
     }
     process->has_oom_score = read_flag(wire);
     process->oom_score = (int)wire_u32(wire);
-    process->capabilities = wire_u64(wire);
+    process->capabilities.bounding = wire_u64(wire);
+    process->capabilities.effective = wire_u64(wire);
+    process->capabilities.permitted = wire_u64(wire);
+    process->capabilities.inheritable = wire_u64(wire);
+    process->capabilities.ambient = wire_u64(wire);
     process->has_no_new_privileges = read_flag(wire);
     read_seccomp(wire, &process->seccomp);
     process->seccomp_flags = wire_u32(wire);
@@ -184,12 +188,23 @@ static struct cgroup *read_cgroups(struct wire *wire, uint32_t *count)
     return cgroups;
 }
 
+struct console read_console(struct wire *wire)
+{
+    struct console console;
+    console.socket = wire_text(wire);
+    console.rows = wire_u32(wire);
+    console.columns = wire_u32(wire);
+    return console;
+}
+
 int read_exec_request(struct wire *wire, struct container_exec *exec)
 {
     memset(exec, 0, sizeof *exec);
     exec->pid = (pid_t)wire_u32(wire);
     exec->cgroups = read_cgroups(wire, &exec->cgroup_count);
     read_process(wire, &exec->process);
+    exec->is_detached = read_flag(wire);
+    exec->console = read_console(wire);
     if (wire_is_done(wire) && exec->process.args[0]) return 0;
     errno = EBADMSG;
     return -1;

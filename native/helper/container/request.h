@@ -92,6 +92,15 @@ struct limit {
 
 enum terminal_kind { STDIO_PASSED, STDIO_PIPES, STDIO_TERMINAL };
 
+/* By number, as masks. */
+struct capability_sets {
+    uint64_t bounding;
+    uint64_t effective;
+    uint64_t permitted;
+    uint64_t inheritable;
+    uint64_t ambient;
+};
+
 struct container_process {
     const char **args; /* ends in NULL, as does env */
     const char **env;
@@ -104,13 +113,20 @@ struct container_process {
     enum terminal_kind stdio;
     struct limit *limits;
     uint32_t limit_count;
-    uint64_t capabilities;
+    struct capability_sets capabilities;
     bool has_no_new_privileges;
     struct sock_fprog seccomp; /* len 0: none */
     uint32_t seccomp_flags;
     const char *label; /* for /proc/self/attr/exec, "" for none */
     bool has_oom_score;
     int oom_score;
+};
+
+/* Who is sent the master of a terminal that outlives the helper. */
+struct console {
+    const char *socket; /* path of a listening one, "" for none */
+    uint32_t rows;      /* 0: as the kernel has it */
+    uint32_t columns;
 };
 
 enum namespace_kind { NAMESPACE_NEW, NAMESPACE_HOST, NAMESPACE_JOINED };
@@ -156,6 +172,8 @@ struct container {
 /* A list of texts, ended by NULL. */
 struct texts read_texts(struct wire *wire);
 
+struct console read_console(struct wire *wire);
+
 /* As read_request, where more follows in the request. */
 int read_container(struct wire *wire, struct container *container);
 
@@ -165,6 +183,8 @@ struct container_exec {
     struct cgroup *cgroups;
     uint32_t cgroup_count;
     struct container_process process;
+    bool is_detached; /* it outlives the helper, and whoever reaps for the caller gets its exit code */
+    struct console console;
 };
 
 int read_exec_request(struct wire *wire, struct container_exec *exec);

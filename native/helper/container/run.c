@@ -44,7 +44,7 @@ static pid_t clone_init(struct container *container, const struct wire *request,
     if (pid < 0) return report_failure(STAGE_NAMESPACES, "clone");
     if (pid == 0) {
         close(life[0]);
-        _exit(run_init(container, request, &(struct outside){.life = life[1], .network = host, .state = -1}));
+        _exit(run_init(container, request, &(struct outside){.life = life[1], .network = host, .state = -1, .go = -1}));
     }
     close(life[1]);
     if (host >= 0) close(host);
