@@ -3,7 +3,7 @@ import type { HelperReport } from '../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../native/index.ts'
 import { capabilityMasks, listCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
-import type { HelperMount, Pair } from './container-defaults.ts'
+import type { HelperMount, Pair, Propagation } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
 import type { BridgePort, ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
@@ -36,6 +36,7 @@ export interface Places {
   readonly readonly: readonly string[]
   /** Kernel settings, by their paths below /proc/sys. */
   readonly settings: readonly Pair[]
+  readonly rootPropagation?: Propagation
 }
 
 interface RequestParts {
@@ -60,6 +61,7 @@ export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlace
   wire.list(places.masked, (path) => wire.bytes(path))
   wire.list(places.readonly, (path) => wire.bytes(path))
   writePairs(wire, places.settings)
+  wire.u32(propagations[places.rootPropagation ?? 'private'])
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   append?.(wire)
@@ -81,6 +83,9 @@ function defaultPlaces(spec: ContainerSpec, cgroup: ContainerCgroup, host: HostS
 const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
 const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
+
+/** MS_SLAVE and MS_UNBINDABLE of mount(2). */
+const propagations: Readonly<Record<Propagation, number>> = { private: 0, slave: 1 << 19, unbindable: 1 << 17 }
 
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
@@ -138,10 +143,10 @@ function toHelperMount(mount: Mount): HelperMount {
 }
 
 function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boolean): void {
-  wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes)
+  wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes).u32(propagations[mount.propagation ?? 'private'])
   switch (mount.kind) {
     case 'filesystem':
-      wire.bytes(mount.type)
+      wire.bytes(mount.type).flag(mount.isFilled ?? false)
       writePairs(wire, mount.options)
       wire.list(mount.folders ?? [], (folder) => wire.bytes(folder))
       writePairs(wire, mount.links ?? [])

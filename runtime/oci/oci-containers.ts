@@ -291,6 +291,8 @@ class FirstProcess {
     this.helper.ended.then(() => { created.resolve(false) }, created.reject)
     try {
       if (await created.promise && kept !== undefined) return kept
+      const notExecuted = this.reports.find((report) => report.kind === 'not-executed')?.notExecuted
+      if (notExecuted !== undefined) throw new ProgramNotExecuted(this.#setup.id, notExecuted)
       throw new ContainerSetupFailed(this.#setup.id, { stage: 'init process', errnoName: 'ESRCH', object: 'first process' })
     } catch (error) {
       const pid = this.#pid()

@@ -11,7 +11,7 @@ import type { Console, Places } from '../helper-protocol.ts'
 import type { HostSupport } from '../host-support.ts'
 import { getHost } from '../host-support.ts'
 import { validateSpec } from '../validate-spec.ts'
-import { bundleMounts } from './bundle-mounts.ts'
+import { bundleMounts, propagations } from './bundle-mounts.ts'
 import { bundleCgroup } from './bundle-cgroup.ts'
 import { bundleSeccomp } from './bundle-seccomp.ts'
 import { ConfigNode } from './config-node.ts'
@@ -38,7 +38,7 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
   const linux = config.child('linux')
   linux.refuse(['uidMappings', 'gidMappings', 'netDevices', 'intelRdt', 'mountLabel', 'personality', 'memoryPolicy'])
   const propagation = linux.text('rootfsPropagation') ?? ''
-  if (!['', 'private', 'rprivate'].includes(propagation)) throw new InvalidSpec('linux.rootfsPropagation', propagation, 'private or rprivate')
+  if (propagation !== '' && !Object.hasOwn(propagations, propagation)) throw new InvalidSpec('linux.rootfsPropagation', propagation, `${Object.keys(propagations).join(', ')}: no mount of a container reaches the host`)
   const root = config.child('root')
   const specId = /^[a-z0-9-]{1,64}$/u.test(id) ? id : createHash('sha256').update(id).digest('hex')
   const spec: ContainerSpec = {
@@ -61,6 +61,7 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
     ...readTerminal(config.child('process')),
     places: (made) => ({
       mounts: mounts(made),
+      ...(propagations[propagation] === undefined ? {} : { rootPropagation: propagations[propagation] }),
       masked: linux.texts('maskedPaths'),
       readonly: linux.texts('readonlyPaths'),
       settings: Object.entries(spec.isolation.sysctls ?? {}).map(([name, value]) => [name.replaceAll('.', '/'), value]),

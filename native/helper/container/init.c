@@ -91,7 +91,7 @@ static int note_start(int file)
 
 static int set_up_root(struct container *container)
 {
-    if (kernel_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
+    if (kernel_mount(NULL, "/", NULL, MS_REC | (container->has_slaves ? MS_SLAVE : MS_PRIVATE), NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
     struct masks masks;
     int start = open_start(&container->root);
     if (start == -1 || prepare_foreign_mounts(container) < 0) return -1;
@@ -101,6 +101,7 @@ static int set_up_root(struct container *container)
     if (root < 0 || enter_root(root) < 0 || attach_mounts(container, root) < 0) return -1;
     if (write_sysctls(container, root) < 0 || mask_paths(container, &masks, root) < 0) return -1;
     if (container->root.is_readonly && kernel_mount_setattr(root, 0, MOUNT_ATTR_RDONLY) < 0) return report_failure(STAGE_ROOT, "/");
+    if (container->root_propagation && kernel_set_propagation(root, 0, container->root_propagation) < 0) return report_failure(STAGE_ROOT, "/");
     if (start != NO_START && note_start(start) < 0) return report_failure(STAGE_ROOT, container->root.start);
     return root;
 }

@@ -1,5 +1,6 @@
 #include "mounts.h"
 
+#include "flat/flatten.h"
 #include "kernel.h"
 #include "mounted-tree.h"
 #include "report.h"
@@ -126,6 +127,8 @@ int prepare_mounts(struct container *container, int scratch)
         struct container_mount *mount = &container->mounts[i];
         mount->fd = prepare_mount(mount, scratch, i);
         if (mount->fd < 0) return report_failure(STAGE_MOUNT, mount->kind == MOUNT_BIND ? mount->source : mount->target);
+        bool is_followed = mount->kind == MOUNT_BIND && (mount->propagation || container->has_slaves);
+        if (is_followed && kernel_set_propagation(mount->fd, AT_RECURSIVE, mount->propagation ? mount->propagation : MS_PRIVATE) < 0) return report_failure(STAGE_MOUNT, mount->target);
         bool is_done = mount->kind == MOUNT_FILESYSTEM && !(mount->attributes & MOUNT_ATTR_RDONLY);
         unsigned recursive = mount->kind == MOUNT_BIND ? AT_RECURSIVE : 0;
         if (!is_done && kernel_mount_setattr(mount->fd, recursive, mount->attributes) < 0) return report_failure(STAGE_MOUNT, mount->target);
@@ -154,6 +157,16 @@ static int open_target(struct mounted_tree *tree, const struct container_mount *
     return -1;
 }
 
+/* A new filesystem that is to begin with what it covers. */
+static int fill_mount(int mount, int target)
+{
+    const struct layers layers = {.count = 1, .roots = &target, .workdir = -1, .opaque = "trusted.overlay.opaque", .whiteout = "trusted.overlay.whiteout", .private = "trusted.overlay."};
+    int tree = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = tree < 0 ? -1 : flatten(&layers, tree);
+    close(tree);
+    return result;
+}
+
 int attach_mounts(const struct container *container, int root)
 {
     struct mounted_tree tree = open_mounted_tree(root);
@@ -161,6 +174,7 @@ int attach_mounts(const struct container *container, int root)
     for (uint32_t i = 0; i < container->mount_count; i++) {
         const struct container_mount *mount = &container->mounts[i];
         int target = open_target(&tree, mount);
+        if (target >= 0 && mount->is_filled && fill_mount(mount->fd, target) < 0) return report_failure(STAGE_MOUNT, mount->target);
         if (target < 0 || kernel_attach(mount->fd, target) < 0) return report_failure(STAGE_MOUNT, mount->target);
         close(target);
         close(mount->fd);

@@ -1,5 +1,7 @@
 #include "request.h"
 
+#include "kernel.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +64,7 @@ static void read_root(struct wire *wire, struct container_root *root)
 static void read_filesystem(struct wire *wire, struct container_mount *mount)
 {
     mount->type = wire_text(wire);
+    mount->is_filled = read_flag(wire);
     mount->options = read_pairs(wire);
     mount->folders = read_texts(wire);
     mount->links = read_pairs(wire);
@@ -83,6 +86,7 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
     mount->target = wire_text(wire);
     mount->is_pinned = read_flag(wire);
     mount->attributes = wire_u32(wire);
+    mount->propagation = wire_u32(wire);
     switch (mount->kind) {
     case MOUNT_FILESYSTEM:
         read_filesystem(wire, mount);
@@ -223,6 +227,9 @@ int read_container(struct wire *wire, struct container *container)
     container->masked = read_texts(wire);
     container->readonly = read_texts(wire);
     container->sysctls = read_pairs(wire);
+    container->root_propagation = wire_u32(wire);
+    container->has_slaves = container->root_propagation == MS_SLAVE;
+    for (uint32_t i = 0; i < container->mount_count && !wire->broken; i++) container->has_slaves |= container->mounts[i].propagation == MS_SLAVE;
     container->cgroups = read_cgroups(wire, &container->cgroup_count);
     read_process(wire, &container->process);
     if (!wire->broken && container->process.args[0]) return 0;

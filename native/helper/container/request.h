@@ -60,7 +60,9 @@ struct container_mount {
     uint32_t attributes; /* MOUNT_ATTR_* */
     int fd;              /* the detached mount, once prepared */
     bool is_folder;
+    uint32_t propagation; /* MS_SLAVE, MS_UNBINDABLE, or 0 for a private mount */
     /* MOUNT_FILESYSTEM */
+    bool is_filled; /* with what lies at the target */
     const char *type;
     struct pairs options;
     struct texts folders; /* made in the new filesystem before anybody sees it, as are nodes and links */
@@ -164,6 +166,8 @@ struct container {
     struct texts masked;
     struct texts readonly;
     struct pairs sysctls; /* key: path below /proc/sys */
+    bool has_slaves;           /* mounts that follow those of the host */
+    uint32_t root_propagation; /* MS_SLAVE, MS_UNBINDABLE, or 0 */
     struct cgroup *cgroups;
     uint32_t cgroup_count;
     struct container_process process;
