@@ -1,83 +1,158 @@
 /**
- * node bench/layer-formats.ts [-n 5]
- * The same work with layers unpacked and with layers as tar and EROFS image, in turn in one run: medians of seconds, and their ratio. Against
- * the peers: TSBUILD_LAYER_FORMAT=erofs npm run bench. TSBUILD_BENCH_REGISTRY names a registry without TLS that has library/debian.
+ * npm run bench:formats [-- -n 5 --only pull,build]
+ * Docker, layers unpacked and layers as tar and EROFS image do the same work in turn in one run: medians of seconds, and how many times as
+ * long the others take as EROFS. Needs root. TSBUILD_BENCH_REGISTRY names a registry without TLS with library/debian:pulled, which
+ * `npm run bench -- --only pull` puts there; TSBUILD_BENCH_PEERS and TSBUILD_BENCH_SHARE are as in bench/main.ts.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Format } from './format-stores.ts'
+import { formats, FormatStores, time } from './format-stores.ts'
+import { writeContexts } from './scenarios.ts'
 
-const formats = ['overlay', 'erofs'] as const
-type Format = typeof formats[number]
-
-const { values } = parseArgs({ options: { runs: { type: 'string', short: 'n', default: '5' } } })
-const runs = Number(values.runs)
+const { values } = parseArgs({ options: { runs: { type: 'string', short: 'n', default: '5' }, only: { type: 'string' }, inside: { type: 'string' } } })
 const registry = process.env['TSBUILD_BENCH_REGISTRY'] ?? 'localhost:5000'
-const image = `${registry}/library/debian`
-const folder = mkdtempSync(join(tmpdir(), 'tsbuild-bench-formats-'))
-const registries = join(folder, 'registries.conf')
-const context = join(folder, 'context')
+const image = `${registry}/library/debian:pulled`
+const prefix = (process.env['TSBUILD_BENCH_PEERS'] ?? '').split(' ').filter((word) => word !== '')
+const [share = join(tmpdir(), 'tsbuild-bench'), shareInside = share] = (process.env['TSBUILD_BENCH_SHARE'] ?? '').split(':').filter((part) => part !== '')
 
-function tsbuild(format: Format, ...args: string[]): { readonly seconds: number; readonly output: string } {
-  const env = { ...process.env, TSBUILD_ROOT: join(folder, format), TSBUILD_LAYER_FORMAT: format, CONTAINERS_REGISTRIES_CONF: registries }
-  const started = process.hrtime.bigint()
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, '..', 'bin', 'tsbuild.cjs'), ...args], { env, encoding: 'utf8', maxBuffer: 1 << 28 })
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9
-  if (status !== 0) throw new Error(`${format}: ${args.join(' ')}: ${stderr}`)
-  return { seconds, output: stdout }
+/** What is timed; a column that is missing is not measured. */
+interface Row {
+  readonly name: string
+  readonly own: (format: Format) => number
+  readonly docker?: () => number
 }
 
-/** What work in a container takes by the container's own clock; warm when it was done there before. */
-function read(format: Format, work: string, isWarm: boolean): number {
-  if (!isWarm) writeFileSync('/proc/sys/vm/drop_caches', '3')
-  const script = `work() { ${work}; }; ${isWarm ? 'work > /dev/null 2>&1; ' : ''}s=$(date +%s%N); work > /dev/null 2>&1; e=$(date +%s%N); echo $((e - s))`
-  return Number(tsbuild(format, 'run', '--network', 'none', image, 'sh', '-c', script).output.trim()) / 1e9
-}
+if (values.inside === undefined) enter()
+else measure(values.inside)
 
-/** Deleting many files makes creating some slow for a while, so it is left to the end. */
-function pullAnew(format: Format): number {
-  if (readdirSync(folder).includes(format)) renameSync(join(folder, format), join(folder, `old-${process.hrtime.bigint()}`))
-  return tsbuild(format, 'pull', '-q', image).seconds
-}
-
-const reads: Readonly<Record<string, string>> = {
-  'read every file': 'tar cf - /usr | cat',
-  'stat every file': 'find / -xdev -printf %s',
-  'read at random': 'for f in /usr/bin/*; do dd if=$f bs=4k count=1 skip=3; done',
-  'start 200 programs': 'i=0; while [ $i -lt 200 ]; do dpkg --version; i=$((i + 1)); done',
-}
-const rows: Readonly<Record<string, (format: Format) => number>> = {
-  pull: pullAnew,
-  'COPY of 10,000 files': (format) => tsbuild(format, 'build', '-q', '--no-cache', '-t', 'copied', context).seconds,
-  run: (format) => tsbuild(format, 'run', '--network', 'none', image, 'true').seconds,
-  df: (format) => tsbuild(format, 'df').seconds,
-  ...Object.fromEntries(Object.entries(reads).flatMap(([name, work]) => [false, true].map((isWarm) =>
-    [`${name}, ${isWarm ? 'warm' : 'cold'}`, (format: Format) => read(format, work, isWarm)] as const))),
-  rmi: (format) => {
-    tsbuild(format, 'tag', 'copied', 'removed')
-    return tsbuild(format, 'rmi', 'removed').seconds
-  },
-}
-
-try {
-  mkdirSync(join(context, 'files'), { recursive: true })
-  for (let index = 0; index < 10_000; index += 1) writeFileSync(join(context, 'files', `${index}`), Buffer.alloc(4096, `${index}`))
-  writeFileSync(join(context, 'Dockerfile'), `FROM ${image}\nCOPY files /files\n`)
-  writeFileSync(registries, `[[registry]]\nlocation="${registry}"\ninsecure=true\n`)
-  for (const [name, work] of Object.entries(rows)) {
-    const seconds: Readonly<Record<Format, number[]>> = { overlay: [], erofs: [] }
-    for (let run = 0; run < runs; run += 1) for (const format of formats) seconds[format].push(work(format))
-    const [overlay, erofs] = [median(seconds.overlay), median(seconds.erofs)]
-    console.log(`${name.padEnd(26)} overlay ${overlay.toFixed(3)}   erofs ${erofs.toFixed(3)}   ${(overlay / erofs).toFixed(2)}x`)
+function enter(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'tsbuild-bench-formats-'))
+  try {
+    const args = ['-m', '--propagation', 'private', process.execPath, import.meta.filename, ...process.argv.slice(2), '--inside', folder]
+    process.exitCode = spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
-  const [overlay, erofs] = formats.map((format) => readdirSync(join(folder, format, 'layers'), { recursive: true }).length)
-  console.log(`${'inodes of layers'.padEnd(26)} overlay ${overlay ?? 0}   erofs ${erofs ?? 0}`)
-} finally {
-  rmSync(folder, { recursive: true, force: true })
 }
 
-function median(seconds: readonly number[]): number {
-  return [...seconds].sort((one, other) => one - other)[Math.floor(seconds.length / 2)] ?? NaN
+function measure(folder: string): void {
+  mkdirSync(share, { recursive: true })
+  writeContexts(share)
+  const compiler = writeCompilerContext(join(folder, 'compiler'))
+  using stores = new FormatStores({ folder, registry, prefix })
+  const hasDocker = stores.hasDocker
+  const rows = listRows(stores, compiler).filter(({ name }) => values.only === undefined || name === 'pull' || values.only.split(',').some((word) => name.includes(word)))
+  const seconds = new Map<string, number[]>()
+  const note = (row: string, column: string, value: number): void => { seconds.set(`${row} ${column}`, [...seconds.get(`${row} ${column}`) ?? [], value]) }
+  for (let run = 0; run < Number(values.runs); run += 1) {
+    stores.startRun()
+    for (const { name, own, docker } of rows) {
+      if (hasDocker && docker !== undefined) note(name, 'docker', docker())
+      for (const format of formats) note(name, format, own(format))
+    }
+    note('pull', 'floor', floor(stores))
+  }
+  for (let run = 1; run <= stores.runs; run += 1) for (const format of formats) note('rmi', format, stores.tsbuild(format, ['rmi', image], run).seconds)
+  if (hasDocker) note('rmi', 'docker', stores.docker('rmi', '-f', image).seconds)
+  console.log(`${''.padEnd(26)} ${['docker', ...formats].map((column) => column.padStart(9)).join('')}      x as long as erofs`)
+  for (const name of [...rows.map((row) => row.name), 'rmi']) console.log(describe(name, (column) => median(seconds.get(`${name} ${column}`) ?? [])))
+  const least = median(seconds.get('pull floor') ?? [])
+  const own = median(seconds.get('pull erofs') ?? [])
+  if (least !== undefined && own !== undefined) console.log(`${'gunzip and sha256 alone'.padEnd(26)} ${least.toFixed(3).padStart(27)}      erofs takes ${(own / least).toFixed(2)} x as long`)
+}
+
+/** Seconds, or numbers of inodes. */
+function describe(name: string, find: (column: string) => number | undefined): string {
+  const digits = name.startsWith('inodes') ? 0 : 3
+  const [docker, overlay, erofs] = ['docker', ...formats].map(find)
+  const ratio = (other: number | undefined): string => other === undefined || erofs === undefined ? '' : (other / erofs).toFixed(2).padStart(7)
+  return `${name.padEnd(26)} ${[docker, overlay, erofs].map((value) => (value?.toFixed(digits) ?? '-').padStart(9)).join('')}   docker ${ratio(docker)}  overlay ${ratio(overlay)}`
+}
+
+function listRows(stores: FormatStores, compiler: string | undefined): Row[] {
+  const before = new Map<Format | 'docker', number>()
+  const inside = join(shareInside, 'copy10k')
+  const build = (context: string, name: string): Row => ({
+    name,
+    own: (format) => stores.tsbuild(format, ['build', '-q', '--no-cache', '--network=none', '-t', `bench-${context}`, join(share, context)]).seconds,
+    docker: () => {
+      stores.docker('builder', 'prune', '-af')
+      return stores.docker('build', '-q', '--no-cache', '--network=none', '-t', `bench-${context}`, join(dirname(inside), context)).seconds
+    },
+  })
+  return [
+    {
+      name: 'pull',
+      own: (format) => {
+        before.set(format, stores.inodes(format))
+        return stores.tsbuild(format, ['pull', '-q', image]).seconds
+      },
+      docker: () => {
+        stores.docker('rmi', '-f', image)
+        before.set('docker', stores.dockerInodes())
+        return stores.docker('pull', '-q', image).seconds
+      },
+    },
+    { name: 'inodes of a pull', own: (format) => stores.inodes(format) - (before.get(format) ?? 0), docker: () => stores.dockerInodes() - (before.get('docker') ?? 0) },
+    build('copy10k', 'build: COPY 10,000 files'),
+    { ...build('manyfiles', 'build: RUN 10,000 files'), own: (format) => {
+      stores.tsbuild(format, ['pull', '-q', `${registry}/library/busybox`])
+      stores.tsbuild(format, ['tag', `${registry}/library/busybox`, 'busybox'])
+      return build('manyfiles', '').own(format)
+    } },
+    {
+      name: 'run true',
+      own: (format) => stores.tsbuild(format, ['run', '--rm', '--network', 'none', image, 'true']).seconds,
+      docker: () => stores.docker('run', '--rm', '--network', 'none', image, 'true').seconds,
+    },
+    { name: 'df', own: (format) => stores.tsbuild(format, ['df']).seconds, docker: () => stores.docker('system', 'df').seconds },
+    ...listReads(stores, compiler),
+  ]
+}
+
+/** Work in a container, by the container's own clock; warm when it was done there before. */
+function listReads(stores: FormatStores, compiler: string | undefined): Row[] {
+  const works: Readonly<Record<string, string>> = {
+    'read in sequence': 'tar cf - /usr | cat',
+    'read at random': 'for f in /usr/bin/*; do dd if=$f bs=4k count=1 skip=3; done',
+    stat: 'find / -xdev -printf %s',
+    readdir: 'ls -fR /usr',
+    'start 200 programs': 'i=0; while [ $i -lt 200 ]; do dpkg --version; i=$((i + 1)); done',
+    ...(compiler === undefined ? {} : { compile: 'for i in 1 2 3 4 5; do /cc1 -quiet /source.c -o /dev/null; done' }),
+  }
+  const read = (format: Format, work: string, isWarm: boolean): number => {
+    if (!isWarm) writeFileSync('/proc/sys/vm/drop_caches', '3')
+    const script = `work() { ${work}; }; ${isWarm ? 'work > /dev/null 2>&1; ' : ''}s=$(date +%s%N); work > /dev/null 2>&1; e=$(date +%s%N); echo $((e - s))`
+    const from = work.startsWith('for i') ? 'bench-compiler' : image
+    if (from !== image) stores.tsbuild(format, ['build', '-q', '--network=none', '-t', from, compiler ?? ''])
+    return Number(stores.tsbuild(format, ['run', '--rm', '--network', 'none', from, 'sh', '-c', script]).output.trim()) / 1e9
+  }
+  return Object.entries(works).flatMap(([name, work]) => [false, true].map((isWarm): Row => ({ name: `${name}, ${isWarm ? 'warm' : 'cold'}`, own: (format) => read(format, work, isWarm) })))
+}
+
+/** This machine's C compiler proper on the Debian image. @returns undefined where there is none */
+function writeCompilerContext(context: string): string | undefined {
+  const cc1 = spawnSync('cc', ['-print-prog-name=cc1'], { encoding: 'utf8' }).stdout.trim()
+  if (!existsSync(cc1)) return undefined
+  const libraries = spawnSync('ldd', [cc1], { encoding: 'utf8' }).stdout.split('\n').flatMap((line) => /=> (\/\S+)/u.exec(line)?.[1] ?? [])
+  mkdirSync(join(context, 'lib'), { recursive: true })
+  copyFileSync(cc1, join(context, 'cc1'))
+  for (const library of libraries) copyFileSync(library, join(context, 'lib', basename(library)))
+  writeFileSync(join(context, 'source.c'), Array.from({ length: 500 }, (_, index) => `int f${index}(int x) { return x * ${index} + (x >> ${index % 31}); }\n`).join(''))
+  writeFileSync(join(context, 'Dockerfile'), `FROM ${image}\nCOPY cc1 source.c /\nCOPY lib /compiler\nENV LD_LIBRARY_PATH=/compiler\n`)
+  return context
+}
+
+function floor(stores: FormatStores): number {
+  const folder = join(stores.root('erofs'), 'content', 'blobs', 'sha256')
+  const blobs = readdirSync(folder).map((name) => join(folder, name)).filter((path) => statSync(path).size > 2 ** 20)
+  return time([process.execPath, join(import.meta.dirname, 'inflate-floor.ts'), ...blobs], process.env).seconds
+}
+
+function median(numbers: readonly number[]): number | undefined {
+  return [...numbers].sort((one, other) => one - other)[Math.floor(numbers.length / 2)]
 }

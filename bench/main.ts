@@ -40,6 +40,7 @@ for (const scenario of listScenarios(peers).filter(({ name }) => only === undefi
 for (const row of runtimeRows.filter(({ name }) => only === undefined || only.includes(name))) {
   for (const line of await row.measure(Number(values.runs))) console.log(line)
 }
+peers.clearAside()
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(results, undefined, 1))
 
 /** The tools take turns, so that a slow spell of the machine falls on all of them. */

@@ -1,6 +1,6 @@
 /** How docker, buildah and skopeo with umoci are called for the same work as tsbuild. */
 import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** `floor` is what the work costs at least: an empty Node script, say. */
@@ -24,6 +24,8 @@ export interface PeersOptions {
 export class Peers {
   readonly #options: PeersOptions
   readonly present: ReadonlySet<Tool>
+  /** Roots of earlier runs. ext4 is slow to make files where others were deleted a moment ago (0047), so they go at the end. */
+  readonly #aside: string[] = []
 
   constructor(options: PeersOptions) {
     this.#options = options
@@ -82,7 +84,15 @@ export class Peers {
 
   forgetEverything(): void {
     this.#runInside(`docker rmi -f ${this.#pulledImage}; docker builder prune -af; buildah rmi -af; podman rmi -af; rm -rf /tmp/bench-bundle /tmp/bench-oci`)
-    rmSync(this.tsbuildRoot, { recursive: true, force: true })
+    if (!existsSync(this.tsbuildRoot)) return
+    const aside = `${this.tsbuildRoot}.${process.pid}-${this.#aside.length}`
+    renameSync(this.tsbuildRoot, aside)
+    this.#aside.push(aside)
+  }
+
+  /** To be called at the end. */
+  clearAside(): void {
+    for (const path of this.#aside) rmSync(path, { recursive: true, force: true })
   }
 
   /** A Debian image of three layers in the registry. No other image has its first, so that all tools fetch all three. */

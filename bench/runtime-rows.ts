@@ -1,9 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createTask } from '../core/task.ts'
 import type { LowerLayer, Mount } from '../runtime/index.ts'
 import { runContainer } from '../runtime/index.ts'
 import { compileDefaultProfile } from '../runtime/seccomp/compile.ts'
+import { writeIndex } from '../storage/erofs/write-index.ts'
 import { benchSpec } from './bench-spec.ts'
 import type { Times } from './kernel-probe.ts'
 import { BenchFolder, compileProbe, readTimes } from './kernel-probe.ts'
@@ -60,14 +62,23 @@ const fileRounds = 3
 interface MountKind {
   readonly name: string
   /** Shows the container a tree that holds what `folder` does. */
-  readonly mount: (folder: string, target: string) => Mount
+  readonly mount: (folder: string, target: string) => Mount | Promise<Mount>
 }
 
 /** What the operations are compared on; the first is what the others' ratios refer to. */
 export const mountKinds: readonly MountKind[] = [
   { name: 'plain', mount: (folder, target) => ({ kind: 'bind', source: folder, target, readonly: false }) },
   { name: 'overlay', mount: (folder, target) => overlay({ kind: 'directory', path: folder }, { folder, target }) },
+  { name: 'erofs', mount: async (folder, target) => overlay(await indexFolder(folder), { folder, target }) },
 ]
+
+/** What a folder holds as a tar and an EROFS image beside it. */
+async function indexFolder(folder: string): Promise<LowerLayer> {
+  const [tar, index] = [`${folder}.tar`, `${folder}.erofs`]
+  execFileSync('tar', ['-C', folder, '-cf', tar, '.'])
+  await writeIndex({ root: folder, tar, index, makesWhiteouts: false, maxBytes: 2 ** 40, lowers: [] }, createTask<never>())
+  return { kind: 'erofs', path: index, tar, backing: 'file' }
+}
 
 /** A layer below an empty upper directory beside `folder`. */
 export function overlay(lower: LowerLayer, { folder, target }: { readonly folder: string; readonly target: string }): Mount {
@@ -82,13 +93,14 @@ async function timeFilesystems(runs: number): Promise<readonly string[]> {
   mkdirSync(root)
   const probe = compileProbe(root)
   const rounds = runs * fileRounds
-  const mounts = mountKinds.map(({ name, mount }) => {
+  const mounts: Mount[] = []
+  for (const { name, mount } of mountKinds) {
     const source = join(folder.path, name)
     mkdirSync(source)
     copyFileSync(probe, join(source, 'probe'))
     execFileSync(probe, ['prepare', String(rounds)], { cwd: source })
-    return mount(source, `/${name}`)
-  })
+    mounts.push(await mount(source, `/${name}`))
+  }
   spawnSync('sync', ['-f', folder.path])
   const output: Buffer[] = []
   const args = ['/probe', 'files', String(rounds), ...mountKinds.map(({ name }) => `${name}=/${name}`)]

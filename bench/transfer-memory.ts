@@ -40,7 +40,7 @@ try {
 }
 
 function copy(operands: readonly string[]): { readonly peakMiB: number; readonly seconds: number } {
-  const script = `import(${JSON.stringify(join(import.meta.dirname, '..', 'dist', 'cli.js'))}); process.on('exit', () => { require('node:fs').writeSync(2, 'peak ' + process.resourceUsage().maxRSS + '\\n') })`
+  const script = `import(${JSON.stringify(join(import.meta.dirname, '..', 'dist', 'cli.cjs'))}); process.on('exit', () => { require('node:fs').writeSync(2, 'peak ' + process.resourceUsage().maxRSS + '\\n') })`
   const env = { ...process.env, TSBUILD_ROOT: join(folder, 'root') }
   const started = process.hrtime.bigint()
   const { status, stderr } = spawnSync(process.execPath, ['-e', script, '--', 'tsbuild', 'copy', '-q', ...operands], { env, encoding: 'utf8' })

@@ -11,8 +11,7 @@ function main() {
     return
   }
   if (Number(process.versions.node.split('.')[0]) < minimum) return runPinnedNode()
-  require('module').enableCompileCache(path.join(__dirname, '..', 'dist', '.compile-cache'))
-  import('../dist/cli.js')
+  require('./run-command.cjs')
 }
 
 // A clone has the right Node in node_modules.

@@ -1,18 +1,21 @@
 import { Canceled, TsbuildError } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
 import { silent } from '../core/task.ts'
-import { formatPlatform, normalizePlatform, platformDistance } from '../oci/platform.ts'
+import { formatPlatform, hostPlatform, normalizePlatform, platformDistance } from '../oci/platform.ts'
 import type { Platform } from '../oci/platform.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { ChainId, Digest, DiffId } from '../oci/digest.ts'
+import { chainIds } from '../oci/digest.ts'
 import { formatReference } from '../registry-client/index.ts'
 import type { LayoutImage } from './archive/oci-layout.ts'
 import { findLayoutImage, pullFromLayout } from './archive/oci-layout.ts'
 import type { Place } from './dockerfile/errors.ts'
+import type { Store } from '../storage/index.ts'
 import type { Engine } from './engine.ts'
 import { ImageUnavailable, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { Material } from './attest/provenance.ts'
 import type { BaseImage, BaseImages } from './plan/base-images.ts'
+import type { SourceNode } from './plan/plan.ts'
 import type { FoundImage } from './transfer/pull.ts'
 import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
 import { openImage } from './transfer/portable-image.ts'
@@ -32,9 +35,20 @@ interface Found {
   readonly layout?: LayoutImage
 }
 
+/** Of several platforms' images one has the name afterwards: this machine's, or else the first. */
+function isNamed(found: Found, all: readonly Found[]): boolean {
+  const same = all.filter(({ image, remote }) => remote !== undefined && image.name === found.image.name)
+  return found === (same.find(({ image }) => platformDistance(hostPlatform(process.arch), image.config) !== undefined) ?? same[0])
+}
+
+/** Of a name there may be images of several platforms. */
+type BaseSource = Pick<SourceNode, 'image' | 'diffIds'>
+
 /** The images one build starts from: from the store where it has them, else from their registry. */
 export class BuildBases implements BaseImages {
   readonly #engine: Engine
+  /** Has the images. */
+  readonly #home: Engine
   readonly #pull: PullMode
   readonly #task: Task<BuildEvent>
   readonly #found = new Map<string, Promise<Found>>()
@@ -42,6 +56,7 @@ export class BuildBases implements BaseImages {
 
   constructor(engine: Engine, options: { readonly pull: PullMode; readonly task: Task<BuildEvent> }) {
     this.#engine = engine
+    this.#home = engine.home ?? engine
     this.#pull = options.pull
     this.#task = options.task
   }
@@ -65,9 +80,10 @@ export class BuildBases implements BaseImages {
   }
 
   /** Brings the layers of an image resolved before into the store, once. */
-  async ensure(name: string, task: Task<BuildEvent>): Promise<void> {
-    const started = this.#ensured.get(name) ?? this.#bring(name, task)
-    this.#ensured.set(name, started)
+  async ensure(source: BaseSource, task: Task<BuildEvent>): Promise<void> {
+    const key = JSON.stringify([source.image, source.diffIds])
+    const started = this.#ensured.get(key) ?? this.#bring(source, task)
+    this.#ensured.set(key, started)
     return started
   }
 
@@ -100,29 +116,39 @@ export class BuildBases implements BaseImages {
   }
 
   async #findStored(name: string, platform: Platform): Promise<Found | undefined> {
-    const { store } = this.#engine
-    const { references } = await this.#engine.registries()
+    const { store } = this.#home
+    const { references } = await this.#home.registries()
     const stored = references(name).map((reference) => store.images.find(formatReference(reference))).find((image) => image !== undefined)
     if (stored === undefined) return undefined
-    const { config, manifest } = await openImage(store, stored)
+    const { config, manifest, stored: found } = await openImage(store, stored, platform)
     if (platformDistance(platform, config) === undefined) return undefined
-    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, manifest: stored.manifest.digest, remote: undefined }
+    return { image: { name: stored.names[0] ?? name, config, layers: manifest.layers }, manifest: found.manifest.digest, remote: undefined }
   }
 
   async #findRemote(name: string, platform: Platform): Promise<Found> {
-    const remote = await findRemoteImage(this.#engine, { name, platform }, this.#task)
+    const remote = await findRemoteImage(this.#home, { name, platform }, this.#task)
     this.#task.emit({ type: 'image-resolved', name: remote.name, digest: remote.remote.target.digest, atMs: Date.now() })
     return { image: { name: remote.name, config: remote.config, layers: remote.manifest.layers }, manifest: remote.remote.manifest.descriptor.digest, remote }
   }
 
   /** What a build pulls is an image of the store afterwards, as with docker build. */
-  async #bring(name: string, task: Task<BuildEvent>): Promise<void> {
+  async #bring({ image: name, diffIds }: BaseSource, task: Task<BuildEvent>): Promise<void> {
     const all = await Promise.all(this.#found.values())
-    const found = all.find(({ image }) => image.name === name)
+    const found = all.find(({ image }) => image.name === name && image.config.rootfs.diff_ids.join() === diffIds.join())
     if (found === undefined) throw new ImageUnavailable(name, 'it was not resolved by this build')
     if (found.layout !== undefined) return pullFromLayout(this.#engine.store, found.layout, silent(task))
-    if (found.remote === undefined) return
-    await pullLayers(this.#engine, { found: found.remote }, task)
-    await recordImage(this.#engine.store, { found: found.remote, names: [found.remote.name] }, silent(task))
+    if (found.remote !== undefined) {
+      await pullLayers(this.#home, { found: found.remote }, task)
+      await recordImage(this.#home.store, { found: found.remote, names: isNamed(found, all) ? [found.image.name] : [] }, silent(task))
+    }
+    if (this.#home !== this.#engine) await copyLayers(found.image.config.rootfs.diff_ids, { from: this.#home.store, to: this.#engine.store }, silent(task))
+  }
+}
+
+async function copyLayers(diffIds: readonly DiffId[], { from, to }: { readonly from: Store; readonly to: Store }, task: Task): Promise<void> {
+  let parent: ChainId | undefined
+  for (const [index, chainId] of chainIds(diffIds).entries()) {
+    if (to.layers.find(chainId) === undefined) await to.layers.apply(parent, from.layers.changeset(chainId, task), diffIds[index], task)
+    parent = chainId
   }
 }

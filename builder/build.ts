@@ -3,9 +3,11 @@ import { resolve } from 'node:path'
 import type { Task, TaskOptions } from '../core/task.ts'
 import { createTask, silent } from '../core/task.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { mediaTypes } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import { encodeDocument } from '../oci/manifest.ts'
 import type { Platform } from '../oci/platform.ts'
-import { hostPlatform } from '../oci/platform.ts'
+import { formatPlatform, hostPlatform, normalizePlatform } from '../oci/platform.ts'
 import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import type { AttestationRequest } from './attest/attestation-request.ts'
@@ -26,7 +28,6 @@ import { createStepCache } from './cache/step-cache.ts'
 import type { Confinement } from './container/confinement.ts'
 import { unsetConfinement } from './container/confinement.ts'
 import { namedContexts, openBuildContext } from './build-inputs.ts'
-import { checkDockerfile } from './call/check-dockerfile.ts'
 import type { ContextFiles, ContextPaths, DockerfileText } from './context/memory-context.ts'
 import { openMemoryContext } from './context/memory-context.ts'
 import type { BuildContext, ContextRequest } from './context/open-context.ts'
@@ -34,18 +35,18 @@ import { openNamedFolder } from './context/open-context.ts'
 import { proxyVariables } from './dockerfile/arg-scope.ts'
 import type { OnFailure } from './debug/failed-step.ts'
 import { describeFailure } from './debug/failed-step.ts'
-import { parseDockerfile } from './dockerfile/parse.ts'
 import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
-import { CacheSourceFailed, ChecksFailed, StepFailed } from './errors.ts'
+import { CacheSourceFailed, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { CachedLayers } from './execute/cached-layers.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
 import { createCopyExecutor } from './execute/copy.ts'
 import type { Executors, NodeResult } from './execute/executor.ts'
+import { emptyResult } from './execute/executor.ts'
 import { createGitExecutor } from './execute/git.ts'
 import { createHttpExecutor } from './execute/http.ts'
 import { createMkdirExecutor } from './execute/mkdir.ts'
@@ -66,15 +67,15 @@ import { restack } from './output/restack.ts'
 import type { WrittenOutput } from './output/write-outputs.ts'
 import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
-import type { LowerOptions } from './plan/lower.ts'
-import { lower } from './plan/lower.ts'
-import type { BuildPlan, NodeId } from './plan/plan.ts'
+import { planBuild } from './plan-build.ts'
+import type { BuildPlan, NodeId, PlannedImage } from './plan/plan.ts'
 import type { BuildProgress } from './record/build-progress.ts'
 import type { BuildCommandLine } from './record/build-record.ts'
 import { toWireLabel } from './record/wire-event.ts'
 import { observed } from './record/observed.ts'
 import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
+import type { DepartingImage } from './transfer/portable-tree.ts'
 
 export interface BuildRequest extends Omit<ContextRequest, 'context' | 'dockerfile'>, Partial<Confinement> {
   /** A folder, `-` for standard input, an address of http(s), a git repository, or files in memory. */
@@ -88,7 +89,8 @@ export interface BuildRequest extends Omit<ContextRequest, 'context' | 'dockerfi
   readonly target?: string
   readonly buildArgs?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
-  readonly platform?: Platform
+  /** What the image is for; default this machine. Of several an index is made. */
+  readonly platforms?: readonly Platform[]
   /** Runs every step, or those of the stages named, whether or not their results are known. */
   readonly noCache?: boolean | readonly string[]
   readonly pull?: PullMode
@@ -170,16 +172,15 @@ interface OwnRequest extends Omit<BuildRequest, 'context' | 'dockerfile'>, Conte
 async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildEvent>): Promise<BuildResult> {
   const { guard } = request
   const names = (request.names ?? []).map(canonicalName)
-  checkOutputs(request.outputs ?? [], names)
+  const platforms = platformsOf(request)
+  checkOutputs(request.outputs ?? [], { names, platforms })
   checkAttestations(request.attestations ?? noAttestations, { outputs: request.outputs ?? [], annotations: request.annotations ?? noAnnotations })
   const space = new SpaceWatch(engine.store, task)
   space.check()
   const context = await openBuildContext(engine.store, request, task)
   guard.checkText(context.dockerfile.name, context.dockerfile.text)
   const bases = new BuildBases(engine, { pull: request.pull ?? 'missing', task })
-  const planning = planningOf(request, context)
-  const plan = await lower(planning, bases)
-  await raiseWarnings(planning, { context, bases }, task)
+  const plan = await planBuild(request, { context, bases, platforms }, task)
   guard.checkPlan(plan)
   for (const secret of guard.unguarded) task.emit({ type: 'warning-raised', rule: 'SecretTooShort', message: `the value of secret "${secret}" is too short to be looked for in what the build keeps`, range: undefined })
   task.emit({ type: 'build-planned', steps: [...plan.labels].map(([node, label]) => ({ node, label })) })
@@ -189,14 +190,14 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   await using claims = new StepClaims(engine.store)
   const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
   const cache = createStepCache(engine.store, { plan, place, noCache: request.noCache, claims }, task)
-  const { rootfs, results } = await solveTrusting(() => {
+  const { rootfses, results } = await solveTrusting(() => {
     used.clear()
     return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
   }, shared, task)
   context.digests?.save()
-  const image = { planned: labeled(plan.target, request.labels), rootfs, results, created: epochTime(request.sourceDateEpoch) }
-  const toWrite = { used, shared, diffIds: rootfs.diffIds }
-  const result = await finish(engine, { request, names, space, image, cache: toWrite, origin: { plan, context, bases } }, task)
+  const images = plan.targets.map((target, index): BuiltImage => ({ planned: labeled(target, request.labels), rootfs: rootfses[index] ?? emptyResult, results, created: epochTime(request.sourceDateEpoch) }))
+  const toWrite = { used, shared, images: rootfses.map(({ diffIds }) => diffIds) }
+  const result = await finish(engine, { request, names, space, images, cache: toWrite, origin: { plan, context, bases } }, task)
   await writeCaches(engine, { targets: request.cacheTo ?? [], cache: toWrite }, task)
   return result
 }
@@ -206,7 +207,7 @@ async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCa
   for (;;) {
     try {
       const solved = await solve(createOptions(), task)
-      await solved.rootfs.ensure(task)
+      for (const rootfs of solved.rootfses) await rootfs.ensure(task)
       return solved
     } catch (error) {
       const failure = findCacheFailure(error)
@@ -225,53 +226,57 @@ interface Finishing {
   readonly request: OwnRequest
   readonly names: readonly string[]
   readonly space: SpaceWatch
-  readonly image: BuiltImage
+  /** One for each platform. */
+  readonly images: readonly BuiltImage[]
   readonly cache: CacheToWrite
   readonly origin: BuildOrigin
 }
 
-async function finish(engine: Engine, { request, names, space, image, cache, origin }: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
+async function finish(engine: Engine, finishing: Finishing, task: Task<BuildEvent>): Promise<BuildResult> {
+  const { request, names, space, images } = finishing
   const restacking = { squash: request.squash === 'all' ? { first: 1, last: Infinity } : request.squash, epochSeconds: request.sourceDateEpoch }
-  const restacked = await restack(engine.store, image, { restacking, task: silent(task) })
+  const restacked: BuiltImage[] = []
+  for (const image of images) restacked.push(await restack(engine.store, image, { restacking, task: silent(task) }))
   await engine.store.layers.sync(silent(task))
   space.check()
-  request.guard.checkConfig(imageConfig(restacked))
-  const annotations = request.annotations ?? noAnnotations
-  const isInline = request.cacheTo?.some(({ type }) => type === 'inline') === true
-  const assembled = await assembleImage(engine.store, restacked, { annotations: annotations.manifest, inlineCache: isInline ? inlineCache(cache) : undefined })
-  const predicates = await makePredicates(engine.store, {
-    request: request.attestations ?? noAttestations, image: assembled, name: names[0] ?? assembled.stored.id, guard: request.guard, created: image.created,
-    history: () => describeBuild(request, origin, image.results),
-  }, task)
-  const outputs = await writeOutputs(engine, { image: { image: assembled, names, annotations, predicates }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
-  const { id, manifest: descriptor } = assembled.stored
+  const members: DepartingImage[] = []
+  for (const [index, image] of restacked.entries()) members.push(await assemble(engine, { image, index, finishing }, task))
+  const built = { members, names, annotations: request.annotations ?? noAnnotations }
+  const { id, descriptor } = await identify(engine.store, members)
+  const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
   return { id, names, descriptor, outputs }
+}
+
+async function assemble({ store }: Engine, { image, index, finishing }: { readonly image: BuiltImage; readonly index: number; readonly finishing: Finishing }, task: Task<BuildEvent>): Promise<DepartingImage> {
+  const { request, names, cache, origin } = finishing
+  request.guard.checkConfig(imageConfig(image))
+  const isInline = request.cacheTo?.some(({ type }) => type === 'inline') === true
+  const assembled = await assembleImage(store, image, { annotations: request.annotations?.manifest ?? {}, inlineCache: isInline ? inlineCache(cache, index) : undefined })
+  const predicates = await makePredicates(store, {
+    request: request.attestations ?? noAttestations, image: assembled, name: names[0] ?? assembled.stored.id, guard: request.guard, created: image.created,
+    history: () => describeBuild(request, origin, { used: image.results, platform: image.planned.platform }),
+  }, task)
+  return { image: assembled, predicates }
+}
+
+/** What the store calls the result: the image, or an index of the images of all platforms. */
+async function identify(store: Engine['store'], [first, ...others]: readonly DepartingImage[]): Promise<Pick<BuildResult, 'id' | 'descriptor'>> {
+  if (first === undefined) throw new TypeError('a build makes an image')
+  if (others.length === 0) return { id: first.image.stored.id, descriptor: first.image.stored.manifest }
+  const manifests = [first, ...others].map(({ image }) => ({ ...image.stored.manifest, platform: normalizePlatform(image.config) }))
+  const descriptor = await store.content.write(encodeDocument({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }), mediaTypes.ociIndex)
+  return { id: descriptor.digest, descriptor }
 }
 
 function epochTime(seconds: number | undefined): string | undefined {
   return seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 }
 
-function planningOf(request: OwnRequest, context: BuildContext): LowerOptions {
-  const host = hostPlatform(process.arch)
-  return {
-    dockerfile: parseDockerfile(context.dockerfile),
-    target: request.target,
-    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
-    platform: request.platform ?? host,
-    buildPlatform: host,
-    contexts: namedContexts(request),
-  }
-}
-
-/** Checks what the target needs. @throws {ChecksFailed} when the Dockerfile wants its warnings to be errors */
-async function raiseWarnings(planning: LowerOptions, { context, bases }: { context: BuildContext; bases: BuildBases }, task: Task<BuildEvent>): Promise<void> {
-  const target = planning.target ?? String(planning.dockerfile.stages.length - 1)
-  const { warnings } = await checkDockerfile({ ...planning, target, contexts: new Set(planning.contexts.keys()), ignore: context.ignore }, bases, silent(task))
-  for (const { rule, message, range } of warnings) task.emit({ type: 'warning-raised', rule, message, range })
-  const failed = warnings.filter(({ level }) => level === 'error')
-  if (failed.length > 0) throw new ChecksFailed(planning.dockerfile.source, failed)
+/** Each once, however often and however spelled it is asked for. */
+function platformsOf({ platforms = [] }: Pick<BuildRequest, 'platforms'>): readonly [Platform, ...Platform[]] {
+  const [first, ...others] = new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values()
+  return first === undefined ? [hostPlatform(process.arch)] : [first, ...others]
 }
 
 interface ExecutorParts {
@@ -288,7 +293,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan, lay
   const folders = new Map([...contexts].flatMap(([name, named]) => named.kind === 'folder' ? [[name, openNamedFolder(named.path)] as const] : []))
   const openContextView = (name: string | undefined): Promise<RootfsView> => Promise.resolve(name === undefined ? context.view : folders.get(name) ?? context.view)
   return {
-    source: createSourceExecutor((name, task) => bases.ensure(name, task)),
+    source: createSourceExecutor((source, task) => bases.ensure(source, task)),
     mkdir: createMkdirExecutor({ store, layers }),
     copy: createCopyExecutor({ store, layers, guard: request.guard, context: openContextView }),
     http: createPatientExecutor(createHttpExecutor({ store, layers }), policy),
@@ -321,7 +326,7 @@ function failureHandler(store: Engine['store'], { build: id, guard, onFailure }:
   }
 }
 
-function labeled(planned: BuildPlan['target'], labels: BuildRequest['labels']): BuildPlan['target'] {
+function labeled(planned: PlannedImage, labels: BuildRequest['labels']): PlannedImage {
   if (labels === undefined || Object.keys(labels).length === 0) return planned
   return { ...planned, config: { ...planned.config, Labels: { ...planned.config.Labels, ...labels } } }
 }

@@ -19,6 +19,8 @@ export interface Engine extends AsyncDisposable {
   readonly store: Store
   readonly env: NodeJS.ProcessEnv
   registries(): Promise<RegistryAccess>
+  /** Where base images and records of builds are kept, when that is not here. Layers of bases are copied as they are needed. */
+  readonly home?: Engine
 }
 
 export interface RegistryAccess {

@@ -4,6 +4,7 @@ import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { DockerfileSource } from './dockerfile/instruction.ts'
 import type { Warning } from './dockerfile/lint/warning.ts'
 import type { Leak } from './guard/leak.ts'
+import { formatLeak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
 import type { Difference } from './reproduce/difference.ts'
 
@@ -290,7 +291,7 @@ export class SecretLeaked extends TsbuildError {
   readonly leaks: readonly Leak[]
 
   constructor(leaks: readonly Leak[]) {
-    super(`cannot keep the value of a secret: ${leaks.map(({ secret, place, encoding }) => `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`).join('; ')}`)
+    super(`cannot keep the value of a secret: ${leaks.map(formatLeak).join('; ')}`)
     this.leaks = leaks
   }
 }
@@ -314,6 +315,21 @@ export class OutputConflict extends TsbuildError {
   constructor(path: string, problem: string, options?: ErrorOptions) {
     super(`cannot write "${path}": ${problem}`, options)
     this.path = path
+  }
+}
+
+/** The layers still to be fetched are larger than what is free; nothing of them was fetched. */
+export class NoRoom extends TsbuildError {
+  readonly code = 'BUILDER_NO_ROOM'
+  readonly root: string
+  readonly neededBytes: number
+  readonly freeBytes: number
+
+  constructor(root: string, { neededBytes, freeBytes }: { readonly neededBytes: number; readonly freeBytes: number }) {
+    super(`cannot fetch layers into "${root}": they have ${neededBytes} bytes even compressed and ${freeBytes} are free; tsbuild prune makes room, TSBUILD_ROOT names another place`)
+    this.root = root
+    this.neededBytes = neededBytes
+    this.freeBytes = freeBytes
   }
 }
 

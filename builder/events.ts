@@ -13,6 +13,8 @@ export type BuildEvent =
   | UsageSampled & { readonly node: NodeId }
   | NodeFinished
   | { readonly type: 'cache-missed'; readonly node: NodeId; readonly cause: MissCause }
+  /** A step's layer, found in the cache, was made on one base and lies on another now: COPY --link. `nothing` is scratch. */
+  | { readonly type: 'layer-rebased'; readonly node: NodeId; readonly before: string; readonly after: string }
   | { readonly type: 'image-resolving'; readonly name: string; readonly atMs: number }
   | { readonly type: 'image-resolved'; readonly name: string; readonly digest: Digest; readonly atMs: number }
   | { readonly type: 'image-exported'; readonly id: Digest; readonly names: readonly string[]; readonly atMs: number }

@@ -1,15 +1,16 @@
 import type { ChainId } from '../oci/digest.ts'
 import type { Layer, Store, StoredImage } from '../storage/index.ts'
-import { openImage } from './transfer/portable-image.ts'
+import { openImage, openImages } from './transfer/portable-image.ts'
 
-/** What an image's layers take together. */
+/** What an image's layers take together; of an index those of all its images, each once. */
 export interface ImageSize {
   readonly sizeBytes: number
   readonly inodes: number
 }
 
 export async function measureImage(store: Store, image: StoredImage): Promise<ImageSize> {
-  const layers = await imageLayersOf(store, image)
+  const chains = (await openImages(store, image)).flatMap(({ chain }) => chain)
+  const layers = findLayers(store, [...new Set(chains)])
   return { sizeBytes: sum(layers.map(({ diskBytes }) => diskBytes)), inodes: sum(layers.map(({ inodes }) => inodes)) }
 }
 
@@ -41,6 +42,10 @@ export async function topLayer(store: Store, image: StoredImage): Promise<ChainI
 
 async function imageLayersOf(store: Store, image: StoredImage): Promise<Layer[]> {
   const { chain } = await openImage(store, image)
+  return findLayers(store, chain)
+}
+
+function findLayers(store: Store, chain: readonly ChainId[]): Layer[] {
   return chain.map((chainId) => store.layers.find(chainId)).filter((layer) => layer !== undefined)
 }
 

@@ -10,6 +10,7 @@ export type { AttestationRequest, ProvenanceRequest } from './attest/attestation
 export { defaultBuilderId } from './attest/attestation-request.ts'
 export type { Difference } from './reproduce/difference.ts'
 export { firstDifference } from './reproduce/first-difference.ts'
+export { openElsewhere } from './reproduce/elsewhere.ts'
 export { reproducibilityProbes } from './reproduce/probes.ts'
 export type { PullMode } from './base-images.ts'
 export type { CacheSource, CacheTarget } from './cache/shared/cache-place.ts'
@@ -22,7 +23,7 @@ export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
   BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, ChecksFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, PlatformNotRunnable, LayersGone, NotReproducible, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
-  OutputConflict, UnsuitableRequest,
+  NoRoom, OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'

@@ -1,11 +1,13 @@
+import { formatPlatform } from '../oci/platform.ts'
 import { formatFamiliar, parseReference } from '../registry-client/index.ts'
 import type { Store, StoredImage } from '../storage/index.ts'
 import { measureImage } from './image-facts.ts'
-import { openImage } from './transfer/portable-image.ts'
+import { openImage, openImages } from './transfer/portable-image.ts'
 
-/** What `docker inspect` shows of an image, as far as we have it, in its words. */
+/** What `docker inspect` shows of an image, as far as we have it, in its words; of an index this machine's image, and which others there are. */
 export async function inspectImage(store: Store, stored: StoredImage): Promise<Readonly<Record<string, unknown>>> {
   const { config, manifest, chain } = await openImage(store, stored)
+  const members = await openImages(store, stored)
   const { sizeBytes, inodes } = await measureImage(store, stored)
   const { rootfs, history: _, config: runConfig, created, author, architecture, os, variant } = config
   return {
@@ -16,6 +18,7 @@ export async function inspectImage(store: Store, stored: StoredImage): Promise<R
     Architecture: architecture,
     ...(variant === undefined ? {} : { Variant: variant }),
     Os: os,
+    ...(members.length > 1 ? { Platforms: members.map((member) => ({ Platform: formatPlatform(member.config), Digest: member.stored.manifest.digest })) } : {}),
     Size: sizeBytes,
     Inodes: inodes,
     Config: runConfig ?? {},

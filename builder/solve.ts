@@ -6,7 +6,7 @@ import type { CacheKey } from './cache/cache-key.ts'
 import type { StepClaims } from './cache/step-claims.ts'
 import { StepFailed } from './errors.ts'
 import type { BuildEvent, NodeFinished } from './events.ts'
-import type { Executors, Lookup, NodeResult, Step } from './execute/executor.ts'
+import type { Executors, Hit, Lookup, NodeResult, Step } from './execute/executor.ts'
 import { emptyResult, findStep, runStep } from './execute/executor.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import { nodeInputs } from './plan/plan.ts'
@@ -26,27 +26,29 @@ export interface StepCache {
   readonly isOff: (id: NodeId) => boolean
   /** A step is about to be run under this key. */
   readonly missed: (id: NodeId, key: CacheKey) => void
+  /** Its result was known. */
+  readonly found: (id: NodeId, key: CacheKey, result: NodeResult) => void
   /** It was run. */
   readonly made: (id: NodeId, key: CacheKey, result: NodeResult) => void
 }
 
 export interface Solved {
-  /** Of the plan's target. */
-  readonly rootfs: NodeResult
+  /** One for each of the plan's targets. */
+  readonly rootfses: readonly NodeResult[]
   /** Of every node it needed. */
   readonly results: ReadonlyMap<NodeId, NodeResult>
 }
 
 /**
- * Makes the root filesystem of the plan's target: every node it needs once, independent ones at the same time, cached
+ * Makes the root filesystems of the plan's targets: every node they need once, independent ones at the same time, cached
  * ones not at all. The first failure stops the others, whose end is awaited before it is thrown.
  * @throws {StepFailed} with the reason as its cause
  */
 export async function solve(options: SolveOptions, task: Task<BuildEvent>): Promise<Solved> {
-  const { rootfs } = options.plan.target
   const solver = new Solver(options, task)
   try {
-    return { rootfs: rootfs === undefined ? emptyResult : await solver.get(rootfs), results: solver.settled }
+    const wanted = options.plan.targets.map(({ rootfs }) => rootfs === undefined ? Promise.resolve(emptyResult) : solver.get(rootfs))
+    return { rootfses: await allOrNone(wanted, solver.cancel), results: solver.settled }
   } catch (error) {
     task.signal.throwIfAborted()
     throw error
@@ -83,7 +85,7 @@ class Solver {
     const node = this.#plan.nodes.get(id)
     if (node === undefined) throw new TypeError(`node ${id} is not in the plan`)
     const inputIds = nodeInputs(node)
-    const results = await allOrNone(inputIds.map((input) => this.get(input)), this.#cancel)
+    const results = await allOrNone(inputIds.map((input) => this.get(input)), this.cancel)
     const inputs = new Map(inputIds.map((input, index) => [input, results[index] ?? emptyResult]))
     const result = await this.#execute({ id, node, input: (input) => inputOf(inputs, input) })
     this.settled.set(id, result)
@@ -94,12 +96,12 @@ class Solver {
     this.#task.signal.throwIfAborted()
     try {
       const lookup = await this.#find(step)
-      return lookup.kind === 'hit' ? this.#reuse(step, lookup.result) : await this.#limit(() => this.#make(step, lookup.key))
+      return lookup.kind === 'hit' ? this.#reuse(step, lookup) : await this.#limit(() => this.#make(step, lookup.key))
     } catch (error) {
       this.#finish(step.id, this.#task.signal.aborted ? 'canceled' : 'failed')
       const label = this.#plan.labels.get(step.id)
       const failure = label === undefined || error instanceof StepFailed || error instanceof Canceled ? error : new StepFailed(label, error)
-      this.#cancel(failure)
+      this.cancel(failure)
       throw failure
     }
   }
@@ -120,7 +122,7 @@ class Solver {
     const claim = await this.#cache.claims.take(key, this.#task)
     try {
       const again = await findStep(this.#executors, step, this.#task)
-      if (again.kind === 'hit') return this.#reuse(step, again.result)
+      if (again.kind === 'hit') return this.#reuse(step, again)
       const result = await this.#run(step, key)
       claim.keep()
       return result
@@ -138,13 +140,16 @@ class Solver {
     return result
   }
 
-  #reuse(step: Step, result: NodeResult): NodeResult {
+  #reuse(step: Step, { key, result }: Hit): NodeResult {
     this.#start(step.id)
+    if (step.node.kind !== 'source') this.#cache.found(step.id, key, result)
+    const { rebasedFrom } = result
+    if (rebasedFrom !== undefined && 'base' in step.node) this.#task.emit({ type: 'layer-rebased', node: step.id, before: rebasedFrom, after: step.input(step.node.base).chainId ?? 'nothing' })
     this.#finish(step.id, 'cached')
     return result
   }
 
-  readonly #cancel = (reason: unknown): void => {
+  readonly cancel = (reason: unknown): void => {
     if (!this.#stop.signal.aborted) this.#stop.abort(new Canceled('sibling-failed', { cause: reason }))
   }
 

@@ -20,11 +20,6 @@ export function createTask<E>(options: TaskOptions<E> = {}): Task<E> {
   }
 }
 
-/** The same stop signal, with the events turned into the caller's kind. */
-export function mapTask<Inner, Outer>(task: Task<Outer>, map: (event: Inner) => Outer): Task<Inner> {
-  return { signal: task.signal, emit: (event) => { task.emit(map(event)) } }
-}
-
 /** For callees that emit nothing. */
 export function silent(task: Task): Task {
   return { signal: task.signal, emit: () => undefined }

@@ -19,13 +19,47 @@ export interface Addon {
   tryLock(fd: number, exclusive: boolean): boolean
   /** Locks bytes of a file, which need not exist, for this descriptor alone and as long as it is open; 0 bytes are all from `start` on. */
   lockRange(fd: number, start: number, length: number, waits: boolean): boolean
+  /** Has ext4 put each tree in the directory in a place of its own, where creating is not slowed by what was deleted lately. Whether the filesystem can. */
+  spreadChildren(path: string): boolean
   /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
   attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
   /** Every extended attribute the kernel lists, of a link itself; empty where the filesystem has none. */
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
   getXattr(path: string | Uint8Array, name: string): Buffer | undefined
   setXattr(path: string | Uint8Array, name: string, value: Uint8Array): void
+  /** Why ISA-L cannot be used; undefined when it can. The calls that follow need it. */
+  findIsal(): string | undefined
+  /**
+   * Raw deflate of a block, ending on a byte; it may refer to the dictionary, which came before it. On a pool thread.
+   * @returns how many bytes of `output` were written; negative when it was too small
+   */
+  deflateBlock(block: Uint8Array, dictionary: Uint8Array, output: Uint8Array): Promise<number>
+  openInflater(): Inflater
+  /** Goes on with a stream of gzip members, on a pool thread; one call at a time. Negative states are ISA-L's errors, after which nothing may follow. */
+  inflate(inflater: Inflater, input: Uint8Array, output: Uint8Array): Promise<[consumedBytes: number, producedBytes: number, state: number]>
+  /**
+   * A file that is written by the pool's threads, which undo gzip and hash what they write; of its first bytes `heldBytes` are
+   * there and hashed only. The descriptor stays the caller's.
+   */
+  openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly inflater: 'none' | 'zlib' | 'isa-l'; readonly heldBytes: number; readonly maxBytes: number }): Sink
+  /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
+  fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
+  /** Ends it, once; the digest of what was written or there, and its length. */
+  endSink(sink: Sink): [digest: Buffer, sizeBytes: number]
 }
+
+/** The native half of a decompression. */
+export interface Inflater { readonly inflater: unique symbol }
+
+/** How an inflation may stand. After the end of a member another may begin with the next call. */
+export const inflateStates = { wantsInput: 0, wantsOutput: 1, memberEnded: 2 } as const
+
+declare const brand: unique symbol
+export interface Sink { readonly [brand]: 'sink' }
+
+/** What native/addon/sink.c answers: the chunks were taken, they are no gzip, or they hold more than was allowed. */
+export const sinkOutcomes = { taken: 0, malformed: 1, tooLarge: 2 } as const
+export type SinkOutcome = (typeof sinkOutcomes)[keyof typeof sinkOutcomes]
 
 /** The package's folder: two levels up in a bundle (dist/), one in the sources. */
 function findNativeBuild(): string {

@@ -1,5 +1,5 @@
-export type { Addon } from './addon.ts'
-export { getAddon, helperPath } from './addon.ts'
+export type { Addon, Inflater, Sink } from './addon.ts'
+export { getAddon, helperPath, inflateStates, sinkOutcomes } from './addon.ts'
 export { HelperFailure } from './errors.ts'
 export type { HelperExit, HelperProcess, HelperReport, HelperRequest } from './helper-process.ts'
 export { callHelper, collectReports, findSignalName, firstExtraFd, startHelper } from './helper-process.ts'

@@ -10,12 +10,21 @@ import { DigestMismatch } from './errors.ts'
 export async function* verifyBytes(bytes: AsyncIterable<Uint8Array>, expected: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
   const digester = createDigester(digestAlgorithm(expected.digest))
   let sizeBytes = 0
-  for await (const chunk of bytes) {
+  for await (const chunk of limitBytes(bytes, expected)) {
     sizeBytes += chunk.byteLength
-    if (sizeBytes > expected.size) throw new DigestMismatch(expected, { digest: undefined, sizeBytes })
     digester.update(chunk)
     yield chunk
   }
   const digest = digester.finish()
   if (sizeBytes !== expected.size || digest !== expected.digest) throw new DigestMismatch(expected, { digest, sizeBytes })
+}
+
+/** Passes bytes on and fails at the first one too many, for those who look at the digest themselves. @throws {DigestMismatch} */
+export async function* limitBytes(bytes: AsyncIterable<Uint8Array>, expected: Descriptor): AsyncGenerator<Uint8Array, void, undefined> {
+  let sizeBytes = 0
+  for await (const chunk of bytes) {
+    sizeBytes += chunk.byteLength
+    if (sizeBytes > expected.size) throw new DigestMismatch(expected, { digest: undefined, sizeBytes })
+    yield chunk
+  }
 }

@@ -5,6 +5,8 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { UnsupportedMediaType } from '../oci/errors.ts'
 import { parseManifestDocument } from '../oci/manifest.ts'
 import type { BlobSource, RegistryClient, TransferEvent } from './client.ts'
+import { UnexpectedStatus } from './errors.ts'
+import { pause } from './http/retry.ts'
 import type { Reference } from './reference.ts'
 import { refuseForeign } from './transfer/download.ts'
 
@@ -28,5 +30,20 @@ export async function pushImage(client: RegistryClient, { reference, manifest, s
   const limit = createLimit(maxConcurrentUploads, signal)
   const uploads = [...blobs.values()].map((blob) => limit(() => client.pushBlob(reference, { blob, source }, { signal, emit: task.emit })))
   await allOrNone(uploads, (reason) => { siblings.abort(reason) })
-  return client.pushManifest(reference, manifest, silent(task))
+  return writeWhenSeen(() => client.pushManifest(reference, manifest, silent(task)), task.signal)
+}
+
+/** So long a registry behind several machines may need until all of them see the blobs that one of them has confirmed. */
+const visibilityWaitsMs = [200, 1000, 3000]
+
+async function writeWhenSeen(write: () => Promise<Descriptor>, signal: AbortSignal): Promise<Descriptor> {
+  for (const waitMs of visibilityWaitsMs) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!(error instanceof UnexpectedStatus && error.registryCodes.includes('MANIFEST_BLOB_UNKNOWN'))) throw error
+      await pause(waitMs, signal)
+    }
+  }
+  return write()
 }

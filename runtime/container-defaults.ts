@@ -25,7 +25,7 @@ export type HelperMount = {
     readonly nodes?: readonly DeviceNode[]
   }
   /** `namespace` is the path of the mount namespace that the source is in; default ours. */
-  | { readonly kind: 'bind'; readonly source: string; readonly namespace?: string }
+  | { readonly kind: 'bind'; readonly source: string; readonly namespace?: string; readonly hasContainerIds?: boolean }
   | { readonly kind: 'layers'; readonly rootfs: Rootfs; readonly path: string }
   | { readonly kind: 'file'; readonly content: Uint8Array; readonly mode: number; readonly uid: number; readonly gid: number }
 )
@@ -129,7 +129,7 @@ export const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc
 export function kernelSettings({ isolation }: ContainerSpec, host: HostSupport): readonly Pair[] {
   const asked = Object.entries(isolation.sysctls ?? {}).map(([name, value]): Pair => [name.replaceAll('.', '/'), value])
   // In a user namespace the range of groups would have to be mapped as a whole.
-  const ping: readonly Pair[] = host.idMaps === undefined ? [['net/ipv4/ping_group_range', '0 2147483647']] : []
+  const ping: readonly Pair[] = (isolation.idMaps ?? host.idMaps) === undefined ? [['net/ipv4/ping_group_range', '0 2147483647']] : []
   const isShared = isolation.network.mode === 'host' || isolation.network.mode === 'joined'
   const defaults: readonly Pair[] = isShared ? [] : [['net/ipv4/ip_unprivileged_port_start', '0'], ...ping]
   return [...defaults.filter(([key]) => !asked.some(([other]) => other === key)), ...asked]

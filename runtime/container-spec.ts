@@ -1,4 +1,5 @@
 import type { LowerLayer } from '../native/index.ts'
+import type { IdMaps } from './rootless/id-maps.ts'
 
 /**
  * A container as plain data: our typed subset of the OCI runtime-spec. Whoever builds one decides everything; the
@@ -107,6 +108,11 @@ export interface Isolation {
   /** Default: each its own. */
   readonly namespaces?: Namespaces
   readonly clockOffsets?: ClockOffsets
+  /**
+   * Of a user namespace of the container's own; default ours. Layers hold ids as the container has them; mounts of the host's files
+   * show those that the host has.
+   */
+  readonly idMaps?: IdMaps
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number
   /** Kernel settings below /proc/sys that belong to a namespace of the container's own: `net.ipv4.ip_forward`. */
@@ -155,8 +161,11 @@ export interface ClockOffsets {
  * it. Nothing can be mounted at `/` or `/dev`, or in `/proc` or `/sys`.
  */
 export type Mount =
-  /** `source` is a host path (file or directory), opened without following links in the last step. */
-  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean }
+  /**
+   * `source` is a host path (file or directory), opened without following links in the last step. `hasContainerIds`: its files belong to
+   * ids as containers have them, which a user namespace of the container's own has to be told.
+   */
+  | { readonly kind: 'bind'; readonly source: string; readonly target: string; readonly readonly: boolean; readonly hasContainerIds?: boolean }
   | { readonly kind: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly mode?: number; readonly isExecutable?: boolean; readonly readonly?: boolean }
   /**
    * What lies at `path` of another root filesystem, its links followed inside it; what is written goes to its own upper

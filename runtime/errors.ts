@@ -18,7 +18,7 @@ export class InvalidSpec extends TsbuildError {
 export type SetupStage =
   | 'request' | 'namespaces' | 'layers' | 'mount points' | 'root filesystem' | 'mount' | 'masked path' | 'kernel setting'
   | 'network' | 'host name' | 'terminal' | 'cgroup' | 'standard streams' | 'process limits' | 'working directory'
-  | 'capabilities' | 'user' | 'seccomp filter' | 'init process' | 'security label'
+  | 'capabilities' | 'user' | 'seccomp filter' | 'init process' | 'security label' | 'id mapping'
 
 /** The container could not be made; the command did not run and nothing is left. `cause` is what the helper reported. */
 export class ContainerSetupFailed extends TsbuildError {
@@ -67,7 +67,7 @@ export class LimitNotApplicable extends TsbuildError {
   }
 }
 
-/** A user namespace is needed, because we are not root, and cannot be had. Nothing was started. */
+/** A user namespace is needed, because we are not root or it was asked for, and cannot be had. Nothing was started. */
 export class UserNamespaceUnavailable extends TsbuildError {
   readonly code = 'RUNTIME_USER_NAMESPACE_UNAVAILABLE'
   readonly reason: string

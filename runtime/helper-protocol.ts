@@ -69,7 +69,7 @@ export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlace
 }
 
 function defaultPlaces(spec: ContainerSpec, cgroup: ContainerCgroup, host: HostSupport): Places {
-  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: host.idMaps, network: spec.isolation.network.mode })
+  const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: spec.isolation.idMaps ?? host.idMaps, network: spec.isolation.network.mode })
   const { isPrivileged = false, systemPaths } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
   return {
@@ -96,10 +96,11 @@ function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLo
   wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
 }
 
-function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {} }: Isolation): void {
+function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {}, idMaps }: Isolation): void {
   for (const choice of [namespaces.pid, namespaces.ipc, namespaces.uts]) writeNamespace(wire, choice)
   writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
   writeNamespace(wire, namespaces.cgroup)
+  for (const ranges of [idMaps?.uids ?? [], idMaps?.gids ?? []]) wire.list(ranges, ({ inside, outside, count }) => wire.u32(inside).u32(outside).u32(count))
   writePort(wire, network.mode === 'bridge' ? network.port : undefined)
   writePairs(wire, (['monotonic', 'boottime'] as const).flatMap((clock): readonly Pair[] => {
     const seconds = clockOffsets[clock]
@@ -129,7 +130,7 @@ function toHelperMount(mount: Mount): HelperMount {
   const { readonly: ro, nosuid, nodev, noexec } = mountAttributes
   const place = { target: mount.target, isPinned: false }
   switch (mount.kind) {
-    case 'bind': return { ...place, kind: 'bind', source: mount.source, attributes: mount.readonly ? ro : 0 }
+    case 'bind': return { ...place, kind: 'bind', source: mount.source, attributes: mount.readonly ? ro : 0, hasContainerIds: mount.hasContainerIds ?? false }
     case 'tmpfs': return {
       ...place, kind: 'filesystem', type: 'tmpfs', attributes: nosuid | nodev | (mount.isExecutable === false ? noexec : 0) | (mount.readonly === true ? ro : 0),
       options: [['mode', (mount.mode ?? 0o1777).toString(8)], ...(mount.sizeBytes === undefined ? [] : [['size', String(mount.sizeBytes)] as const])],
@@ -153,7 +154,7 @@ function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boo
       wire.list(mount.nodes ?? [], (node) => wire.bytes(node.name).u32(node.mode).u32(node.uid).u32(node.gid).u32(node.major).u32(node.minor))
       break
     case 'bind':
-      wire.bytes(mount.source).bytes(mount.namespace ?? '')
+      wire.bytes(mount.source).bytes(mount.namespace ?? '').flag(mount.hasContainerIds ?? false)
       break
     case 'layers':
       writeRootfs(wire, mount.rootfs, { hasLowerdirAppend, isReadonly: false })
@@ -225,7 +226,7 @@ function seccompFilter({ privilege, executor }: Pick<ContainerSpec, 'privilege' 
 /** In the order of their numbers, which begin at 1. */
 const stages: readonly SetupStage[] = [
   'request', 'namespaces', 'layers', 'mount points', 'root filesystem', 'mount', 'masked path', 'kernel setting', 'network', 'host name',
-  'terminal', 'cgroup', 'standard streams', 'process limits', 'working directory', 'capabilities', 'user', 'seccomp filter', 'init process', 'security label',
+  'terminal', 'cgroup', 'standard streams', 'process limits', 'working directory', 'capabilities', 'user', 'seccomp filter', 'init process', 'security label', 'id mapping',
 ]
 
 export function nameStage(stage: number): SetupStage {

@@ -7,7 +7,7 @@ import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { CgroupUsage } from './cgroup/driver.ts'
 import type { ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Executor, LimitCause, NotExecuted, UsageReport } from './container-spec.ts'
-import { ContainerLost, ContainerSetupFailed } from './errors.ts'
+import { ContainerLost, ContainerSetupFailed, UserNamespaceUnavailable } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
 import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
 import { deviceRules } from './cgroup/device-rules.ts'
@@ -108,7 +108,13 @@ async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgro
 
 export function nameFailure(containerId: string, error: unknown): unknown {
   if (!(error instanceof HelperFailure)) return error
+  if (nameStage(error.stage) === 'id mapping') return refuseIds(error)
   return new ContainerSetupFailed(containerId, { stage: nameStage(error.stage), errnoName: error.errnoName, object: error.object }, { cause: error })
+}
+
+function refuseIds(error: HelperFailure): UserNamespaceUnavailable {
+  const reason = error.object.startsWith('/') ? `the filesystem of ${error.object} cannot show its files under other ids (${error.errnoName})` : `${error.object} failed with ${error.errnoName}`
+  return new UserNamespaceUnavailable(reason, 'leave --userns out, or use Linux 5.19 or newer with the store on ext4, xfs or btrfs', { cause: error })
 }
 
 interface Ending {

@@ -1,5 +1,7 @@
 import type { ContainerSpec, Device, Isolation, Limits, Mount, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
+import type { IdMaps, IdRange } from './rootless/id-maps.ts'
+import { isMapped } from './rootless/id-maps.ts'
 import { resourceNames, resourceNumber } from './resource-limits.ts'
 
 /** @throws {InvalidSpec} */
@@ -17,6 +19,7 @@ export function validateSpec(spec: ContainerSpec): void {
   spec.mounts.forEach((mount, index) => validateMount(mount, `mounts[${index}]`))
   validateLimits(spec.limits)
   validatePrivilege(spec)
+  if (spec.isolation.idMaps !== undefined) validateIdMaps(spec, spec.isolation.idMaps)
 }
 
 function validateRootfs(rootfs: Rootfs, field: string): void {
@@ -60,6 +63,27 @@ function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSi
   if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
   if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
   for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, Math.floor(clockOffsets[clock] ?? 0), -(2 ** 31), 2 ** 31)
+}
+
+/** What belongs to the host's user namespace would be out of reach, or would not be held back by one of the container's own. */
+function validateIdMaps({ executor, privilege, isolation: { network, namespaces = {} }, process: { user }, mounts }: ContainerSpec, { uids, gids }: IdMaps): void {
+  const wanted = 'nothing of the host\'s with a user namespace of the container\'s own'
+  if (executor !== undefined && executor.kind !== 'helper') throw new InvalidSpec('executor', executor.kind, 'our own helper, with a user namespace of the container\'s own')
+  if (privilege.isPrivileged === true) throw new InvalidSpec('privilege.isPrivileged', true, wanted)
+  if (network.mode === 'host' || network.mode === 'joined') throw new InvalidSpec('isolation.network', network.mode, wanted)
+  for (const name of ['pid', 'ipc', 'uts'] as const) if (namespaces[name] !== undefined) throw new InvalidSpec(`isolation.namespaces.${name}`, namespaces[name].kind, wanted)
+  requireMapped('process.user.uid', user.uid, uids)
+  requireMapped('process.user.gid', user.gid, gids)
+  for (const gid of user.groups) requireMapped('process.user.groups', gid, gids)
+  for (const mount of mounts) {
+    if (mount.kind !== 'file') continue
+    requireMapped('mounts.uid', mount.uid, uids)
+    requireMapped('mounts.gid', mount.gid, gids)
+  }
+}
+
+function requireMapped(field: string, id: number, ranges: readonly IdRange[]): void {
+  if (!isMapped(ranges, id)) throw new InvalidSpec(field, id, `an id that the container's user namespace has: ${ranges.map(({ inside, count }) => `${inside}-${inside + count - 1}`).join(', ')}`)
 }
 
 function validateUlimit({ name, soft, hard }: Ulimit, field: string): void {

@@ -1,4 +1,8 @@
-/** Writes dist/: the command and the library entry points as ES modules that share chunks, and the licences of what they contain. */
+/**
+ * Writes dist/: the command as one file, the library entry points as ES modules that share chunks, and the licences of
+ * what they contain. One CommonJS file, whose modules are evaluated when first imported, starts soonest: a chunk costs the
+ * loader of ES modules about 0.5 ms, and a facade over each of Node's own modules loads what nobody asked for.
+ */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Metafile } from 'esbuild'
@@ -23,20 +27,32 @@ function licenceOf(name: string): string {
 }
 
 rmSync(out, { recursive: true, force: true })
-const { metafile } = await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: { cli: 'src/main.ts', ...Object.fromEntries(libraries.map((name) => [name, `${name}/index.ts`])) },
   outdir: out,
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node24',
-  chunkNames: 'chunks/[name]-[hash]',
   minifySyntax: true,
   minifyWhitespace: true,
+  // What starts the command reads it byte by byte.
+  charset: 'ascii',
   legalComments: 'none',
   metafile: true,
+} as const
+const command = await build({
+  ...common,
+  entryPoints: { cli: 'src/main.ts' },
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__filename' },
+})
+const library = await build({
+  ...common,
+  entryPoints: Object.fromEntries(libraries.map((name) => [name, `${name}/index.ts`])),
+  splitting: true,
+  format: 'esm',
+  chunkNames: 'chunks/[name]-[hash]',
   // CommonJS packages inside an ES module need a require for Node's own modules.
   banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
 })
@@ -52,4 +68,4 @@ const page = await build({
   legalComments: 'none',
   metafile: true,
 })
-writeFileSync(join(out, 'LICENSES.txt'), bundledPackages(metafile, page.metafile).map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`))
+writeFileSync(join(out, 'LICENSES.txt'), bundledPackages(command.metafile, library.metafile, page.metafile).map(licenceOf).join(`\n${'-'.repeat(80)}\n\n`))

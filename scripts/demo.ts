@@ -15,7 +15,7 @@ if (process.getuid?.() !== 0) {
   console.error('The demo makes containers, so for now it needs root: sudo npm run demo')
   process.exit(1)
 }
-if (!existsSync(join(project, 'dist', 'cli.js'))) run('npm', ['run', '--silent', 'build'], 'bundle the sources')
+if (!existsSync(join(project, 'dist', 'cli.cjs'))) run('npm', ['run', '--silent', 'build'], 'bundle the sources')
 try {
   const rootfs = join(work, 'busybox.tar')
   console.log('# make a root filesystem of Debian\'s busybox-static')

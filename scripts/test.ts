@@ -23,6 +23,7 @@ const missing = ensurePackages([
   { name: 'xz-utils', provides: ['/usr/bin/xz'] },
   { name: 'bzip2', provides: ['/bin/bzip2', '/usr/bin/bzip2'] },
   { name: 'e2fsprogs', provides: ['/sbin/mkfs.ext4', '/usr/sbin/mkfs.ext4'] },
+  { name: 'libisal2', provides: ['/usr/lib/x86_64-linux-gnu/libisal.so.2', '/usr/lib/aarch64-linux-gnu/libisal.so.2', '/usr/lib64/libisal.so.2'] },
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
 ])
 if (missing.length > 0) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Confinement, HostEntry } from '../builder/index.ts'
-import type { Device, Executor, Privilege, Seccomp, Ulimit } from '../runtime/index.ts'
+import type { Device, Executor, Privilege, Seccomp, Ulimit, UserNamespaceChoice } from '../runtime/index.ts'
 import { chrootShortcomings, needsChroot } from '../runtime/index.ts'
 import type { App } from './app.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
@@ -13,6 +13,7 @@ import type { FindInit } from './run-options.ts'
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
   { name: 'network', value: 'MODE', help: 'default (bridge where possible), bridge, host or none' },
+  { name: 'userns', value: 'MODE', help: 'Ids of containers that root makes: host (default), remap[:USER], auto[:size=N]; users by TSBUILD_USERNS_USER, default dockremap and containers' },
   { name: 'cap-add', value: 'NAME', isRepeatable: true, help: 'Add a capability, or ALL' },
   { name: 'cap-drop', value: 'NAME', isRepeatable: true, help: 'Drop a capability, or ALL' },
   { name: 'security-opt', value: 'OPTION', isRepeatable: true, help: 'seccomp=FILE|unconfined, no-new-privileges, apparmor=PROFILE, label=CONTEXT|disable, systempaths=unconfined' },
@@ -33,17 +34,17 @@ const networks = ['default', 'bridge', 'host', 'none'] as const
 /** @throws {UsageError} */
 export function parseConfinement(options: OptionValues, env: NodeJS.ProcessEnv): Confinement {
   const network = parseChoice(options, 'network', networks) ?? 'default'
-  return { ...parseCommon(options), network, subnet: env['TSBUILD_SUBNET'] }
+  return { ...parseCommon(options, env), network, subnet: env['TSBUILD_SUBNET'] }
 }
 
 /** As `parseConfinement`, and the network may be that of another container. @throws {UsageError} */
 export function parseRunConfinement(options: OptionValues, env: NodeJS.ProcessEnv, findInit: FindInit): Confinement {
   const [, container] = /^container:(.+)$/u.exec(options.text('network') ?? '') ?? []
   if (container === undefined) return parseConfinement(options, env)
-  return { ...parseCommon(options), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined }
+  return { ...parseCommon(options, env), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined }
 }
 
-function parseCommon(options: OptionValues): Omit<Confinement, 'network' | 'subnet'> {
+function parseCommon(options: OptionValues, env: NodeJS.ProcessEnv): Omit<Confinement, 'network' | 'subnet'> {
   return {
     limits: parseLimits(options),
     privilege: parsePrivilege(options),
@@ -53,7 +54,20 @@ function parseCommon(options: OptionValues): Omit<Confinement, 'network' | 'subn
     hosts: options.texts('add-host').map(parseHost),
     dns: { servers: options.texts('dns').map((text) => requireAddress('dns', text)), search: options.texts('dns-search'), options: options.texts('dns-option') },
     executor: parseExecutor(options),
+    userNamespace: parseUserNamespace(options.text('userns') ?? 'host', env['TSBUILD_USERNS_USER']),
   }
+}
+
+/** As many ids as images use. */
+const usualIdCount = 65_536
+
+function parseUserNamespace(text: string, user: string | undefined): UserNamespaceChoice {
+  const [, kind, detail] = /^(host|remap|auto)(?::(.+))?$/u.exec(text) ?? []
+  if (kind === 'host' && detail === undefined) return { kind }
+  if (kind === 'remap') return { kind, user: detail ?? user ?? 'dockremap' }
+  const [, size] = /^size=(\d{1,9})$/u.exec(detail ?? `size=${usualIdCount}`) ?? []
+  if (kind === 'auto' && Number(size) > 0) return { kind, user: user ?? 'containers', size: Number(size) }
+  throw new UsageError(`option --userns takes host, remap, remap:USER, auto or auto:size=N, not "${text}"`)
 }
 
 function parseExecutor(options: OptionValues): Executor {

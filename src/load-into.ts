@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { isErrno } from '../core/errors.ts'
 import { findProgram } from '../core/find-program.ts'
@@ -13,10 +13,9 @@ export interface ImageLoader {
   discard(failure: unknown): Promise<unknown>
 }
 
-/** Starts `docker load`, or `podman load` where there is no docker. @throws {UsageError} when there is neither */
+/** Starts `docker load`, or `podman load` where docker is not there or has no daemon. @throws {UsageError} when there is neither program */
 export function startLoader(env: NodeJS.ProcessEnv): ImageLoader {
-  const program = ['docker', 'podman'].find((name) => findProgram(name, env) !== undefined)
-  if (program === undefined) throw new UsageError('--load needs docker or podman, and neither is on the PATH')
+  const program = findLoader(env)
   const child = spawn(program, ['load'], { env, stdio: ['pipe', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => { said = `${said}${chunk.toString()}`.slice(-2000) })
@@ -40,4 +39,11 @@ export function startLoader(env: NodeJS.ProcessEnv): ImageLoader {
       return isErrno(failure, 'EPIPE', 'ERR_STREAM_DESTROYED') && exitCode !== null ? refusal(exitCode) : failure
     },
   }
+}
+
+/** Of docker alone the daemon is not asked after: it says itself what is wrong. */
+function findLoader(env: NodeJS.ProcessEnv): string {
+  const [first, second] = ['docker', 'podman'].filter((name) => findProgram(name, env) !== undefined)
+  if (first === undefined) throw new UsageError('--load needs docker or podman, and neither is on the PATH')
+  return second === undefined || spawnSync(first, ['version'], { env, stdio: 'ignore' }).status === 0 ? first : second
 }

@@ -81,14 +81,18 @@ function createApp(): App {
   }
 }
 
-// What ends without having come to an end is no success: a promise nobody settles leaves Node with nothing to do.
-process.exitCode = 70
-const app = createApp()
-try {
-  process.exitCode = await main(app.args, app)
-} catch (error) {
-  const { renderProblem } = await import('./render/problem.ts')
-  const problem = renderProblem(error)
-  for (const line of problem.lines) app.note(line)
-  process.exitCode = problem.exitCode
+async function start(): Promise<void> {
+  // What ends without having come to an end is no success: a promise nobody settles leaves Node with nothing to do.
+  process.exitCode = 70
+  const app = createApp()
+  try {
+    process.exitCode = await main(app.args, app)
+  } catch (error) {
+    const { renderProblem } = await import('./render/problem.ts')
+    const problem = renderProblem(error)
+    for (const line of problem.lines) app.note(line)
+    process.exitCode = problem.exitCode
+  }
 }
+
+void start()

@@ -56,3 +56,9 @@ export function platformOption(options: OptionValues): Platform {
   const text = options.text('platform')
   return text === undefined ? host : parsePlatform(text, host)
 }
+
+/** `linux/amd64,linux/arm64`, or the option more than once; none is this machine's. */
+export function platformsOption(options: OptionValues): Platform[] {
+  const host = hostPlatform(process.arch)
+  return options.texts('platform').flatMap((text) => text.split(',')).map((text) => parsePlatform(text.trim(), host))
+}

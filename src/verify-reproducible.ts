@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildOptions, BuildRequest, Engine } from '../builder/index.ts'
-import { build, firstDifference, NotReproducible, reproducibilityProbes } from '../builder/index.ts'
+import { build, firstDifference, NotReproducible, openElsewhere, reproducibilityProbes } from '../builder/index.ts'
 import { createTask } from '../core/task.ts'
 import type { App } from './app.ts'
 import type { progressModes } from './render/create-renderer.ts'
@@ -16,22 +16,36 @@ export interface Verification {
 /** Times in layers are whole seconds. */
 const pauseMs = 1100
 
+/** No file of ours is anybody else's, whichever the usual one is. */
+const otherUmask = 0o077
+
 /** Builds twice and compares. @returns the request for the same from the cache @throws {NotReproducible} */
 export async function verifyReproducible(request: BuildRequest, { engine, progress, title, options }: Verification, app: App): Promise<BuildRequest> {
   const [others, usual] = reproducibilityProbes(request)
-  const probe = async (one: BuildRequest, turn: string): ReturnType<typeof build> => {
+  const probe = async (one: BuildRequest, at: Engine, turn: string): ReturnType<typeof build> => {
     const renderer = await createRenderer(app, progress, `${title}, ${turn}`)
     try {
-      return await build(one, { ...options, engine, onEvent: (event) => { renderer.handle(event) } })
+      return await build(one, { ...options, engine: at, onEvent: (event) => { renderer.handle(event) } })
     } finally {
       await renderer.finish()
     }
   }
-  const first = await probe(others, 'first time')
+  await using elsewhere = await openElsewhere(engine, { mountsLayers: request.executor?.kind !== 'chroot' })
+  if (!elsewhere.ordersDirectoriesOtherwise) app.note('both times RUN steps see directories in the order of the same filesystem: no EROFS can be mounted for them')
+  const first = await underUmask(otherUmask, () => probe(others, elsewhere, 'first time'))
   await sleep(pauseMs, undefined, { signal: app.signal })
-  const second = await probe(usual, 'second time')
-  const difference = await firstDifference(engine.store, [first.descriptor, second.descriptor], createTask({ signal: app.signal }))
+  const second = await probe(usual, engine, 'second time')
+  const difference = await firstDifference([{ store: elsewhere.store, descriptor: first.descriptor }, { store: engine.store, descriptor: second.descriptor }], createTask({ signal: app.signal }))
   if (difference !== undefined) throw new NotReproducible(difference)
   app.note('both builds made the same image')
   return { ...request, noCache: false }
+}
+
+async function underUmask<T>(umask: number, work: () => Promise<T>): Promise<T> {
+  const usual = process.umask(umask)
+  try {
+    return await work()
+  } finally {
+    process.umask(usual)
+  }
 }

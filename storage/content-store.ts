@@ -9,8 +9,9 @@ import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { createDigester, digestAlgorithm, sha256 } from '../oci/digest.ts'
 import { DigestMismatch } from '../oci/errors.ts'
 import { maxDocumentBytes } from '../oci/json.ts'
-import { verifyBytes } from '../oci/verify.ts'
+import { limitBytes, verifyBytes } from '../oci/verify.ts'
 import { BlobMissing, StreamTooLarge } from './errors.ts'
+import { HashedFile } from './hashed-file.ts'
 import type { Database } from './records/database.ts'
 import { readInteger } from './records/database.ts'
 import { writeIndex } from './records/index-json.ts'
@@ -22,8 +23,10 @@ import type { BlobInfo, ContentStore } from './store.ts'
 
 /** A blob being written: nothing of it can be found before `publish`. */
 export interface BlobWriter {
-  /** Takes the bytes in at once; resolves when more are welcome. @throws {StreamTooLarge} */
+  /** Takes the bytes over, which must not change any more; resolves when more are welcome. What fails may show at a later call. @throws {StreamTooLarge} */
   write(bytes: Uint8Array): Promise<void>
+  /** Call it when all was written. @throws {DigestMismatch} unless that is exactly the descriptor's */
+  verify(expected: Descriptor): Promise<void>
   /** Makes it durable and findable under the digest of what was written. */
   publish(): Promise<BlobInfo>
   /** Throws away what was written and not published. */
@@ -37,6 +40,12 @@ export interface ContinuedWriter extends BlobWriter {
   held(): AsyncIterable<Uint8Array>
   /** Leaves what was written, if anything was, for the next who wants the blob. */
   leave(): Promise<void>
+}
+
+interface OpenWriter extends BlobWriter {
+  /** Writes what was given, as far as that goes. */
+  flush(): Promise<void>
+  close(): Promise<void>
 }
 
 const readBytes = 256 * 1024
@@ -105,10 +114,11 @@ export class BlobStore implements ContentStore {
     }
     const writer = await this.createWriter({ algorithm: digestAlgorithm(blob.digest), maxBytes: blob.size })
     try {
-      for await (const chunk of verifyBytes(bytes, blob)) {
+      for await (const chunk of limitBytes(bytes, blob)) {
         task.signal.throwIfAborted()
         await writer.write(chunk)
       }
+      await writer.verify(blob)
       await writer.publish()
     } finally {
       await writer.discard()
@@ -142,55 +152,58 @@ export class BlobStore implements ContentStore {
     const heldBytes = sizeBytes > blob.size ? 0 : sizeBytes
     const writer = this.#write({ path, file, heldBytes }, { algorithm: digestAlgorithm(blob.digest), maxBytes: blob.size })
     const leave = async (): Promise<void> => {
+      await writer.flush()
       if ((await file.stat()).size === 0) await writer.discard()
-      else await writer.leave()
+      else await writer.close()
     }
     return { ...writer, leave, heldBytes, held: () => readHeld(file, heldBytes) }
   }
 
-  #write({ path, file, heldBytes }: { readonly path: string; readonly file: FileHandle; readonly heldBytes: number }, limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): Omit<ContinuedWriter, 'held' | 'heldBytes'> {
-    const digester = createDigester(limits.algorithm)
-    const state = { sizeBytes: 0, isOpen: true, isPublished: false, written: Promise.resolve() }
-    const leave = async (): Promise<void> => {
+  #write({ path, file, heldBytes }: { readonly path: string; readonly file: FileHandle; readonly heldBytes: number }, limits: { readonly algorithm: DigestAlgorithm; readonly maxBytes: number }): OpenWriter {
+    const hashed = new HashedFile(file, { ...limits, inflater: 'none', heldBytes })
+    const state = { isOpen: true, isPublished: false }
+    let finished: Promise<BlobInfo> | undefined
+    const finish = (): Promise<BlobInfo> => finished ??= hashed.finish()
+    const close = async (): Promise<void> => {
       if (!state.isOpen) return
       state.isOpen = false
-      await Promise.allSettled([state.written])
-      await file.close()
-    }
-    const write = async (bytes: Uint8Array): Promise<void> => {
-      const fresh = bytes.subarray(Math.max(0, heldBytes - state.sizeBytes))
-      state.sizeBytes += bytes.byteLength
-      if (state.sizeBytes > limits.maxBytes) throw new StreamTooLarge(limits.maxBytes)
-      const written = writeFully(file, fresh)
-      digester.update(bytes)
-      await written
+      await hashed.close()
     }
     return {
-      leave,
+      close,
       write: (bytes) => {
-        const written = write(bytes).catch((error: unknown) => { throw explainFull(this.#layout.root, error) })
+        const written = this.#explaining(async () => { await hashed.add(bytes) })
         // Who gives up before it has settled need not look at it: `discard` waits for it.
         written.catch(() => undefined)
-        state.written = written
         return written
       },
-      publish: async () => {
-        try {
-          await file.datasync()
-          const info = { digest: digester.finish(), sizeBytes: state.sizeBytes }
-          // Closed last: closing gives up the lock of a file that others wait for.
-          await this.#publish(path, info)
-          state.isPublished = true
-          await leave()
-          return info
-        } catch (error) {
-          throw explainFull(this.#layout.root, error)
-        }
-      },
+      verify: (expected) => this.#explaining(async () => {
+        const { digest, sizeBytes } = await finish()
+        if (digest !== expected.digest || sizeBytes !== expected.size) throw new DigestMismatch(expected, { digest, sizeBytes })
+      }),
+      publish: () => this.#explaining(async () => {
+        const info = await finish()
+        await file.datasync()
+        // Closed last: closing gives up the lock of a file that others wait for.
+        await this.#publish(path, info)
+        state.isPublished = true
+        await close()
+        return info
+      }),
+      // What could not be written is not left.
+      flush: async () => { await Promise.allSettled([hashed.flush()]) },
       discard: async () => {
         if (!state.isPublished && state.isOpen) await rm(path, { force: true })
-        await leave()
+        await close()
       },
+    }
+  }
+
+  async #explaining<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw explainFull(this.#layout.root, error)
     }
   }
 
@@ -251,8 +264,4 @@ async function* readHeld(file: FileHandle, heldBytes: number): AsyncGenerator<Ui
     position += bytesRead
     yield buffer.subarray(0, bytesRead)
   }
-}
-
-async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done)).bytesWritten
 }

@@ -163,6 +163,17 @@ export class MalformedCompression extends TsbuildError {
   }
 }
 
+/** The engine that TSBUILD_GZIP asks for is unknown, or not on this machine. */
+export class GzipEngineUnavailable extends TsbuildError {
+  readonly code = 'STORAGE_GZIP_ENGINE_UNAVAILABLE'
+  readonly asked: string
+
+  constructor(asked: string, reason: string) {
+    super(`cannot use TSBUILD_GZIP=${JSON.stringify(asked)}: ${reason}`)
+    this.asked = asked
+  }
+}
+
 /** A stream is larger than the caller allows. */
 export class StreamTooLarge extends TsbuildError {
   readonly code = 'STORAGE_STREAM_TOO_LARGE'

@@ -14,6 +14,7 @@ export { mountImage } from './erofs/mount-image.ts'
 export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'
 export type { OpenOptions } from './open-store.ts'
 export { openStore } from './open-store.ts'
+export { chooseGzipEngine } from './compression/choose-gzip-engine.ts'
 export { decompress } from './compression/decompress.ts'
 export { compress } from './compression/compress.ts'
 export { exportTree, packFolder } from './tree/export-tree.ts'
@@ -29,6 +30,7 @@ export type { UnmetBudget } from './upkeep/plan-removals.ts'
 export type { Category, DiskUsage, HolderUsage, LayerUsage } from './usage/disk-usage.ts'
 export { measureUsage } from './usage/disk-usage.ts'
 export type { StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './usage/inventory.ts'
+export { countMissingBytes } from './usage/missing-bytes.ts'
 export type { LowSpace, Size, Space } from './usage/space.ts'
 export { findLowSpace, readSpace } from './usage/space.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
@@ -38,6 +40,6 @@ export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
 export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
+  AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, GzipEngineUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
   NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

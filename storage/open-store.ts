@@ -151,6 +151,8 @@ function createFolders(layout: Layout): void {
   for (const folder of [blobs, layout.layers, layout.snapshots, layout.sessions, layout.trash, layout.locks, layout.reserve]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
+  // Only a matter of speed (0047): filesystems that do not know it say so.
+  for (const folder of [layout.layers, layout.snapshots]) getAddon().spreadChildren(folder)
   writeFileSync(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
   fillReserve(layout)
   // Last: with the version in place the store counts as made.

@@ -68,9 +68,9 @@ export interface ContentStore {
   write(bytes: Uint8Array, mediaType: string): Promise<Descriptor>
 }
 
-/** An image as the store knows it: a manifest, its config, and the names that point to it. */
+/** An image as the store knows it: a manifest, or an index of images of several platforms, and the names that point to it. */
 export interface StoredImage {
-  /** The config's digest: what `docker images` calls the image id. */
+  /** The config's digest: what `docker images` calls the image id. Of an index its own digest. */
   readonly id: Digest
   readonly manifest: Descriptor
   /** Canonical references, `docker.io/library/app:1`. */
@@ -85,10 +85,10 @@ export interface ImageStore {
   /** Leases an image's documents, blobs and layers to this session at once. @returns whether it is still there */
   lease(id: Digest): boolean
   /**
-   * Records a manifest whose document and layers are there and durable, and points the names to it, away from what they
-   * pointed to. @throws {ImageIncomplete}, when `LayerStore.sync` was not called for example
+   * Records a manifest, or an index with all its manifests, whose documents and layers are there and durable, and points
+   * the names to it, away from what they pointed to. @throws {ImageIncomplete}, when `LayerStore.sync` was not called for example
    */
-  put(manifest: Descriptor, configDigest: Digest, names: readonly string[]): StoredImage
+  put(manifest: Descriptor, id: Digest, names: readonly string[]): StoredImage
   /** Takes a name away; an image without names stays as dangling. @returns whether it was there */
   untag(name: string): boolean
   /** Forgets an image and its names. Its blobs and layers go at the next gc unless something else uses them. */

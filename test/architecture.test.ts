@@ -22,7 +22,7 @@ const openFolders = ['core', 'oci']
 /** Mechanisms that have one owner, by a pattern over the source text. */
 const owners: readonly { readonly what: string; readonly pattern: RegExp; readonly files: readonly RegExp[] }[] = [
   { what: 'loading a native addon', pattern: /\.node['"`]/u, files: [/^native\/addon\.ts$/u] },
-  { what: 'node:sqlite', pattern: /from 'node:sqlite'/u, files: [/^storage\/records\/database\.ts$/u] },
+  { what: 'node:sqlite', pattern: /from 'node:sqlite'/u, files: [/^storage\/records\/database\.ts$/u, /^builder\/attest\/packages\/rpm\.ts$/u] },
   { what: 'console, process.exit, process.argv', pattern: /\bconsole\.|\bprocess\.(?:exit|argv|stdout|stderr)\b/u, files: [/^src\//u] },
   { what: 'child_process', pattern: /from 'node:child_process'/u, files: [/^registry-client\/credential-helper\.ts$/u, /^runtime\/rootless\/id-mapping\.ts$/u, /^runtime\/oci\/hooks\.ts$/u, /^builder\/context\/git\.ts$/u, /^builder\/archive\/open-compressed\.ts$/u, /^src\//u] },
   { what: 'HTTP requests', pattern: /'node:https?'|\bfetch\(/u, files: [/^registry-client\/(?:transport|http\/(?:connector|proxied))\.ts$/u, /^builder\/context\/download\.ts$/u, /^builder\/record\/trace\.ts$/u] },

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseArguments } from '../src/arguments.ts'
+import { buildCommand } from '../src/commands/build.ts'
 import { gcCommand } from '../src/commands/gc.ts'
 import { parseConfig } from '../src/config.ts'
 import { parsePolicy } from '../src/prune-options.ts'
+import { readPod } from './support/kubernetes.ts'
 
 const read = (path: string): string => readFileSync(join(import.meta.dirname, '..', 'packaging', path), 'utf8')
 
@@ -12,6 +14,17 @@ describe('packaging', () => {
   it('has a configuration that tsbuild understands', async () => {
     const { gc } = await parseConfig(read('config.toml'), 'config.toml')
     expect(gc.map((texts) => parsePolicy(texts, Date.now()))).toMatchObject([{ what: 'dangling' }, { filters: { kind: 'cache' } }, { keepLast: 3, budgets: { minFreeInodes: { share: 0.1 } } }])
+  })
+
+  it.each(['gc-cronjob.yaml', 'build-job.yaml'])('kubernetes/%s is what Kubernetes takes, with every volume that it mounts', (file) => {
+    const { containers, volumes } = readPod(file)
+    expect(containers.flatMap(({ volumeMounts }) => volumeMounts.map(({ name }) => name)).sort()).toEqual(volumes.map(({ name }) => name).sort())
+  })
+
+  it('has a build job with arguments that tsbuild takes', () => {
+    const [program, command, ...args] = readPod('build-job.yaml').containers[0]?.command ?? []
+    expect([program, command]).toEqual(['tsbuild', 'build'])
+    expect(() => parseArguments(buildCommand, args)).not.toThrow()
   })
 
   it.each([

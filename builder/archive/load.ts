@@ -84,13 +84,17 @@ async function listLayout(store: Store, files: ArchiveFiles, platform: Platform)
   return Promise.all([...byDigest.values()].map(({ entry, names }) => openEntry(store, { entry, names }, platform)))
 }
 
-async function openEntry(store: Store, { entry, names }: { entry: Descriptor; names: readonly string[] }, platform: Platform): Promise<ListedImage> {
+/** An index may point to indexes, but nobody needs more of that than this. */
+const maxIndexDepth = 4
+
+async function openEntry(store: Store, { entry, names, depth = 0 }: { entry: Descriptor; names: readonly string[]; depth?: number }, platform: Platform): Promise<ListedImage> {
+  if (depth > maxIndexDepth) throw new MalformedArchive(`its indexes are nested deeper than ${maxIndexDepth}`)
   const document = parseManifestDocument(await readBlob(store, entry), entry.mediaType)
   if (document.kind === 'manifest') {
     const config = parseImageConfig(await readBlob(store, document.manifest.config))
     return { descriptor: entry, manifest: document.manifest, config, names }
   }
-  return openEntry(store, { entry: selectEntry(document.index, platform), names }, platform)
+  return openEntry(store, { entry: selectEntry(document.index, platform), names, depth: depth + 1 }, platform)
 }
 
 function selectEntry(index: ImageIndex, platform: Platform): Descriptor {

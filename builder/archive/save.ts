@@ -1,30 +1,23 @@
 import type { Task } from '../../core/task.ts'
-import type { Annotations, Descriptor } from '../../oci/descriptor.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
-import { normalizePlatform } from '../../oci/platform.ts'
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { Store } from '../../storage/index.ts'
-import type { Attachment } from '../attest/attach.ts'
-import { attachStatements } from '../attest/attach.ts'
 import type { Engine } from '../engine.ts'
+import { UnsuitableRequest } from '../errors.ts'
 import { canonicalName, findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
-import { usualBlobs } from '../output/build-output.ts'
+import { noAnnotations, usualBlobs } from '../output/build-output.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
-import { makePortable, openImage } from '../transfer/portable-image.ts'
+import { openImages } from '../transfer/portable-image.ts'
+import type { Departure } from '../transfer/portable-tree.ts'
+import { makePortableTree } from '../transfer/portable-tree.ts'
 import type { ArchiveSink } from './archive-sink.ts'
 
 export type ArchiveFormat = 'oci-archive' | 'docker-archive' | 'oci-dir'
 
-export interface NamedImage {
-  readonly image: OpenedImage
-  /** What it is called in the archive; empty for an image given by id. */
-  readonly names: readonly string[]
-  /** On the entry of a layout's index. */
-  readonly annotations?: Annotations
-  /** What a layout says of it, in an index of its own. */
-  readonly attachment?: Attachment | undefined
-}
+/** `names` is what it is called in the archive; empty for an image given by id. */
+export type NamedImage = Departure
 
 /** Writes images, given by name or id, to a sink: as an OCI image layout, or as `docker save` did before it wrote one. */
 export async function saveImages(engine: Engine, { images, format, sink }: { images: readonly string[]; format: ArchiveFormat; sink: ArchiveSink }, task: Task): Promise<void> {
@@ -53,12 +46,12 @@ export async function writeArchive(store: Store, request: ArchiveRequest, task: 
 }
 
 async function nameImages(store: Store, images: readonly string[]): Promise<NamedImage[]> {
-  const byId = new Map<string, { image: OpenedImage; names: string[] }>()
+  const byId = new Map<string, NamedImage>()
   for (const operand of images) {
     const stored = findImage(store, operand)
-    const known = byId.get(stored.id) ?? { image: await openImage(store, stored), names: [] }
+    const known = byId.get(stored.id) ?? { members: (await openImages(store, stored)).map((image) => ({ image, predicates: [] })), names: [], annotations: noAnnotations }
     const isName = stored.names.includes(safeCanonical(operand))
-    byId.set(stored.id, { image: known.image, names: isName ? [...known.names, safeCanonical(operand)] : known.names })
+    byId.set(stored.id, isName ? { ...known, names: [...known.names, safeCanonical(operand)] } : known)
   }
   return [...byId.values()]
 }
@@ -77,22 +70,14 @@ async function saveLayout(store: Store, { named, sink, blobs }: ArchiveRequest, 
     await sink.put(`blobs/sha256/${digestHex(blob.digest)}`, blob.size, bytes)
   }
   await sink.put('oci-layout', layoutMarker.length, once(layoutMarker))
-  for (const { image, names, annotations, attachment } of named) {
-    const portable = await makePortable(store, image, { blobs, task })
-    for (const layer of portable.manifest.layers) await put(layer, store.content.read(layer, task))
-    await put(portable.manifest.config, once(image.configBytes))
-    const descriptor = await store.content.write(portable.bytes, portable.mediaType)
-    await put(descriptor, once(portable.bytes))
-    const described = { ...descriptor, platform: normalizePlatform(image.config) }
-    if (attachment === undefined) {
-      manifests.push(...namedDescriptors({ ...described, ...(annotations === undefined ? {} : { annotations }) }, names))
-      continue
+  for (const image of named) {
+    const { parts, top, index } = await makePortableTree(store, image, { blobs, task })
+    for (const { manifest, bytes, mediaType } of parts) {
+      for (const blob of [...manifest.layers, manifest.config]) await put(blob, store.content.read(blob, task))
+      await put({ mediaType, digest: sha256(bytes), size: bytes.length }, once(bytes))
     }
-    const { attestation, index } = await attachStatements(store, described, attachment)
-    for (const blob of [...attestation.manifest.layers, attestation.manifest.config]) await put(blob, store.content.read(blob, task))
-    await put({ mediaType: attestation.mediaType, digest: sha256(attestation.bytes), size: attestation.bytes.length }, once(attestation.bytes))
-    await put(index.descriptor, once(index.bytes))
-    manifests.push(...namedDescriptors(index.descriptor, names))
+    if (index !== undefined) await put(top, once(index))
+    manifests.push(...namedDescriptors(top, image.names))
   }
   const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests }))
   await sink.put('index.json', index.length, once(index))
@@ -113,7 +98,7 @@ function namedDescriptors(descriptor: Descriptor, names: readonly string[]): Des
 async function saveDocker(store: Store, { named, sink }: ArchiveRequest, task: Task): Promise<Descriptor[]> {
   const written = new Set<string>()
   const entries: object[] = []
-  for (const { image, names } of named) {
+  for (const { image, names } of named.map(onlyMember)) {
     const layers: string[] = []
     for (const [index, chainId] of image.chain.entries()) {
       const name = `${digestHex(image.config.rootfs.diff_ids[index] ?? chainId)}.tar`
@@ -128,7 +113,13 @@ async function saveDocker(store: Store, { named, sink }: ArchiveRequest, task: T
   }
   const manifest = Buffer.from(JSON.stringify(entries))
   await sink.put('manifest.json', manifest.length, once(manifest))
-  return named.map(({ image }) => image.stored.manifest)
+  return named.map((each) => onlyMember(each).image.stored.manifest)
+}
+
+function onlyMember({ members, names }: NamedImage): { readonly image: OpenedImage; readonly names: readonly string[] } {
+  const [only, ...others] = members
+  if (only === undefined || others.length > 0) throw new UnsuitableRequest(`a docker archive holds images of one platform, and "${names[0] ?? 'this image'}" has ${members.length}; write an OCI layout instead: --format oci-archive, or -o type=oci`)
+  return { image: only.image, names }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {

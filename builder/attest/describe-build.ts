@@ -24,9 +24,8 @@ export interface BuildOrigin {
 }
 
 /** What provenance says of a build that is over but for its outputs. Secrets and agents are named, and nothing more. */
-export async function describeBuild(request: DescribedRequest, { plan, context: { dockerfile }, bases }: BuildOrigin, used: ReadonlyMap<NodeId, unknown>): Promise<Omit<ProvenanceParts, 'request'>> {
+export async function describeBuild(request: DescribedRequest, { plan, context: { dockerfile }, bases }: BuildOrigin, { used, platform }: { readonly used: ReadonlyMap<NodeId, unknown>; readonly platform: Platform }): Promise<Omit<ProvenanceParts, 'request'>> {
   const { target, buildArgs = {}, labels = {}, secrets = {}, sshAgents = {}, build, startedAtMs, progress } = request
-  const platform: Platform = plan.target.platform
   return {
     parameters: { target, buildArgs, labels, platform, secrets: Object.keys(secrets), sshAgents: Object.keys(sshAgents), dockerfile },
     materials: await bases.materials(),

@@ -51,6 +51,14 @@ export class MissExplainer {
     return findChange(last, { digest: key.digest, source: label.source, parts: allParts(key) })
   }
 
+  /** Takes a result that another Dockerfile made for this step's last run, where it had none. */
+  adopt(node: NodeId, key: CacheKey, chainId: ChainId | undefined): void {
+    const label = this.#labels.get(node)
+    if (label === undefined || !hasOwnParts(key) || this.#store.cache.find(this.#textKey(label)) !== undefined) return
+    // What is only promised so far cannot be recorded.
+    if (chainId !== undefined && this.#store.layers.find(chainId) !== undefined) this.remember(node, key, chainId)
+  }
+
   remember(node: NodeId, key: CacheKey, chainId: ChainId | undefined): void {
     const label = this.#labels.get(node)
     if (label === undefined || chainId === undefined) return
@@ -79,6 +87,11 @@ export class MissExplainer {
   #positionKey({ stage, step }: StepLabel): string {
     return sha256(JSON.stringify(['last run at', this.#place, stage, step]))
   }
+}
+
+/** Not one that names layers in place of what is in them: a run is known by its content. */
+function hasOwnParts({ parts }: CacheKey): boolean {
+  return !parts.some(({ name }) => name === 'stage' || (name.startsWith('mount ') && name.endsWith(' layers')))
 }
 
 /** File by file where the key says so. */

@@ -35,7 +35,7 @@ export async function callBuild(request: BuildRequest, method: CallMethod, optio
   const dockerfile = parseDockerfile(context.dockerfile)
   const { source } = dockerfile
   const host = hostPlatform(process.arch)
-  const inputs = { target: request.target, buildArgs: new Map(Object.entries(request.buildArgs ?? {})), platform: request.platform ?? host, buildPlatform: host }
+  const inputs = { target: request.target, buildArgs: new Map(Object.entries(request.buildArgs ?? {})), platform: request.platforms?.[0] ?? host, buildPlatform: host }
   switch (method) {
     case 'targets': return { method, source, targets: listTargets(dockerfile) }
     case 'outline': return { method, source, outline: outlineTarget(dockerfile, request.target, argInputs(inputs)) }

@@ -1,4 +1,4 @@
-import type { Device, Executor, Limits, Privilege, Ulimit } from '../../runtime/index.ts'
+import type { Device, Executor, Limits, Privilege, Ulimit, UserNamespaceChoice } from '../../runtime/index.ts'
 import type { NetworkChoice } from './open-network.ts'
 
 /** What a caller says about how containers are confined: the same words for RUN steps and for run. */
@@ -6,6 +6,7 @@ export interface Confinement {
   readonly network: NetworkChoice
   /** Of the bridge, `10.213.0.0/16`; default one that the host does not use. */
   readonly subnet: string | undefined
+  readonly userNamespace: UserNamespaceChoice
   readonly limits: Limits
   readonly privilege: Privilege
   readonly ulimits: readonly Ulimit[]
@@ -31,6 +32,6 @@ export interface DnsSettings {
 }
 
 export const unsetConfinement: Confinement = {
-  network: 'default', subnet: undefined, limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
+  network: 'default', subnet: undefined, userNamespace: { kind: 'host' }, limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
   executor: { kind: 'helper' },
 }

@@ -1,8 +1,9 @@
+import { posix } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
-import type { ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Mount, Namespaces, Network, PublishedPort } from '../../runtime/index.ts'
-import { publishPorts, runContainer } from '../../runtime/index.ts'
+import type { ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, IdMaps, Mount, Namespaces, Network, PublishedPort } from '../../runtime/index.ts'
+import { leaseIds, publishPorts } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
 import type { BuildEvent } from '../events.ts'
@@ -13,6 +14,7 @@ import { openImage } from '../transfer/portable-image.ts'
 import type { Confinement } from './confinement.ts'
 import { networkFiles } from './network-files.ts'
 import { openNetwork } from './open-network.ts'
+import { runInStore } from './run-in-store.ts'
 import { resolveGroups, resolveUser } from './user.ts'
 
 /** What `docker run` says beyond the image. */
@@ -51,26 +53,28 @@ export async function runImage({ store }: Engine, request: RunRequest & RunPlace
   const { config, chain } = await openImage(store, request.image)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)
-  const { network: choice, subnet } = request.confinement
+  const { network: choice, subnet, userNamespace } = request.confinement
   const warn = (reason: string): void => { task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so the container uses the host's: ${reason}`, range: undefined }) }
-  using open = await openNetwork(choice, { subnet, isIsolated: false, executor: request.confinement.executor, warn })
-  const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network })
+  using open = await openNetwork(choice, { subnet, isIsolated: false, executor: request.confinement.executor, userNamespace, warn })
+  using ids = leaseIds(userNamespace)
+  const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network, idMaps: ids.idMaps })
   request.onSpec?.(spec)
   await using _published = await publishPorts(request.ports, open.network)
-  return await runContainer(spec, request.stdio, task)
+  return await runInStore(store, spec, request.stdio, task)
 }
 
 export type RunWarning = BuildEvent & { readonly type: 'warning-raised' }
 
 interface SpecParts {
   readonly network: Network
+  readonly idMaps: IdMaps | undefined
   readonly request: RunRequest
   readonly config: RunConfig
   readonly rootfs: ContainerSpec['rootfs']
   readonly top: Parameters<Store['layers']['view']>[0]
 }
 
-async function containerSpec(store: Store, { request, config, rootfs, top, network }: SpecParts): Promise<ContainerSpec> {
+async function containerSpec(store: Store, { request, config, rootfs, top, network, idMaps }: SpecParts): Promise<ContainerSpec> {
   const containerId = randomBytes(6).toString('hex')
   const hostname = request.hostname ?? containerId
   const view = store.layers.view(top)
@@ -83,7 +87,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
     process: {
       args: processArgs(request, config),
       env: environment(request, config, { HOSTNAME: hostname, HOME: user.home }),
-      cwd: request.workdir ?? config.WorkingDir ?? '/',
+      cwd: posix.resolve('/', request.workdir ?? config.WorkingDir ?? '/'),
       user: { ...user, groups: [...new Set([...user.groups, ...groups])] },
       ulimits,
       ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),
@@ -91,6 +95,7 @@ async function containerSpec(store: Store, { request, config, rootfs, top, netwo
     },
     isolation: {
       hostname, network, sysctls: request.sysctls, namespaces: request.namespaces, clockOffsets: request.clockOffsets,
+      ...(idMaps === undefined ? {} : { idMaps }),
       ...(request.domainname === undefined ? {} : { domainname: request.domainname }),
       ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
     },

@@ -24,17 +24,17 @@ const scratch = viewOf({})
 
 describe('resolveUser', () => {
   it.each([
-    ['a name, with primary and supplementary groups', 'app', { uid: 1000, gid: 1000, groups: [10, 44], home: '/home/app' }],
-    ['an id known to passwd like its name', '1000', { uid: 1000, gid: 1000, groups: [10, 44], home: '/home/app' }],
-    ['digits as an id even where a user has them as name', '1001', { uid: 1001, gid: 0, groups: [], home: '/' }],
-    ['an unknown id with group 0', '4242', { uid: 4242, gid: 0, groups: [], home: '/' }],
-    ['a group given, without the others', 'app:video', { uid: 1000, gid: 44, groups: [], home: '/home/app' }],
-    ['a group id', 'app:5', { uid: 1000, gid: 5, groups: [], home: '/home/app' }],
-    ['a group whose name is digits as an id', 'app:44', { uid: 1000, gid: 44, groups: [], home: '/home/app' }],
-    ['nothing as root', '', { uid: 0, gid: 0, groups: [10], home: '/root' }],
-    ['a user without home', 'bare', { uid: 7, gid: 8, groups: [], home: '/' }],
-    ['leading zeros as decimal', '01', { uid: 1, gid: 0, groups: [], home: '/' }],
-    ['the highest id', '4294967294', { uid: 4294967294, gid: 0, groups: [], home: '/' }],
+    ['a name, with primary and supplementary groups', 'app', { uid: 1000, gid: 1000, groups: [1000, 10, 44], home: '/home/app' }],
+    ['an id known to passwd like its name', '1000', { uid: 1000, gid: 1000, groups: [1000, 10, 44], home: '/home/app' }],
+    ['digits as an id even where a user has them as name', '1001', { uid: 1001, gid: 0, groups: [0], home: '/' }],
+    ['an unknown id with group 0', '4242', { uid: 4242, gid: 0, groups: [0], home: '/' }],
+    ['a group given, without the others', 'app:video', { uid: 1000, gid: 44, groups: [44], home: '/home/app' }],
+    ['a group id', 'app:5', { uid: 1000, gid: 5, groups: [5], home: '/home/app' }],
+    ['a group whose name is digits as an id', 'app:44', { uid: 1000, gid: 44, groups: [44], home: '/home/app' }],
+    ['nothing as root', '', { uid: 0, gid: 0, groups: [0, 10], home: '/root' }],
+    ['a user without home', 'bare', { uid: 7, gid: 8, groups: [8], home: '/' }],
+    ['leading zeros as decimal', '01', { uid: 1, gid: 0, groups: [0], home: '/' }],
+    ['the highest id', '4294967294', { uid: 4294967294, gid: 0, groups: [0], home: '/' }],
   ])('takes %s', async (_, text, expected) => {
     await expect(resolveUser(view, text)).resolves.toEqual(expected)
   })

@@ -16,7 +16,8 @@ const maxId = 0xfffffffe
 /**
  * Resolves what USER or `--user` says, `user[:group]`, in the image's own /etc/passwd and /etc/group. Digits are an id,
  * never a name. A user alone brings its primary and supplementary groups; with a group given there are no others; an id
- * that is in no file has group 0.
+ * that is in no file has group 0. The group itself stands among the supplementary ones, as in every engine since
+ * CVE-2022-36109: files that a group may not read could otherwise be read by leaving it out.
  * @throws {UserUnknown}
  */
 export async function resolveUser(view: RootfsView, text: string): Promise<ResolvedUser> {
@@ -25,9 +26,10 @@ export async function resolveUser(view: RootfsView, text: string): Promise<Resol
   const accounts = parsePasswd(await readAccountFile(view, '/etc/passwd'))
   const user = findUser(accounts, userText, text)
   const groups = parseGroups(await readAccountFile(view, '/etc/group'))
-  if (groupText !== undefined) return { uid: user.uid, gid: findGroup(groups, groupText, text), groups: [], home: user.home }
-  const supplementary = user.name === undefined ? [] : groups.filter(({ gid, members }) => gid !== user.gid && members.includes(user.name ?? '')).map(({ gid }) => gid)
-  return { uid: user.uid, gid: user.gid, groups: [...new Set(supplementary)], home: user.home }
+  const gid = groupText === undefined ? user.gid : findGroup(groups, groupText, text)
+  if (groupText !== undefined) return { uid: user.uid, gid, groups: [gid], home: user.home }
+  const supplementary = user.name === undefined ? [] : groups.filter(({ members }) => members.includes(user.name ?? '')).map((group) => group.gid)
+  return { uid: user.uid, gid, groups: [...new Set([gid, ...supplementary])], home: user.home }
 }
 
 /**

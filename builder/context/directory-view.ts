@@ -21,14 +21,16 @@ export class DirectoryView implements RootfsView {
   readonly #root: Buffer
   readonly #ignore: PatternMatcher
   readonly #digests: FileDigests | undefined
+  readonly #readsBackwards: boolean
   /** How each directory met so far matched, for what it holds to inherit. */
   readonly #states = new Map<string, { readonly isMatch: boolean; readonly state: MatchState }>()
   /** Whether an excluded directory holds something that is included again. */
   readonly #holdsIncluded = new Map<string, boolean>()
 
   /** `root` is absolute. */
-  constructor(root: string, ignore: PatternMatcher, digests?: FileDigests) {
+  constructor(root: string, ignore: PatternMatcher, { digests, readsBackwards = false }: { readonly digests?: FileDigests; readonly readsBackwards?: boolean | undefined } = {}) {
     this.#digests = digests
+    this.#readsBackwards = readsBackwards
     this.#root = Buffer.from(root === '/' ? '' : root)
     this.#ignore = ignore
   }
@@ -44,6 +46,7 @@ export class DirectoryView implements RootfsView {
   list(path: Buffer | string): Promise<Buffer[]> {
     const folder = asBuffer(path)
     const names = this.#read('read directory', folder, (host) => readdirSync(host, { encoding: 'buffer' }))
+    if (this.#readsBackwards) names.reverse()
     return Promise.resolve(names.filter((name) => this.#isVisible(joinPath(folder, name))).sort((one, other) => one.compare(other)))
   }
 

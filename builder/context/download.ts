@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { getCACertificates } from 'node:tls'
 import type { Task } from '../../core/task.ts'
 import { DownloadFailed } from '../errors.ts'
 
@@ -71,19 +70,25 @@ function parseUrl(text: string, base?: URL): URL {
 async function send(url: URL, known: Validators | undefined, task: Task): Promise<IncomingMessage> {
   const isSecure = url.protocol === 'https:'
   const { request, Agent } = isSecure ? await import('node:https') : await import('node:http')
+  const ca = isSecure ? { ca: await readCertificates() } : {}
   const headers = {
     'user-agent': 'tsbuild',
     'accept-encoding': 'identity',
     ...(known?.etag === undefined ? {} : { 'if-none-match': known.etag }),
     ...(known?.lastModified === undefined || known.etag !== undefined ? {} : { 'if-modified-since': known.lastModified }),
   }
-  const agent = new Agent({ proxyEnv: process.env, ...(isSecure ? { ca: [...getCACertificates('default'), ...getCACertificates('system')] } : {}) })
+  const agent = new Agent({ proxyEnv: process.env, ...ca })
   return new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request(url, { agent, headers, signal: task.signal, timeout: stallMs }, resolve)
     sent.on('timeout', () => sent.destroy(new DownloadFailed(shown(url), `it says nothing for ${stallMs / 1000} s`)))
     sent.on('error', (error) => { reject(task.signal.aborted ? task.signal.reason as Error : explain(url, error)) })
     sent.end()
   })
+}
+
+async function readCertificates(): Promise<string[]> {
+  const { getCACertificates } = await import('node:tls')
+  return [...getCACertificates('default'), ...getCACertificates('system')]
 }
 
 async function* readBody(response: IncomingMessage, url: URL, task: Task): AsyncGenerator<Uint8Array, void, undefined> {

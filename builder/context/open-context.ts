@@ -33,6 +33,8 @@ export interface ContextRequest {
   /** A path, relative to the working directory for a folder and to the context otherwise; `-` for standard input; an address. */
   readonly dockerfile?: string
   readonly stdin?: AsyncIterable<Uint8Array>
+  /** Reads the directories of a folder from their ends, as another filesystem might list them. It must change nothing. */
+  readonly readsBackwards?: boolean
 }
 
 /** How contexts that are no folder become trees. */
@@ -75,7 +77,7 @@ async function openFolder(request: ContextRequest, { trees, task }: Opening): Pr
   const text = own ?? readText(resolve(root, '.dockerignore'), maxIgnoreBytes)
   const ignore = text === undefined ? undefined : parseDockerignore(text)
   const digests = new FileDigests(trees.fileDigests, root)
-  return { dockerfile: dockerfile.source, view: new DirectoryView(root, ignore ?? parseDockerignore(''), digests), ignore, digests }
+  return { dockerfile: dockerfile.source, view: new DirectoryView(root, ignore ?? parseDockerignore(''), { digests, readsBackwards: request.readsBackwards }), ignore, digests }
 }
 
 /** A folder that COPY --from may see, under its own ignore file. */

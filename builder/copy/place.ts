@@ -45,9 +45,9 @@ const madeDirectory: TreeEntry = {
 
 /**
  * The changeset of copying the roots, in order, onto a base: new entries, and the directories above them as they are.
- * Follows BuildKit: a file goes into an existing directory under its own name; a directory's contents are merged, the
- * top directory keeping its metadata if it exists, those below taking the source's; a link at the destination is
- * followed, one met while copying a tree is replaced.
+ * Follows BuildKit: a file goes into an existing directory under its own name; a directory's contents are merged, those
+ * below taking the source's metadata, while the top one keeps what it has, or is made like the directories above it; a
+ * link at the destination is followed, one met while copying a tree is replaced.
  * @throws {CopyConflict} when a file would replace a directory or a directory something else
  */
 export async function placeCopies(base: RootfsView, roots: readonly CopyRoot[], rules: CopyRules): Promise<ChangesetEntry[]> {
@@ -86,6 +86,7 @@ class Placement {
     const resolved = await this.#target.resolve(clean)
     const isInto = top.entry.type !== 'directory' && (await this.#target.find(resolved))?.type === 'directory'
     const target = isInto ? joinPath(resolved, root.name) : resolved
+    if (top.entry.type === 'directory') await this.#makeDirectories(target)
     const linkGroups = new Map<string, object>()
     for (const copied of root.entries) await this.#add(root, copied, { target, linkGroups })
   }

@@ -1,7 +1,11 @@
+import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import type { ChainId } from '../../oci/digest.ts'
+import { chainId as computeChainId } from '../../oci/digest.ts'
 import type { CacheKey } from '../cache/cache-key.ts'
 import type { SharedCaches } from '../cache/shared/shared-caches.ts'
+import type { BuildEvent } from '../events.ts'
 import type { Lookup, NodeResult } from './executor.ts'
 
 /** What is kept with a cache entry beside its layer. */
@@ -11,7 +15,7 @@ interface Payload {
   readonly parts: CacheKey['parts']
 }
 
-/** Results of steps by key. */
+/** Results of steps by key. What a key without its base found, made on another one, is laid on the base of now. */
 export interface CachedLayers {
   find(key: CacheKey, base: NodeResult): Promise<Lookup>
   /** Remembers a layer made on top of `base`. */
@@ -36,7 +40,7 @@ export function createCachedLayers(store: Store, { now, shared, used }: CachedLa
   }
   return {
     find: (key, base) => {
-      const result = lookUp(store, key, base) ?? shared.find(key.digest, base)
+      const result = lookUp(store, { key, base, put }) ?? shared.find(key.digest, base)
       if (result === undefined) return Promise.resolve({ kind: 'miss', key })
       used.set(key.digest, result)
       return Promise.resolve({ kind: 'hit', key, result })
@@ -61,10 +65,28 @@ export function createCachedLayers(store: Store, { now, shared, used }: CachedLa
   }
 }
 
-function lookUp(store: Store, key: CacheKey, base: NodeResult): NodeResult | undefined {
+interface Wanted {
+  readonly key: CacheKey
+  readonly base: NodeResult
+  readonly put: (key: CacheKey, chainId: ChainId, created: string) => void
+}
+
+function lookUp(store: Store, { key, base, put }: Wanted): NodeResult | undefined {
   const record = store.cache.find(key.digest)
   const layer = record === undefined ? undefined : store.layers.find(record.chainId)
-  return record === undefined || layer === undefined ? undefined : resultOf(layer, base, (JSON.parse(record.payload) as Payload).created)
+  if (record === undefined || layer === undefined) return undefined
+  const { created } = JSON.parse(record.payload) as Payload
+  if (layer.parent === base.chainId) return resultOf(layer, base, created)
+  const chainId = computeChainId(base.chainId, layer.diffId)
+  const there = store.layers.find(chainId)
+  if (there !== undefined) return resultOf(there, base, created)
+  let started: Promise<void> | undefined
+  const bring = async (task: Task<BuildEvent>): Promise<void> => {
+    await base.ensure(task)
+    await store.layers.apply(base.chainId, store.layers.changeset(layer.chainId, silent(task)), layer.diffId, silent(task))
+    put(key, chainId, created)
+  }
+  return { chainId, diffIds: [...base.diffIds, layer.diffId], created, rebasedFrom: layer.parent ?? 'nothing', ensure: (task) => started ??= bring(task) }
 }
 
 function resultOf(layer: Layer, base: NodeResult, created: string): NodeResult {

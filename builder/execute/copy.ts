@@ -135,7 +135,7 @@ async function copyRules(view: RootfsView, node: CopyNode): Promise<CopyRules> {
 /** What a copy does, apart from what it copies. */
 function definition({ node, input }: Step<CopyNode>): KeyPart[] {
   return [
-    { name: 'base', value: input(node.base).chainId ?? '' },
+    ...(isFreeOfBase(node) ? [] : [{ name: 'base', value: input(node.base).chainId ?? '' }]),
     { name: 'destination', value: node.destination },
     { name: 'chown', value: JSON.stringify(node.chown ?? null) },
     { name: 'chmod', value: JSON.stringify(node.chmod ?? null) },
@@ -144,6 +144,11 @@ function definition({ node, input }: Step<CopyNode>): KeyPart[] {
     ...(node.isLink ? [{ name: 'link', value: 'yes' }] : []),
     ...(node.unpacks.local || node.unpacks.remote ? [{ name: 'unpack', value: JSON.stringify(node.unpacks) }] : []),
   ]
+}
+
+/** A linked copy is the same layer on every base, unless the base's files say who its owner is. */
+function isFreeOfBase({ isLink, chown }: CopyNode): boolean {
+  return isLink && [chown?.user, chown?.group].every((name) => name === undefined || /^\d+$/u.test(name))
 }
 
 /** undefined when only the content of what is copied can tell. */

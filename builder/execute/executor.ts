@@ -14,6 +14,8 @@ export interface NodeResult {
   readonly diffIds: readonly DiffId[]
   /** When its last layer was first made, RFC 3339; undefined when nobody said. */
   readonly created: string | undefined
+  /** The base its last layer was made on, where that is another than it lies on here. */
+  readonly rebasedFrom?: ChainId | 'nothing'
   /** Brings the layers into the store, if only their names are known so far. */
   readonly ensure: (task: Task<BuildEvent>) => Promise<void>
 }
@@ -28,8 +30,14 @@ export interface Step<N extends PlanNode = PlanNode> {
   readonly input: (id: NodeId | undefined) => NodeResult
 }
 
+export interface Hit {
+  readonly kind: 'hit'
+  readonly key: CacheKey
+  readonly result: NodeResult
+}
+
 export type Lookup =
-  | { readonly kind: 'hit'; readonly key: CacheKey; readonly result: NodeResult }
+  | Hit
   | { readonly kind: 'miss'; readonly key: CacheKey }
 
 export interface Executed {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
-import { mapTask, silent } from '../../core/task.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { runContainer } from '../../runtime/index.ts'
+import { silent } from '../../core/task.ts'
+import type { ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import { leaseIds } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -13,10 +13,13 @@ import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
 import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
+import { runInStore } from '../container/run-in-store.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
+import { GuardedLog } from '../guard/guarded-log.ts'
+import { formatLeak } from '../guard/leak.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
 import { mountContents, mountDefinitions, mountLayers } from '../mount/mount-key.ts'
 import type { MountParts } from '../mount/mount-parts.ts'
@@ -87,12 +90,13 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
 
 interface Ran { readonly layer: Layer; readonly usage: UsageReport }
 
-/** Each attempt begins with the base again: what a failed one left is gone. */
+/** Each attempt begins with the base again: what a failed one left is gone, but for what it wrote to the log. */
 async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
   const retries = parts.policy(step.id).retries ?? 0
+  const log = new GuardedLog(parts.guard.patterns, (stream, bytes) => { task.emit({ type: 'node-output', node: step.id, stream, bytes, atMs: Date.now() }) })
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await runOnce(step, attempt > retries ? parts : { ...parts, onFailure: undefined }, task)
+      return await runOnce(step, { ...parts, log, onFailure: attempt > retries ? parts.onFailure : undefined }, task)
     } catch (error) {
       if (!(error instanceof CommandFailed) || attempt > retries) throw error
       task.emit({ type: 'warning-raised', rule: 'StepRetried', message: `attempt ${attempt} of ${retries + 1} failed: ${error.message}`, range: undefined })
@@ -100,19 +104,24 @@ async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<Build
   }
 }
 
-async function runOnce(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
-  const { store, settings } = parts
+interface Attempt extends RunParts { readonly log: GuardedLog }
+
+async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEvent>): Promise<Ran> {
+  const { store, settings, log } = parts
   const { chainId } = step.input(step.node.base)
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, warn: (reason) => { warnOnce(reason, settings, task) } })
-  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network })
-  const exit = await runContainer(spec, { kind: 'events' }, eventsOf(step, task))
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, userNamespace: settings.userNamespace, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using ids = leaseIds(settings.userNamespace)
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
+  const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   if (exit.exitCode !== 0) {
+    for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
     throw explainForeign(step.node, new CommandFailed(step.node.args, exit))
   }
+  log.check()
   warnOfThrottling(exit.usage, settings, task)
   await checkWritten(parts.guard, snapshot, silent(task))
   return { layer: await snapshot.commit(silent(task)), usage: exit.usage }
@@ -157,10 +166,14 @@ function checkEntitlements({ network, isInsecure }: RunNode, settings: RunSettin
   if (isInsecure && !settings.allowed.has('security.insecure')) throw new NotEntitled('security.insecure')
 }
 
-function eventsOf(step: Step<RunNode>, task: Task<BuildEvent>): Task<ContainerEvent> {
-  return mapTask(task, (event): BuildEvent => event.type === 'usage-sampled'
-    ? { ...event, node: step.id }
-    : { type: 'node-output', node: step.id, stream: event.stream, bytes: event.bytes, atMs: Date.now() })
+function eventsOf({ id }: Step<RunNode>, log: GuardedLog, { signal, emit }: Task<BuildEvent>): Task<ContainerEvent> {
+  return {
+    signal,
+    emit: (event) => {
+      if (event.type === 'usage-sampled') emit({ ...event, node: id })
+      else log.write(event.stream, event.bytes)
+    },
+  }
 }
 
 /** undefined when only the content of what is mounted can tell. */
@@ -177,6 +190,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...node.env.map((entry) => ({ name: `env ${entry.slice(0, entry.indexOf('='))}`, value: entry })),
     { name: 'workdir', value: node.cwd },
     { name: 'user', value: node.user },
+    { name: 'platform', value: node.platform },
     { name: 'network', value: effective === 'none' ? 'none' : 'any' },
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
     ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),
@@ -196,15 +210,16 @@ interface SpecParts {
   readonly opened: OpenMounts
   readonly policy: StepPolicy
   readonly network: Network
+  readonly idMaps: IdMaps | undefined
 }
 
-function containerSpec({ node, snapshot, user, settings, opened, policy, network }: SpecParts): ContainerSpec {
+function containerSpec({ node, snapshot, user, settings, opened, policy, network, idMaps }: SpecParts): ContainerSpec {
   const hostname = settings.hostname ?? usualHostname
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
     process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user, ulimits: settings.ulimits },
-    isolation: { hostname, network, ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
+    isolation: { hostname, network, ...(idMaps === undefined ? {} : { idMaps }), ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
       ...networkFiles({ network, hostname, confinement: settings }),
       ...opened.mounts,

@@ -6,7 +6,7 @@ import type { SourceNode } from '../plan/plan.ts'
 import type { Executed, Executor, NodeResult } from './executor.ts'
 
 /** Brings the layers of an image that planning resolved. */
-export type EnsureImage = (name: string, task: Task<BuildEvent>) => Promise<void>
+export type EnsureImage = (source: SourceNode, task: Task<BuildEvent>) => Promise<void>
 
 /** A base image's result is known from its config alone; its layers come when the first step needs them. */
 export function createSourceExecutor(ensureImage: EnsureImage): Executor<SourceNode> {
@@ -16,6 +16,7 @@ export function createSourceExecutor(ensureImage: EnsureImage): Executor<SourceN
   }
 }
 
-function sourceResult({ diffIds, image }: SourceNode, ensureImage: EnsureImage): NodeResult {
-  return { chainId: chainIds(diffIds).at(-1), diffIds, created: undefined, ensure: (task) => ensureImage(image, task) }
+function sourceResult(node: SourceNode, ensureImage: EnsureImage): NodeResult {
+  const { diffIds } = node
+  return { chainId: chainIds(diffIds).at(-1), diffIds, created: undefined, ensure: (task) => ensureImage(node, task) }
 }

@@ -4,8 +4,12 @@ import type { Encoding, SecretPattern } from './secret-patterns.ts'
 export interface Leak {
   readonly secret: string
   readonly encoding: Encoding
-  /** `file "/app/token"`, `name of file "/app/***"`, `label "token"`. */
+  /** `file "/app/token"`, `name of file "/app/***"`, `label "token"`, `the log, line 3 of stdout`. */
   readonly place: string
+}
+
+export function formatLeak({ secret, place, encoding }: Leak): string {
+  return `"${secret}" is in ${place}${encoding === 'plain' ? '' : `, ${encoding}`}`
 }
 
 /** One leak for each secret seen, by the plainest of its forms. */

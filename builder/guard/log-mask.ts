@@ -3,12 +3,20 @@ import { findAll, openEnd } from './secret-search.ts'
 
 export const mask = '***'
 
+/** A secret that a log held, and where it was first. */
+export interface Masked {
+  readonly pattern: SecretPattern
+  /** From 1. */
+  readonly line: number
+}
+
 /** Takes secrets out of one stream of output. What may be the beginning of one is held back until it is known. */
 export class LogMask {
   readonly #patterns: readonly SecretPattern[]
   #held = ''
-  /** Ids of the secrets that were seen. */
-  readonly seen = new Set<string>()
+  #lines = 0
+  /** The secrets that were seen, by id. */
+  readonly seen = new Map<string, Masked>()
 
   constructor(patterns: readonly SecretPattern[]) {
     this.#patterns = patterns
@@ -20,7 +28,10 @@ export class LogMask {
     const open = openEnd(text, this.#patterns)
     const until = Math.max(open, ...found.map(({ end }) => end))
     this.#held = text.slice(until)
-    return this.#masked(text.slice(0, until), found)
+    const done = text.slice(0, until)
+    const masked = this.#masked(done, found)
+    this.#lines += countLineEnds(done)
+    return masked
   }
 
   /** What was held back and turned out to be harmless. */
@@ -34,13 +45,17 @@ export class LogMask {
     let result = ''
     let from = 0
     for (const { start, end, pattern } of found.toSorted((one, other) => one.start - other.start || other.end - one.end)) {
-      this.seen.add(pattern.secret)
+      if (!this.seen.has(pattern.secret)) this.seen.set(pattern.secret, { pattern, line: this.#lines + countLineEnds(text.slice(0, start)) + 1 })
       if (end <= from) continue
       result += start >= from ? text.slice(from, start) + mask : ''
       from = end
     }
     return Buffer.from(result + text.slice(from), 'latin1')
   }
+}
+
+function countLineEnds(text: string): number {
+  return text.split('\n').length - 1
 }
 
 /** A text of ours, whole. */

@@ -82,7 +82,7 @@ describe('the mask', () => {
       const again = new SecretScanner(patterns)
       again.add(Buffer.from(shown))
       expect(again.found.size).toBe(0)
-      expect(mask.seen).toEqual(new Set(['t']))
+      expect([...mask.seen.keys()]).toEqual(['t'])
     }
   })
 
@@ -91,6 +91,12 @@ describe('the mask', () => {
       const mask = new LogMask(patterns)
       expect(Buffer.concat([...pieces.map((piece) => mask.add(piece)), mask.end()])).toEqual(Buffer.concat(pieces))
     }))
+  })
+
+  it('says in which line of a log a secret was first', () => {
+    const mask = new LogMask(patterns)
+    for (const piece of ['one\ntwo', '\nthree ', value.slice(0, 5), `${value.slice(5)}\n`, `${value}\n`]) mask.add(Buffer.from(piece))
+    expect([...mask.seen.values()].map(({ line }) => line)).toEqual([3])
   })
 
   it('holds back no more than what may be the beginning of a secret', () => {

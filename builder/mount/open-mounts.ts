@@ -74,7 +74,7 @@ class MountOpener {
   async open(mount: PlannedMount, task: Task<BuildEvent>): Promise<Mount[]> {
     switch (mount.type) {
       case 'bind': return [await this.#bind(mount, task)]
-      case 'cache': return [{ kind: 'bind', source: this.#caches.get(cacheName(mount)) ?? '', target: mount.target, readonly: mount.isReadOnly }]
+      case 'cache': return [{ kind: 'bind', source: this.#caches.get(cacheName(mount)) ?? '', target: mount.target, readonly: mount.isReadOnly, hasContainerIds: true }]
       case 'tmpfs': return [{ kind: 'tmpfs', target: mount.target, readonly: mount.isReadOnly, ...(mount.sizeBytes === undefined ? {} : { sizeBytes: mount.sizeBytes }) }]
       case 'secret': return this.#secret(mount)
       case 'ssh': return this.#ssh(mount)
@@ -115,7 +115,7 @@ class MountOpener {
     }
     const socket = this.#held.use(await openAgentSocket({ id, path }, { uid, gid, mode }))
     if (!this.env.some((entry) => entry.startsWith('SSH_AUTH_SOCK='))) this.env.push(`SSH_AUTH_SOCK=${target}`)
-    return [{ kind: 'bind', source: socket.path, target, readonly: false }]
+    return [{ kind: 'bind', source: socket.path, target, readonly: false, hasContainerIds: true }]
   }
 }
 

@@ -6,31 +6,28 @@ import { pipeline } from 'node:stream/promises'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { normalizePlatform } from '../../oci/platform.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { Platform } from '../../oci/platform.ts'
+import { formatPlatform } from '../../oci/platform.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
 import { createFileSink, createFolderSink, createStreamSink, writeChunk } from '../archive/archive-sink.ts'
 import { writeArchive } from '../archive/save.ts'
-import type { Attachment } from '../attest/attach.ts'
-import { attachStatements } from '../attest/attach.ts'
-import type { Predicate } from '../attest/statement.ts'
 import type { Engine } from '../engine.ts'
 import { OutputConflict, UnsuitableRequest } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import { canonicalName } from '../find-image.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
-import { makePortable } from '../transfer/portable-image.ts'
-import { uploadAttested, uploadPortable } from '../transfer/push.ts'
-import type { BuildOutput, Destination, ImageAnnotations } from './build-output.ts'
+import type { Departure } from '../transfer/portable-tree.ts'
+import { makePortableTree } from '../transfer/portable-tree.ts'
+import { uploadTree } from '../transfer/push.ts'
+import type { BuildOutput, Destination } from './build-output.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
 
 /** What is written of a build. */
-export interface OutputImage {
-  readonly image: OpenedImage
-  /** The request's names. */
-  readonly names: readonly string[]
-  readonly annotations: ImageAnnotations
-  /** Said of the image where it goes with an index; when there are none, it goes without. */
-  readonly predicates: readonly Predicate[]
+export interface OutputImage extends Departure {
+  /** What the store calls it. */
+  readonly id: Digest
+  readonly descriptor: Descriptor
 }
 
 /** Where an image went, and what it is there: another compression makes another manifest. */
@@ -43,8 +40,9 @@ export interface WrittenOutput {
  * Before anything is built: whether the outputs can be written where they are asked for.
  * @throws {OutputConflict} @throws {UnsuitableRequest}
  */
-export function checkOutputs(outputs: readonly BuildOutput[], names: readonly string[]): void {
+export function checkOutputs(outputs: readonly BuildOutput[], { names, platforms }: { readonly names: readonly string[]; readonly platforms: readonly Platform[] }): void {
   for (const output of outputs) {
+    if (platforms.length > 1 && (output.type === 'docker' || output.type === 'tar')) throw new UnsuitableRequest(`output of type ${output.type} holds one image, and this build is for ${platforms.map(formatPlatform).join(' and ')}: take type=oci, type=registry or type=local, or one --platform`)
     if (output.type === 'registry' && output.names.length === 0 && names.length === 0) throw new UnsuitableRequest('an image that is pushed needs a name: give -t, or name= with the output')
     if ('to' in output && output.to.kind !== 'stream') checkDestination(output.type, output.to)
   }
@@ -75,48 +73,44 @@ export async function writeOutputs(engine: Engine, written: { readonly image: Ou
 
 async function writeOutput(engine: Engine, { image: written, output }: { image: OutputImage; output: BuildOutput }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
   const { store } = engine
-  const { image, names, annotations } = written
+  const { members, names } = written
   const quiet = silent(task)
   switch (output.type) {
     case 'image':
-      store.images.put(image.stored.manifest, image.stored.id, names)
-      return image.stored.manifest
+      store.images.put(written.descriptor, written.id, names)
+      return written.descriptor
     case 'registry': return writeRegistry(engine, { image: written, output }, task)
     case 'oci': {
       const format = output.to.kind === 'folder' ? 'oci-dir' : 'oci-archive'
-      const given = output.names.length > 0 ? output.names.map(canonicalName) : names
-      const named = [{ image, names: given, annotations: annotations.manifestDescriptor, attachment: attachmentOf(written, given) }]
+      const named = [{ ...written, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
       const [descriptor] = await writeArchive(store, { named, format, sink: await openSink(output.to), blobs: output.blobs }, quiet)
       return descriptor
     }
     case 'docker': {
-      const named = [{ image, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
+      const named = [{ ...written, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
       const [descriptor] = await writeArchive(store, { named, format: 'docker-archive', sink: await openSink(output.to), blobs: { compression: 'none', level: undefined, isForced: false, mediaTypes: 'docker' } }, quiet)
       return descriptor
     }
     case 'local':
-      await writeRootfs(store, { top: image.chain.at(-1), folder: resolve(output.to.path) }, quiet)
+      for (const { image } of members) await writeRootfs(store, { top: image.chain.at(-1), folder: join(resolve(output.to.path), members.length > 1 ? platformFolder(image) : '') }, quiet)
       return undefined
     case 'tar':
-      await writeTar(output.to, await rootfsTar(store, image.chain.at(-1), quiet))
+      await writeTar(output.to, await rootfsTar(store, members[0]?.image.chain.at(-1), quiet))
       return undefined
   }
 }
 
 async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
-  const { store } = engine
-  const portable = await makePortable(store, image.image, { blobs: output.blobs, task: silent(task) })
-  const targets = output.names.length > 0 ? output.names.map(canonicalName) : image.names
-  const attachment = attachmentOf(image, targets)
-  const manifest = { ...await store.content.write(portable.bytes, portable.mediaType), platform: normalizePlatform(image.image.config) }
-  const attested = attachment === undefined ? undefined : await attachStatements(store, manifest, attachment)
+  const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
+  const tree = await makePortableTree(engine.store, { ...image, names }, { blobs: output.blobs, task: silent(task) })
   let descriptor: Descriptor | undefined
-  for (const name of targets) descriptor = attested === undefined ? await uploadPortable(engine, { name, portable }, task) : await uploadAttested(engine, { name, portable, attested }, task)
+  for (const name of names) descriptor = await uploadTree(engine, { name, tree }, task)
   return descriptor
 }
 
-function attachmentOf({ predicates, annotations }: OutputImage, names: readonly string[]): Attachment | undefined {
-  return predicates.length === 0 ? undefined : { predicates, names, annotations }
+/** As buildx names them: `linux_arm_v7`. */
+function platformFolder({ config }: OpenedImage): string {
+  return formatPlatform(config).replaceAll('/', '_')
 }
 
 async function openSink(to: Destination): Promise<ArchiveSink> {

@@ -85,11 +85,12 @@ function healthcheck(instruction: HealthcheckInstruction, config: RunConfig): He
   if (command === undefined) return { Test: ['NONE'] }
   return {
     Test: command.form === 'exec' ? ['CMD', ...commandArgs(command, config)] : ['CMD-SHELL', command.line],
-    ...(intervalNs === undefined ? {} : { Interval: intervalNs }),
-    ...(timeoutNs === undefined ? {} : { Timeout: timeoutNs }),
-    ...(startPeriodNs === undefined ? {} : { StartPeriod: startPeriodNs }),
-    ...(startIntervalNs === undefined ? {} : { StartInterval: startIntervalNs }),
-    ...(retries === undefined ? {} : { Retries: retries }),
+    // Zero means the default, and Docker leaves it out.
+    ...(intervalNs ? { Interval: intervalNs } : {}),
+    ...(timeoutNs ? { Timeout: timeoutNs } : {}),
+    ...(startPeriodNs ? { StartPeriod: startPeriodNs } : {}),
+    ...(startIntervalNs ? { StartInterval: startIntervalNs } : {}),
+    ...(retries ? { Retries: retries } : {}),
   }
 }
 

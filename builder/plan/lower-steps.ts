@@ -25,7 +25,7 @@ export function lowerRun(state: StageState, { instruction, mounts }: { instructi
     base: state.rootfs,
     args,
     env: [...state.scope.variables].map(([name, value]) => `${name}=${value}`),
-    cwd: state.config.WorkingDir ?? '/',
+    cwd: posix.resolve('/', state.config.WorkingDir ?? '/'),
     user: state.config.User ?? '',
     script,
     network: runNetwork(instruction, source),
@@ -44,7 +44,7 @@ function runCommand({ command }: RunInstruction, state: StageState): Pick<RunNod
   if (body === undefined) return { args: commandArgs(command, state.config), script: undefined }
   if (!body.content.startsWith('#!')) return { args: [...shellOf(state.config), body.content], script: undefined }
   const path = posix.join(scriptFolder, posix.basename(body.name))
-  return { args: [path], script: { path, content: body.content } }
+  return { args: [...shellOf(state.config), path], script: { path, content: body.content } }
 }
 
 function loneHeredoc(line: string, heredocs: readonly Heredoc[]): Heredoc | undefined {
@@ -62,13 +62,14 @@ function isInsecure({ security }: RunInstruction, source: DockerfileSource): boo
   throw new DockerfileError({ source, range: security.range }, { rule: 'flag', problem: `RUN --security=${security.text} is no kind of security`, remedy: 'write sandbox or insecure', suggestion: findNearest(security.text, ['sandbox', 'insecure']) })
 }
 
-/** @returns also the directory, which is the next working directory */
+/** @returns also the next working directory: an absolute one as it is written, which BuildKit does not clean */
 export function lowerWorkdir(state: StageState, { path }: WorkdirInstruction): LoweredStep & { readonly path: string } {
-  const absolute = posix.resolve(state.config.WorkingDir ?? '/', path.text)
+  const absolute = posix.resolve('/', state.config.WorkingDir ?? '/', path.text)
+  const shown = path.text.startsWith('/') ? path.text : absolute
   return {
-    path: absolute,
+    path: shown,
     node: { kind: 'mkdir', base: state.rootfs, path: absolute, user: state.config.User ?? '' },
-    createdBy: `WORKDIR ${absolute}`,
+    createdBy: `WORKDIR ${shown}`,
   }
 }
 

@@ -78,7 +78,7 @@ class Lowering {
   }
 
   finish(target: StageState): BuildPlan {
-    return { nodes: this.#nodes, labels: this.#labels, policies: this.#policies, target: plannedImage(target) }
+    return { nodes: this.#nodes, labels: this.#labels, policies: this.#policies, targets: [plannedImage(target)] }
   }
 
   async #lowerStage(index: number): Promise<StageState> {

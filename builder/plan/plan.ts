@@ -164,7 +164,7 @@ export interface PlannedSshMount {
 
 /** What a step is called on the screen and in errors. */
 export interface StepLabel {
-  /** `stage-1` where FROM names none. */
+  /** `stage-1` where FROM names none; in a build for several platforms behind the one it is for, `linux/arm64 stage-1`. */
   readonly stage: string
   /** Counted from 1 within the stage, of `steps`. */
   readonly step: number
@@ -207,7 +207,13 @@ export interface BuildPlan {
   readonly labels: ReadonlyMap<NodeId, StepLabel>
   /** What comments ask for beside a step; nothing for most. */
   readonly policies: ReadonlyMap<NodeId, StepPolicy>
-  readonly target: PlannedImage
+  /** One image for each platform asked for. */
+  readonly targets: readonly [PlannedImage, ...PlannedImage[]]
+}
+
+/** Whether a step belongs to the stage of this name, for whatever platform. Stages have no blanks in their names. */
+export function isOfStage({ stage }: StepLabel, name: string): boolean {
+  return stage.slice(stage.indexOf(' ') + 1).toLowerCase() === name.toLowerCase()
 }
 
 /** The nodes whose results a node needs. */

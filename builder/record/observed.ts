@@ -40,7 +40,7 @@ export async function observed<Result extends Built>(engine: Engine, { observati
   const progress = new BuildProgress()
   const startedAtMs = Date.now()
   const { guard, title, command } = observation
-  const recorder = new Recorder(engine.store.root, { id, startedAtMs, title, command: command === undefined ? undefined : { ...command, args: command.args.map((arg) => guard.mask(arg)) } })
+  const recorder = new Recorder((engine.home ?? engine).store.root, { id, startedAtMs, title, command: command === undefined ? undefined : { ...command, args: command.args.map((arg) => guard.mask(arg)) } })
   const { emit } = guardedTask({
     signal: task.signal,
     emit: (event) => {

@@ -11,17 +11,38 @@ import type { Difference } from './difference.ts'
 
 const fields = ['type', 'mode', 'uid', 'gid', 'target', 'digest', 'sizeBytes', 'mtime', 'xattrs'] as const
 
-/** Compares the images of two manifests of the store, layer by layer from the bottom; undefined when they are the same. */
-export async function firstDifference(store: Store, [one, other]: readonly [Descriptor, Descriptor], task: Task): Promise<Difference | undefined> {
-  const [first, second] = [await readConfig(store, one), await readConfig(store, other)]
+/** An image or index, and the store that has it. */
+export interface BuiltThere {
+  readonly store: Store
+  readonly descriptor: Descriptor
+}
+
+/** Compares what two builds made, image by image and layer by layer from the bottom; undefined when it is the same. */
+export async function firstDifference([one, other]: readonly [BuiltThere, BuiltThere], task: Task): Promise<Difference | undefined> {
+  const [ones, others] = [await membersOf(one), await membersOf(other)]
+  for (const [index, member] of ones.entries()) {
+    const difference = await imageDifference([member, others[index] ?? member], task)
+    if (difference !== undefined) return difference
+  }
+  return undefined
+}
+
+/** Of an index its images. */
+async function membersOf({ store, descriptor }: BuiltThere): Promise<readonly BuiltThere[]> {
+  const document = parseManifestDocument(await store.content.readDocument(descriptor), descriptor.mediaType)
+  return document.kind === 'index' ? document.index.manifests.map((member) => ({ store, descriptor: member })) : [{ store, descriptor }]
+}
+
+async function imageDifference([one, other]: readonly [BuiltThere, BuiltThere], task: Task): Promise<Difference | undefined> {
+  const [first, second] = [await readConfig(one), await readConfig(other)]
   const [firstIds, secondIds] = [first.rootfs.diff_ids, second.rootfs.diff_ids]
   const index = firstIds.findIndex((diffId, at) => diffId !== secondIds[at])
-  if (index === -1) return one.digest === other.digest ? undefined : configDifference(first, second)
-  const read = async (config: ImageConfig): Promise<LayerEntry[]> => {
+  if (index === -1) return one.descriptor.digest === other.descriptor.digest ? undefined : configDifference(first, second)
+  const read = async ({ store }: BuiltThere, config: ImageConfig): Promise<LayerEntry[]> => {
     const chainId = chainIds(config.rootfs.diff_ids)[index]
     return chainId === undefined ? [] : await readLayerEntries(store.layers.changeset(chainId, task), task)
   }
-  const difference = entryDifference(await read(first), await read(second))
+  const difference = entryDifference(await read(one, first), await read(other, second))
   return { layer: index + 1, step: stepOf(first, index), ...difference }
 }
 
@@ -60,8 +81,8 @@ function stepOf({ history = [] }: ImageConfig, layer: number): string {
   return history.filter(({ empty_layer: isEmpty }) => isEmpty !== true)[layer]?.created_by ?? ''
 }
 
-async function readConfig(store: Store, manifest: Descriptor): Promise<ImageConfig> {
-  const document = parseManifestDocument(await store.content.readDocument(manifest), manifest.mediaType)
+async function readConfig({ store, descriptor }: BuiltThere): Promise<ImageConfig> {
+  const document = parseManifestDocument(await store.content.readDocument(descriptor), descriptor.mediaType)
   if (document.kind === 'index') throw new TypeError('a build made an index')
   return parseImageConfig(await store.content.readDocument(document.manifest.config))
 }

@@ -6,6 +6,8 @@ import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
 import { DigestMismatch, MalformedDocument } from '../../oci/errors.ts'
 import type { Layer, Store } from '../../storage/index.ts'
+import { countMissingBytes, readSpace } from '../../storage/index.ts'
+import { NoRoom } from '../errors.ts'
 
 /** The layers of an image, bottom first, and where to get the blobs of those the store lacks. */
 export interface LayerSource<E> {
@@ -28,15 +30,24 @@ interface Wanted {
 /**
  * Brings all layers of an image into the store, several at a time, fetching only what is not there. A blob that is in the
  * store already is read from there. The first failure stops the others.
+ * @throws {NoRoom} before anything is fetched
  */
 export async function ensureLayers<E>(store: Store, source: LayerSource<E>, task: Task<E>): Promise<void> {
   const missing = listLayers(source).filter(({ chainId }) => store.layers.find(chainId) === undefined)
   if (missing.length === 0) return
+  refuseWithoutRoom(store, missing.map(({ blob }) => blob))
   const siblings = new AbortController()
   const signal = AbortSignal.any([task.signal, siblings.signal])
   const limit: Limit = createLimit(source.maxConcurrent, signal)
   const work = missing.map((wanted) => limit(() => ingest(store, { source, wanted }, { signal, emit: task.emit })))
   await allOrNone(work, (reason) => { siblings.abort(reason) })
+}
+
+/** What unpacking takes comes on top, and nobody knows it before. */
+function refuseWithoutRoom(store: Store, blobs: readonly Descriptor[]): void {
+  const neededBytes = countMissingBytes(store, blobs)
+  const { bytes: freeBytes } = readSpace(store.root).free
+  if (neededBytes > freeBytes) throw new NoRoom(store.root, { neededBytes, freeBytes })
 }
 
 function listLayers({ layers, diffIds }: Pick<LayerSource<never>, 'layers' | 'diffIds'>): Wanted[] {

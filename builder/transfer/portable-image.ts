@@ -7,6 +7,8 @@ import type { ImageConfig } from '../../oci/image-config.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
+import type { Platform } from '../../oci/platform.ts'
+import { hostPlatform, platformDistance } from '../../oci/platform.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import { ImageNotFound, UnsuitableRequest } from '../errors.ts'
 import type { BlobOptions } from '../output/build-output.ts'
@@ -22,15 +24,37 @@ export interface OpenedImage {
   readonly chain: readonly ChainId[]
 }
 
-/** What is opened stays until the store is closed. @throws {ImageNotFound} when it was removed since it was found */
-export async function openImage(store: Store, stored: StoredImage): Promise<OpenedImage> {
+/**
+ * Of an index the image that suits the platform best, or the first where none does. What is opened stays until the store
+ * is closed. @throws {ImageNotFound} when it was removed since it was found
+ */
+export async function openImage(store: Store, stored: StoredImage, platform: Platform = hostPlatform(process.arch)): Promise<OpenedImage> {
+  const images = await openImages(store, stored)
+  const suitable = images.map((image) => ({ image, distance: platformDistance(platform, image.config) ?? Infinity }))
+  const [best] = suitable.sort((one, other) => one.distance - other.distance)
+  if (best === undefined) throw new ImageNotFound(stored.names[0] ?? stored.id, undefined)
+  return best.image
+}
+
+/** All images of an index in its order, each as if it were stored alone; otherwise the image itself. @throws {ImageNotFound} */
+export async function openImages(store: Store, stored: StoredImage): Promise<OpenedImage[]> {
   if (!store.images.lease(stored.id)) throw new ImageNotFound(stored.names[0] ?? stored.id, undefined)
-  const manifestBytes = await store.content.readDocument(stored.manifest)
-  const document = parseManifestDocument(manifestBytes, stored.manifest.mediaType)
-  if (document.kind === 'index') throw new TypeError(`image ${stored.id} has an index for a manifest`)
-  const configBytes = await store.content.readDocument(document.manifest.config)
+  const bytes = await store.content.readDocument(stored.manifest)
+  const document = parseManifestDocument(bytes, stored.manifest.mediaType)
+  if (document.kind === 'manifest') return [await openManifest(store, stored, { manifest: document.manifest, bytes })]
+  return Promise.all(document.index.manifests.map(async (entry) => {
+    const memberBytes = await store.content.readDocument(entry)
+    const member = parseManifestDocument(memberBytes, entry.mediaType)
+    if (member.kind === 'index') throw new TypeError(`image ${stored.id} is an index of an index`)
+    const { mediaType, digest, size } = entry
+    return openManifest(store, { ...stored, id: member.manifest.config.digest, manifest: { mediaType, digest, size } }, { manifest: member.manifest, bytes: memberBytes })
+  }))
+}
+
+async function openManifest(store: Store, stored: StoredImage, { manifest, bytes }: { readonly manifest: Manifest; readonly bytes: Uint8Array }): Promise<OpenedImage> {
+  const configBytes = await store.content.readDocument(manifest.config)
   const config = parseImageConfig(configBytes)
-  return { stored, manifest: document.manifest, manifestBytes, config, configBytes, chain: chainIds(config.rootfs.diff_ids) }
+  return { stored, manifest, manifestBytes: bytes, config, configBytes, chain: chainIds(config.rootfs.diff_ids) }
 }
 
 /** An image all of whose blobs are in the content store, so that it can leave it. */

@@ -4,14 +4,15 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { sha256 } from '../../oci/digest.ts'
 import type { TransferEvent } from '../../registry-client/index.ts'
 import { formatReference, parseReference, pushImage as uploadImage } from '../../registry-client/index.ts'
-import type { AttestedImage } from '../attest/attach.ts'
 import type { Engine } from '../engine.ts'
 import { findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
-import { usualBlobs } from '../output/build-output.ts'
+import { noAnnotations, usualBlobs } from '../output/build-output.ts'
 import { noteOrigin, readOrigins } from './blob-origins.ts'
 import type { PortableImage } from './portable-image.ts'
-import { makePortable, openImage } from './portable-image.ts'
+import { openImages } from './portable-image.ts'
+import type { PortableTree } from './portable-tree.ts'
+import { makePortableTree } from './portable-tree.ts'
 
 export interface PushOptions {
   /** The image's name, which says where to. */
@@ -23,8 +24,23 @@ const defaultConcurrentUploads = 5
 
 /** Uploads an image under its own name; layers the registry has are not sent. @returns what the registry now calls it */
 export async function pushImage(engine: Engine, { name, blobs = usualBlobs, maxConcurrentUploads }: PushOptions & { readonly blobs?: BlobOptions }, task: Task<TransferEvent>): Promise<Descriptor> {
-  const image = await openImage(engine.store, findImage(engine.store, name))
-  return uploadPortable(engine, { name, portable: await makePortable(engine.store, image, { blobs, task: silent(task) }), maxConcurrentUploads }, task)
+  const images = await openImages(engine.store, findImage(engine.store, name))
+  const departure = { members: images.map((image) => ({ image, predicates: [] })), names: [name], annotations: noAnnotations }
+  return uploadTree(engine, { name, tree: await makePortableTree(engine.store, departure, { blobs, task: silent(task) }), maxConcurrentUploads }, task)
+}
+
+/** Uploads the images of an index and what is said of them by their digests, and then the index under the name. */
+export async function uploadTree(engine: Engine, upload: PushOptions & { readonly tree: PortableTree }, task: Task<TransferEvent>): Promise<Descriptor> {
+  const { tree: { parts, top, index }, ...options } = upload
+  const reference = parseReference(upload.name)
+  let last = top
+  for (const portable of parts) {
+    const name = index === undefined ? upload.name : formatReference({ ...reference, tag: undefined, digest: sha256(portable.bytes) })
+    last = await uploadPortable(engine, { ...options, name, portable }, task)
+  }
+  if (index === undefined) return last
+  const { client } = await engine.registries()
+  return client.pushManifest(reference, { bytes: index, mediaType: top.mediaType }, silent(task))
 }
 
 /** Uploads an image whose blobs are in the store. */
@@ -41,15 +57,4 @@ export async function uploadPortable(engine: Engine, upload: PushOptions & { rea
   }, task)
   await noteOrigin(store, reference, [...manifest.layers, manifest.config])
   return descriptor
-}
-
-/** Uploads an image and its attestation by their digests, and then the index of both under the name. */
-export async function uploadAttested(engine: Engine, upload: PushOptions & { readonly portable: PortableImage; readonly attested: AttestedImage }, task: Task<TransferEvent>): Promise<Descriptor> {
-  const { client } = await engine.registries()
-  const reference = parseReference(upload.name)
-  const { attestation, index } = upload.attested
-  for (const portable of [upload.portable, attestation]) {
-    await uploadPortable(engine, { ...upload, name: formatReference({ ...reference, tag: undefined, digest: sha256(portable.bytes) }), portable }, task)
-  }
-  return client.pushManifest(reference, { bytes: index.bytes, mediaType: index.descriptor.mediaType }, silent(task))
 }

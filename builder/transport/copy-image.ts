@@ -18,11 +18,12 @@ import type { Engine } from '../engine.ts'
 import { ImageUnavailable, UnsuitableRequest } from '../errors.ts'
 import { canonicalName } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
-import { usualBlobs } from '../output/build-output.ts'
+import { noAnnotations, usualBlobs } from '../output/build-output.ts'
 import { ensureLayers } from '../transfer/image-layers.ts'
 import { openImage } from '../transfer/portable-image.ts'
+import { openDirTarget } from './dir-folder.ts'
 import type { ImageSource, LoadedDocument } from './image-source.ts'
-import { openSource } from './image-source.ts'
+import { openSource } from './open-source.ts'
 import type { ImageTarget } from './image-target.ts'
 import { openArchiveTarget, openLayoutTarget, openRegistryTarget } from './image-target.ts'
 import type { Location } from './location.ts'
@@ -53,7 +54,7 @@ export async function copyImage(engine: Engine, request: CopyRequest, task: Task
   const target = await openTarget(engine, to)
   try {
     await copyDocuments({ source, target, maxConcurrent }, chosen, task)
-    await target.finish()
+    await target.finish(silent(task))
   } catch (error) {
     await target.discard()
     throw error
@@ -63,7 +64,8 @@ export async function copyImage(engine: Engine, request: CopyRequest, task: Task
 
 async function openTarget(engine: Engine, to: Exclude<Location, { transport: 'tsbuild' } | { transport: 'docker-archive' }>): Promise<ImageTarget> {
   if (to.transport === 'docker') return openRegistryTarget(engine, to.name)
-  return to.transport === 'oci' ? openLayoutTarget(to.path, to.tag) : openArchiveTarget(await createFileSink(to.path), to.tag)
+  if (to.transport === 'dir') return openDirTarget(to.path)
+  return to.transport === 'oci' ? openLayoutTarget(engine, to) : openArchiveTarget(await createFileSink(to.path), to.tag)
 }
 
 async function choosePlatform(source: ImageSource, { platform, name }: { readonly platform: Platform; readonly name: string }, task: Task<TransferEvent>): Promise<LoadedDocument> {
@@ -122,7 +124,7 @@ async function copyThroughStore(engine: Engine, { source, chosen, to, maxConcurr
   const stored = await intoStore(engine, { source, chosen, manifest: document.manifest, names, maxConcurrent }, task)
   if (to.transport === 'tsbuild') return stored.manifest
   const archived = to.tag === undefined ? [] : [canonicalName(to.tag)]
-  await writeArchive(engine.store, { named: [{ image: await openImage(engine.store, stored), names: archived }], format: 'docker-archive', sink: await createFileSink(to.path), blobs: usualBlobs }, silent(task))
+  await writeArchive(engine.store, { named: [{ members: [{ image: await openImage(engine.store, stored), predicates: [] }], names: archived, annotations: noAnnotations }], format: 'docker-archive', sink: await createFileSink(to.path), blobs: usualBlobs }, silent(task))
   return stored.manifest
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -24,7 +24,7 @@ export interface ImageTarget {
   readonly takesSeveralAtOnce: boolean
   putBlob(blob: Descriptor, source: ImageSource, task: Task<TransferEvent>): Promise<void>
   putDocument(document: LoadedDocument, isTop: boolean, task: Task): Promise<void>
-  finish(): Promise<void>
+  finish(task: Task): Promise<void>
   /** Instead of finish. */
   discard(): Promise<void>
 }
@@ -55,7 +55,7 @@ function blobName(digest: Digest): string {
 const marker = '{"imageLayoutVersion":"1.0.0"}'
 
 /** An OCI layout in a folder, which may have other images in it. What has its place by digest is complete. */
-export async function openLayoutTarget(path: string, tag: string | undefined): Promise<ImageTarget> {
+export async function openLayoutTarget({ store }: Engine, { path, tag }: { readonly path: string; readonly tag: string | undefined }): Promise<ImageTarget> {
   await mkdir(path, { recursive: true })
   let top: Descriptor | undefined
   const put = async ({ digest }: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<boolean> => {
@@ -80,7 +80,9 @@ export async function openLayoutTarget(path: string, tag: string | undefined): P
       await put(descriptor, once(bytes))
       if (isTop) top = descriptor
     },
-    finish: async () => {
+    finish: async (task) => {
+      // Another copy into the same layout may be at the same point.
+      await using _lock = await store.lock(`layout ${await realpath(path)}`, { exclusive: true }, task)
       await writeFile(join(path, 'oci-layout'), marker)
       const manifests = await listOthers(path, { tag, digest: top?.digest })
       const temporary = join(path, `.${randomUUID()}`)

@@ -15,11 +15,11 @@ export type Location =
   | LocatedFile<'oci'>
   | LocatedFile<'oci-archive'>
   | LocatedFile<'docker-archive'>
+  | LocatedFile<'dir'>
 
 const elsewhere: Readonly<Record<string, string>> = {
   'docker-daemon': 'tsbuild has no part in a daemon\'s storage; take `docker save NAME | tsbuild load`, or docker-archive:FILE',
   'containers-storage': 'tsbuild has no part in podman\'s storage; take `podman save --format oci-archive -o FILE NAME` and oci-archive:FILE',
-  dir: 'tsbuild keeps images in OCI layouts; take oci:FOLDER',
   ostree: 'tsbuild does not know OSTree',
   sif: 'tsbuild does not know SIF',
   tarball: 'to make an image of a root filesystem: tsbuild import',
@@ -40,10 +40,13 @@ export function parseLocation(text: string): Location {
     case 'oci':
     case 'oci-archive':
     case 'docker-archive': return { transport, ...parsePath(text, rest, transport) }
+    case 'dir':
+      if (rest === '') throw new MalformedLocation(text, 'it names no path')
+      return { transport, path: rest, tag: undefined }
     default:
       throw new MalformedLocation(text, Object.hasOwn(elsewhere, transport)
         ? `transport "${transport}:" is not supported: ${elsewhere[transport] ?? ''}`
-        : 'want docker://NAME, tsbuild:NAME, oci:FOLDER[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME]')
+        : 'want docker://NAME, tsbuild:NAME, oci:FOLDER[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] or dir:FOLDER')
   }
 }
 

@@ -144,5 +144,7 @@ NAPI_MODULE_INIT()
     init_descriptors(env, exports);
     init_cgroup(env, exports);
     init_xattrs(env, exports);
+    init_gzip(env, exports);
+    init_sink(env, exports);
     return exports;
 }

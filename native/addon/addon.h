@@ -29,5 +29,7 @@ void init_process(napi_env env, napi_value exports);
 void init_descriptors(napi_env env, napi_value exports);
 void init_cgroup(napi_env env, napi_value exports);
 void init_xattrs(napi_env env, napi_value exports);
+void init_gzip(napi_env env, napi_value exports);
+void init_sink(napi_env env, napi_value exports);
 
 #endif

@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -116,10 +119,35 @@ static napi_value lock_range(napi_env env, napi_callback_info info)
     return result;
 }
 
+/*
+ * spreadChildren(path): tells ext4 that the trees below this directory have nothing to do with each other. It then starts
+ * each in a part of the disk of its own, away from inodes deleted a moment ago, which it steps over one by one. Whether
+ * the filesystem knows that.
+ */
+static napi_value spread_children(napi_env env, napi_callback_info info)
+{
+    napi_value args[1], result;
+    if (!read_args(env, info, 1, args)) return NULL;
+    char *path = copy_text(env, args[0]);
+    if (!path) return NULL;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) throw_errno(env, errno, "open", path);
+    free(path);
+    if (fd < 0) return NULL;
+    int flags = 0;
+    bool done = ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+    flags |= FS_TOPDIR_FL;
+    done = done && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+    close(fd);
+    napi_get_boolean(env, done, &result);
+    return result;
+}
+
 void init_descriptors(napi_env env, napi_value exports)
 {
     export_function(env, exports, "pipe", make_pipe);
     export_function(env, exports, "memoryFile", make_memory_file);
     export_function(env, exports, "tryLock", try_lock);
     export_function(env, exports, "lockRange", lock_range);
+    export_function(env, exports, "spreadChildren", spread_children);
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
@@ -119,6 +119,37 @@ describe('loadCredentials', () => {
     const failure = await failureOf(find('bad.io'))
     expect(failure).toMatchObject({ code: 'REGISTRY_INVALID_CONFIGURATION', key: 'auths."bad.io".auth' })
     expect(inspect(failure)).not.toContain(auth)
+  })
+
+  it('refuses a file that links to itself', async () => {
+    await mkdir(join(home, '.docker'))
+    await symlink('config.json', join(home, '.docker/config.json'))
+    expect(await failureOf(loadCredentials(env))).toMatchObject({ code: 'REGISTRY_INVALID_CONFIGURATION', path: join(home, '.docker/config.json') })
+  })
+
+  it('reads through a link a file that others may read, as docker does', async () => {
+    const path = await write('elsewhere.json', { auths: { 'reg.io': { auth: encode('a:b') } } })
+    await chmod(path, 0o644)
+    await mkdir(join(home, '.docker'))
+    await symlink(path, join(home, '.docker/config.json'))
+    expect(await find('reg.io')).toBe('a:b')
+  })
+
+  it('finds one login or the other while a file is replaced, and no mixture', async () => {
+    const content = (login: string): string => JSON.stringify({ auths: { 'reg.io': { auth: encode(login) }, filler: { auth: encode(`x:${login.repeat(20_000)}`) } } })
+    await dockerConfig(content('old:1'))
+    const state = { isDone: false }
+    const replacing = (async () => {
+      for (let turn = 0; !state.isDone; turn += 1) {
+        const next = await write('.docker/config.json.new', content(turn % 2 === 0 ? 'new:2' : 'old:1'))
+        await rename(next, join(home, '.docker/config.json'))
+      }
+    })()
+    const found = new Set<unknown>()
+    for (let turn = 0; turn < 200; turn += 1) found.add(await find('reg.io'))
+    state.isDone = true
+    await replacing
+    expect([...found].filter((login) => login !== 'old:1' && login !== 'new:2')).toEqual([])
   })
 
   it('refuses a file that is a folder', async () => {

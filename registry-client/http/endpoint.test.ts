@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { inspect } from 'node:util'
@@ -342,6 +343,36 @@ describe('a server that is insecure', () => {
   it('whose name does not resolve is said to be so', async () => {
     const client = createTestClient({ lookup: (_, __, done) => { done(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), '', 4) } })
     expect(await failureOf(client.fetchManifest(parseReference('nowhere.test/app'), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'dns', host: 'nowhere.test' })
+  })
+})
+
+describe('a name', () => {
+  it('whose first address leads nowhere is reached at another', async () => {
+    await using registry = await startWithImage()
+    // 100::/64 discards what is sent there.
+    const lookup: LookupFunction = (_, __, done) => { done(null, [{ address: '100::1', family: 6 }, { address: '127.0.0.1', family: 4 }]) }
+    const reference = parseReference(`registry.test:${portOf(registry)}/app:1`)
+    expect((await createTestClient({ insecure: [reference.registry], lookup }).fetchManifest(reference, task)).bytes).toEqual(image.manifest.bytes)
+  })
+
+  it('that is never resolved is given up in time', async () => {
+    const client = createTestClient({ lookup: () => undefined, limits: { connectMs: 50 } })
+    expect(await failureOf(client.fetchManifest(parseReference('nowhere.test/app'), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'timeout', host: 'nowhere.test' })
+  })
+
+  it('that is resolved anew for each connection leads no request further inside than the first', async () => {
+    await using inner = await startWithImage()
+    await using registry = await startWithImage()
+    registry.on({ path: /manifests/u }, ({ response }) => { reply(response, { status: 307, headers: { location: `http://rebound.test:${portOf(inner)}/v2/app/manifests/1` } }) })
+    let asked = 0
+    const lookup: LookupFunction = (hostname, _, done) => {
+      if (hostname !== 'rebound.test') throw new TypeError(hostname)
+      asked += 1
+      done(null, [{ address: asked === 1 ? '203.0.113.7' : '169.254.169.254', family: 4 }])
+    }
+    const failure = await failureOf(createTestClient({ insecure: [registry.host], lookup, limits: { connectMs: 100 } }).fetchManifest(appOf(registry), task))
+    expect(failure).toMatchObject({ code: expect.stringMatching(/^REGISTRY_(?:UNREACHABLE|FORBIDDEN_TARGET)$/u) as string })
+    expect(inner.log).toEqual([])
   })
 })
 

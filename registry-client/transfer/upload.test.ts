@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, password } from '../../test/support/client.ts'
-import { createImage, describeBytes, sourceOf } from '../../test/support/images.ts'
+import { collect, createImage, describeBytes, sourceOf } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
 import { answer, reply, silence, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
@@ -329,6 +329,40 @@ describe('pushImage', () => {
     await pushImage(createTestClient({ insecure: [registry.host] }), { reference: appOf(registry), manifest: twice, source: sourceOf(big.blobs), maxConcurrentUploads: 2 }, task)
     expect(registry.requests('PUT', /uploads/u)).toHaveLength(9)
     expect(most).toBe(2)
+  })
+})
+
+describe('a push to a busy registry', () => {
+  const pushTo = (registry: TestRegistry, pushed = image): Promise<unknown> => pushImage(createTestClient({ insecure: [registry.host] }), { reference: appOf(registry), manifest: pushed.manifest, source: sourceOf(pushed.blobs), maxConcurrentUploads: 2 }, task)
+
+  it('that is asked for patience in the middle goes on', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PATCH', path: /uploads/u, times: 1 }, answer(429, { 'retry-after': '0' }))
+    registry.on({ method: 'PUT', path: /manifests/u, times: 1 }, answer(429, { 'retry-after': '0' }))
+    await pushTo(registry)
+    expect(arrived(registry)).toBe(true)
+    expect(registry.manifests.get('app 1')?.bytes).toEqual(image.manifest.bytes)
+  })
+
+  it('that does not see the blobs at once writes the manifest a moment later', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PUT', path: /manifests/u, times: 1 }, answer(404, {}, '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}'))
+    await pushTo(registry)
+    expect(registry.requests('PUT', /manifests/u)).toHaveLength(2)
+    expect(registry.manifests.get('app 1')?.bytes).toEqual(image.manifest.bytes)
+  })
+
+  it('at the same time as another under the same tag leaves one of them, and both whole by digest', async () => {
+    await using registry = await startRegistry()
+    const others = [image, createImage({ layerBytes: [2_000_000] }), createImage({ layerBytes: [2_000_000] })]
+    await Promise.all(others.map((each) => pushTo(registry, each)))
+    const tagged = registry.manifests.get('app 1')?.bytes
+    expect(others.filter(({ manifest }) => tagged?.equals(manifest.bytes))).toHaveLength(1)
+    const client = createTestClient({ insecure: [registry.host] })
+    for (const { manifest, blobs, layers } of others) {
+      expect((await client.fetchManifest({ ...appOf(registry), tag: undefined, digest: manifest.descriptor.digest }, task)).bytes).toEqual(manifest.bytes)
+      for (const layer of layers) expect((await collect(client.fetchBlob(appOf(registry), layer, task))).equals(blobs.get(layer.digest) ?? Buffer.alloc(0))).toBe(true)
+    }
   })
 })
 

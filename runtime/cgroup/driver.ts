@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
@@ -54,9 +54,20 @@ export function isThere(folder: string, file: string): boolean {
   return existsSync(join(folder, file))
 }
 
-export function writeLimit({ folder, controller, file }: LimitFile, value: string): void {
+export function writeLimit(limit: LimitFile, value: string): void {
+  writeLimits(limit, [value])
+}
+
+/** For a file that takes one value at a time and keeps them all. */
+export function writeLimits({ folder, controller, file }: LimitFile, values: readonly string[]): void {
+  let value = ''
   try {
-    writeFileSync(join(folder, file), value, { flag: 'r+' })
+    const fd = openSync(join(folder, file), 'r+')
+    try {
+      for (value of values) writeSync(fd, value)
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
     if (isErrno(error, 'ENOENT')) throw new LimitNotApplicable(controller, `the kernel has no ${file}${file.includes('swap') || file.includes('memsw') ? ', swap accounting is off: boot with swapaccount=1' : ''}`, { cause: error })
     if (isErrno(error, 'EINVAL', 'EBUSY', 'EACCES', 'EPERM', 'ERANGE', 'ENODEV', 'EOPNOTSUPP', 'ENOSPC')) throw new LimitNotApplicable(controller, `the kernel refuses ${value} for ${file} with ${error.code}`, { cause: error })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { CgroupDriver } from './driver.ts'
-import { blockDeviceNumber, defaultCpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit } from './driver.ts'
+import { blockDeviceNumber, defaultCpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit, writeLimits } from './driver.ts'
 import type { Limits } from '../container-spec.ts'
 import type { CgroupController } from '../errors.ts'
 
@@ -16,9 +16,7 @@ export const v1Driver: CgroupDriver = {
   allowDevices(folder, rules) {
     const controller = 'devices'
     writeLimit({ folder, controller, file: 'devices.deny' }, 'a')
-    for (const { kind, major, minor, permissions } of rules) {
-      writeLimit({ folder, controller, file: 'devices.allow' }, `${kind} ${major ?? '*'}:${minor ?? '*'} ${permissions}`)
-    }
+    writeLimits({ folder, controller, file: 'devices.allow' }, rules.map(({ kind, major, minor, permissions }) => `${kind} ${major ?? '*'}:${minor ?? '*'} ${permissions}`))
   },
 
   readUsage(folder, controller) {

@@ -40,7 +40,8 @@ export async function leaseBridgePort({ subnet, isIsolated }: BridgeOptions): Pr
   const asked = subnet === undefined ? undefined : parseSubnet(subnet)
   const fd = openAddressFile()
   try {
-    let range = findSubnet(readRoutes(), asked)
+    const routes = readRoutes()
+    let range = findSubnet(routes, asked)
     let address = lockAddress(fd, range)
     /* Asked only now: since the address is locked, nobody removes the bridge any more. */
     if (!isThere()) {
@@ -53,7 +54,7 @@ export async function leaseBridgePort({ subnet, isIsolated }: BridgeOptions): Pr
     if (asked !== undefined && (asked.first !== range.first || asked.prefix !== range.prefix)) refuse(`${bridge} is there with subnet ${formatAddress(range.first)}/${range.prefix}, wanted ${subnet ?? ''}; stop its containers and run "tsbuild system prune"`)
     const port: BridgePort = {
       bridge, name: `tsb${randomBytes(5).toString('hex')}`, address: formatAddress(address), prefix: range.prefix,
-      gateway: formatAddress(range.first + 1), mtu: findMtu(readRoutes()), isIsolated,
+      gateway: formatAddress(range.first + 1), mtu: findMtu(routes), isIsolated,
     }
     return { port, [Symbol.dispose]: () => { closeSync(fd) } }
   } catch (error) {

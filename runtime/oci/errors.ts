@@ -1,6 +1,5 @@
 import { TsbuildError } from '../../core/errors.ts'
 import type { NotExecuted } from '../container-spec.ts'
-import type { Hook } from './hooks.ts'
 
 /** No container of this state folder has this id. */
 export class OciContainerNotFound extends TsbuildError {
@@ -57,7 +56,7 @@ export class OciHookFailed extends TsbuildError {
   readonly kind: string
   readonly path: string
 
-  constructor({ kind, path }: Hook, how: string, options?: ErrorOptions) {
+  constructor({ kind, path }: { readonly kind: string; readonly path: string }, how: string, options?: ErrorOptions) {
     super(`cannot run ${kind} hook "${path}": ${how}`, options)
     this.kind = kind
     this.path = path

@@ -4,7 +4,7 @@ import type { App } from '../app.ts'
 import { parseArguments } from '../arguments.ts'
 import type { CommandInput } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { formatAge, formatCommand, formatElapsed, formatTable, printable, shortId } from '../render/format.ts'
+import { formatAge, formatCommand, formatElapsed, formatTable, printable, shorten, shortId } from '../render/format.ts'
 import { PlainRenderer } from '../render/plain.ts'
 import { summarize } from '../render/summary.ts'
 import { symbolsFor, unstyled } from '../render/tree/style.ts'
@@ -52,7 +52,7 @@ function recordLines(record: BuildRecord, events: readonly ReturnType<typeof fro
     ...(record.command === undefined ? [] : [`  command   ${printable(formatCommand(record.command.args))}`, `  in        ${printable(record.command.cwd)}`]),
     ...[...stages].flatMap(([stage, steps]) => [`  ${printable(stage)}`, ...steps.map((step) => stepLine({ style: unstyled, symbols, nowMs: record.endedAtMs ?? Date.now() }, step, { width: plainColumns, isHeaded: true }))]),
     ...progress.warnings.map(({ rule, message }) => `${symbols.warning} ${printable(rule)}: ${printable(message)}`),
-    ...summarize(progress, { style: unstyled, symbols, columns: plainColumns, startedAtMs: record.startedAtMs }),
+    ...summarize(progress, { style: unstyled, symbols, columns: plainColumns, cut: shorten, startedAtMs: record.startedAtMs }),
     ...(record.error === undefined ? [] : [`error: ${printable(record.error)}`]),
   ]
 }

@@ -9,7 +9,7 @@ import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement, warnOfIsolation } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { failureOption, openFailureHandler } from '../failure-options.ts'
-import { parseChoice, parseDuration, parsePositive, platformOption } from '../option-values.ts'
+import { parseChoice, parseDuration, parsePositive, platformsOption } from '../option-values.ts'
 import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
 import { startLoader } from '../load-into.ts'
@@ -36,7 +36,7 @@ export const buildCommand: CommandSpec = {
     { name: 'target', value: 'STAGE', help: 'Stage to build (default the last)' },
     { name: 'build-arg', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Value of an ARG; without one it comes from the environment' },
     { name: 'label', value: 'NAME=VALUE', isRepeatable: true, help: 'Label of the image' },
-    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image' },
+    { name: 'platform', value: 'OS/ARCH[/VARIANT],…', isRepeatable: true, help: 'Platform of the image; of several an index is made' },
     { name: 'no-cache', help: 'Run every step' },
     { name: 'no-cache-filter', value: 'STAGE[,STAGE]', isRepeatable: true, help: 'Run every step of these stages' },
     { name: 'explain-cache', help: 'Say of every step that was run why its result was not in the cache' },
@@ -51,7 +51,7 @@ export const buildCommand: CommandSpec = {
     ...outputOptions,
     ...attestationOptions,
     { name: 'source-date-epoch', value: 'SECONDS|git', help: 'Time of the image and upper bound of times in its layers (default SOURCE_DATE_EPOCH, as build argument or in the environment)' },
-    { name: 'verify-reproducible', help: 'First build twice without cache, with another host name and at another time, and fail at the first difference' },
+    { name: 'verify-reproducible', help: 'First build twice without cache, at another time and with another host name, umask, directory order and number of processors, and fail at the first difference' },
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
@@ -162,7 +162,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     names: options.texts('tag'),
     buildArgs: sourceDateEpoch === undefined ? buildArgs : { ...buildArgs, SOURCE_DATE_EPOCH: String(sourceDateEpoch) },
     labels: parsePairs(options.texts('label'), 'label'),
-    platform: platformOption(options),
+    platforms: platformsOption(options),
     noCache: options.has('no-cache') || options.texts('no-cache-filter').flatMap((text) => text.split(',')),
     pull: parsePull(options),
     cacheFrom: parseCacheFrom(options.texts('cache-from')),

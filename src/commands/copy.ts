@@ -10,7 +10,7 @@ export const copyCommand: CommandSpec = {
   operands: 'SOURCE DESTINATION',
   minOperands: 2,
   maxOperands: 2,
-  summary: 'Copy an image as it is between docker://NAME, tsbuild:NAME, oci:FOLDER[:TAG], oci-archive:FILE[:TAG] and docker-archive:FILE[:NAME]',
+  summary: 'Copy an image as it is between docker://NAME, tsbuild:NAME, oci:FOLDER[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME] and dir:FOLDER',
   options: [
     ...copyOptions,
     { name: 'quiet', short: 'q', help: 'Print only the digest' },

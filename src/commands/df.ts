@@ -68,7 +68,7 @@ function details({ perImage, perCacheEntry, perMount, perLayer }: DiskUsage): st
     ])]),
     '', 'Build cache:',
     formatTable([['KEY', 'LAYER', ...columns, 'LAST USED'], ...perCacheEntry.map(({ holder, size, shared, unique }) => [
-      shortId(holder.key), shortId(holder.top), ...sizes(size, shared, unique), holder.isInUse ? 'In use' : age(holder.usedAtMs),
+      shortId(holder.key), shortId(holder.tops[0]), ...sizes(size, shared, unique), holder.isInUse ? 'In use' : age(holder.usedAtMs),
     ])]),
     '', 'Cache mounts:',
     formatTable([['MOUNT', 'NAME', 'SIZE', 'INODES', 'LAST USED'], ...perMount.map(({ id, name, size, usedAtMs, isInUse }) => [printable(id), name, ...sizes(size), isInUse ? 'In use' : age(usedAtMs)])]),
@@ -81,7 +81,7 @@ function encodeUsage(root: string, { perImage, perCacheEntry, perLayer, ...sums 
     root,
     ...sums,
     perImage: perImage.map(({ holder: { id, names, createdAtMs, usedAtMs, isInUse }, ...sizes }) => ({ id, names, createdAtMs, usedAtMs, isInUse, ...sizes })),
-    perCacheEntry: perCacheEntry.map(({ holder: { key, top, createdAtMs, usedAtMs, isInUse }, ...sizes }) => ({ key, layer: top, createdAtMs, usedAtMs, isInUse, ...sizes })),
+    perCacheEntry: perCacheEntry.map(({ holder: { key, tops: [top], createdAtMs, usedAtMs, isInUse }, ...sizes }) => ({ key, layer: top, createdAtMs, usedAtMs, isInUse, ...sizes })),
     perLayer: perLayer.map(({ layer: { chainId, diffId, parent }, ...rest }) => ({ chainId, diffId, parent, ...rest })),
   }
 }

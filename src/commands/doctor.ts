@@ -4,7 +4,7 @@ import { defaultRoot } from '../../builder/index.ts'
 import { getAddon, readPipe } from '../../native/index.ts'
 import type { HostFinding } from '../../runtime/index.ts'
 import { examineHost, tryContainer, UserNamespaceUnavailable } from '../../runtime/index.ts'
-import { probeErofs } from '../../storage/index.ts'
+import { chooseGzipEngine, probeErofs } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { runAsNamespaceRoot } from '../namespace-root.ts'
@@ -27,7 +27,7 @@ async function doctor({ options }: CommandInput, app: App): Promise<number> {
   const root = defaultRoot(app.env)
   const findings: readonly HostFinding[] = options.has('trial')
     ? [await tryContainer(root)]
-    : [...examineHost(app.env), await examineErofs(root), process.geteuid?.() === 0 ? await tryContainer(root) : await tryAsNamespaceRoot(app)]
+    : [...examineHost(app.env), await examineErofs(root), examineGzip(), process.geteuid?.() === 0 ? await tryContainer(root) : await tryAsNamespaceRoot(app)]
   for (const line of options.has('json') ? [JSON.stringify(findings)] : findings.flatMap(describe)) app.print(line)
   return findings.some(({ state }) => state === 'broken') ? unusable : 0
 }
@@ -38,6 +38,13 @@ async function examineErofs(root: string): Promise<HostFinding> {
   return support.kind === 'available'
     ? { name: 'erofs-layers', state: 'offered', detail: `mounted ${support.backing === 'file' ? 'straight from their files' : 'by loop devices'}` }
     : { name: 'erofs-layers', state: 'missing', detail: support.reason, remedy: 'nothing has to be done: layers are kept as directories' }
+}
+
+function examineGzip(): HostFinding {
+  const { engine, reason } = chooseGzipEngine()
+  return engine.name === 'isa-l'
+    ? { name: 'gzip', state: 'offered', detail: `by ISA-L: ${reason}` }
+    : { name: 'gzip', state: 'missing', detail: `by zlib, which is slower than ISA-L: ${reason}`, remedy: 'nothing has to be done; for speed install ISA-L (Debian, Ubuntu: apt-get install libisal2) and unset TSBUILD_GZIP' }
 }
 
 function nearestFolder(path: string): string {

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { createLimit } from '../../core/limit.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { copyOptions, parseCopy } from '../copy-options.ts'
 import { UsageError } from '../errors.ts'
+import { parsePositive } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 import { holdYoungHeap } from '../hold-young-heap.ts'
 
@@ -12,7 +14,7 @@ export const syncCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: 1,
   summary: 'Copy every image of a list: a line for each with source and destination as of "tsbuild copy"; - is standard input',
-  options: [...copyOptions, { name: 'quiet', short: 'q', help: 'Print only what fails' }],
+  options: [...copyOptions, { name: 'max-images', value: 'N', help: 'Images at a time (default 3)' }, { name: 'quiet', short: 'q', help: 'Print only what fails' }],
   examples: ['tsbuild sync --all images.txt', 'echo "docker://debian:bookworm oci:images:debian" | tsbuild sync -'],
   run: sync,
 }
@@ -28,7 +30,8 @@ async function sync({ operands: [file = ''], options }: CommandInput, app: App):
   const settings = { ...parseCopy(options), blobs: usualBlobs }
   await using engine = await app.openEngine()
   const exitCodes: number[] = []
-  for (const { name, ...locations } of requests) {
+  const limit = createLimit(parsePositive(options, 'max-images') ?? 3, app.signal)
+  await Promise.all(requests.map(({ name, ...locations }) => limit(async () => {
     try {
       const { digest } = await copyImage(engine, { ...locations, ...settings }, { signal: app.signal, emit: renderTransfers(app, options.has('quiet')) })
       if (!options.has('quiet')) app.print(`${name}: ${digest}`)
@@ -38,7 +41,7 @@ async function sync({ operands: [file = ''], options }: CommandInput, app: App):
       for (const line of [`${name}:`, ...lines]) app.note(line)
       exitCodes.push(exitCode)
     }
-  }
+  })))
   if (exitCodes.length > 0) app.note(`${exitCodes.length} of ${requests.length} images failed`)
   return exitCodes[0] ?? 0
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatAge, formatBytes, formatTable, parseBytes, printable } from './format.ts'
+import { formatAge, formatBytes, formatTable, parseBytes, printable, shorten } from './format.ts'
 
 describe('parseBytes', () => {
   it.each([['512m', 512 * 1024 ** 2], ['1.5g', 1.5 * 1024 ** 3], ['1024', 1024], ['64KiB', 65536], ['2GB', 2 * 1024 ** 3], ['0', 0], ['10b', 10]])('reads %s', (text, bytes) => {
@@ -26,4 +26,8 @@ it('makes control characters visible', () => {
 
 it('aligns columns by their widest cell', () => {
   expect(formatTable([['NAME', 'SIZE'], ['longer', '1B'], ['x', '']])).toBe('NAME     SIZE\nlonger   1B\nx')
+})
+
+it('shortens by characters, not by halves of them', () => {
+  expect([shorten('four', 4), shorten('fives', 4), shorten('💾💾💾', 2), shorten('', 0)]).toEqual(['four', 'fiv…', '💾…', ''])
 })

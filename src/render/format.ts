@@ -67,3 +67,10 @@ export function shortId(id: string): string {
 export function formatCommand(args: readonly string[]): string {
   return ['tsbuild', ...args.map((word) => /^[\w@%+=:,./-]+$/u.test(word) ? word : `'${word.replaceAll('\'', String.raw`'\''`)}'`)].join(' ')
 }
+
+/** Shortened by characters, for a log: only a terminal has columns, and what counts them is loaded for one alone. */
+export function shorten(line: string, length: number): string {
+  if (line.length <= length) return line
+  const characters = Array.from(new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(line), ({ segment }) => segment)
+  return characters.length <= length ? line : `${characters.slice(0, length - 1).join('')}…`
+}

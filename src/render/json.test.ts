@@ -31,6 +31,7 @@ const events: { readonly [Kind in BuildEvent['type']]: readonly Extract<BuildEve
     { type: 'cache-missed', node, cause: { kind: 'changed', part: 'env A', before: undefined, after: 'x' } },
   ],
   'usage-sampled': [{ type: 'usage-sampled', node, atMs: 5, memoryBytes: 1, processes: 1, cpuMs: 10 }, { type: 'usage-sampled', node, atMs: 5, memoryBytes: undefined, processes: 1, cpuMs: 10 }],
+  'layer-rebased': [{ type: 'layer-rebased', node, before: 'nothing', after: plan.digest }],
   'image-resolving': [{ type: 'image-resolving', name: 'busybox', atMs: 1 }],
   'image-resolved': [{ type: 'image-resolved', name: 'busybox', digest: plan.digest, atMs: 1 }],
   'image-exported': [{ type: 'image-exported', id: plan.digest, names: ['docker.io/library/a:1'], atMs: 1 }],

@@ -11,15 +11,23 @@ export class MissCauses {
 
   handle(event: BuildEvent): void {
     if (event.type === 'build-planned') for (const { node, label } of event.steps) this.#labels.set(node, label)
-    if (event.type !== 'cache-missed') return
-    const label = this.#labels.get(event.node)
-    if (label !== undefined) this.#lines.push(printable(`[${label.stage} ${label.step}/${label.steps}] ${label.source}: ${describeCause(event.cause)}`))
+    if (event.type === 'cache-missed') this.#add(event.node, describeCause(event.cause))
+    if (event.type === 'layer-rebased') this.#add(event.node, describeRebase(event))
   }
 
-  /** A line for each step that was run, in the order they began. */
+  #add(node: string, reason: string): void {
+    const label = this.#labels.get(node)
+    if (label !== undefined) this.#lines.push(printable(`[${label.stage} ${label.step}/${label.steps}] ${label.source}: ${reason}`))
+  }
+
+  /** A line for each step that was run or laid on another base, in the order they began. */
   lines(): readonly string[] {
     return this.#lines.length === 0 ? ['every step came from the cache'] : this.#lines
   }
+}
+
+export function describeRebase({ before, after }: Extract<BuildEvent, { type: 'layer-rebased' }>): string {
+  return `its layer is kept, though what it lies on changed${change(before, after)}`
 }
 
 export function describeCause(cause: MissCause): string {

@@ -1,7 +1,8 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { BuildEvent, NodeFinished } from '../../builder/index.ts'
 import { BuildProgress } from '../../builder/index.ts'
-import { formatBytes, formatSeconds, printable } from './format.ts'
+import { formatBytes, formatSeconds, printable, shorten } from './format.ts'
+import { describeRebase } from './miss-causes.ts'
 import type { Renderer } from './renderer.ts'
 import { summarize } from './summary.ts'
 import { symbolsFor, unstyled } from './tree/style.ts'
@@ -46,9 +47,8 @@ export class PlainRenderer implements Renderer {
       case 'image-resolved': return this.#say(`resolved ${event.name} to ${event.digest}`)
       case 'image-exported': return this.#say(`exported ${event.id}${event.names.map((name) => `\nnamed ${name}`).join('')}`)
       case 'warning-raised': return this.#say(`warning: ${event.rule}: ${event.message}${event.range === undefined ? '' : ` (line ${event.range.startLine})`}`)
-      case 'transfer-progressed':
-        if (event.outcome !== 'running') this.#say(`${event.direction} ${event.digest} ${event.outcome} ${formatBytes(event.totalBytes)}`)
-        return
+      case 'transfer-progressed': return this.#transfer(event)
+      case 'layer-rebased': return this.#rebase(event)
       case 'cache-missed':
       case 'build-finished':
       case 'usage-sampled':
@@ -57,7 +57,7 @@ export class PlainRenderer implements Renderer {
   }
 
   finish(): Promise<void> {
-    for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, startedAtMs: this.#startedAtMs })) this.#say(line)
+    for (const line of summarize(this.#progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: summaryColumns, cut: shorten, startedAtMs: this.#startedAtMs })) this.#say(line)
     return Promise.resolve()
   }
 
@@ -72,6 +72,15 @@ export class PlainRenderer implements Renderer {
     if (step === undefined) return
     step.startedAtMs = atMs
     this.#write(`#${step.number} ${printable(step.title)}`, step.node)
+  }
+
+  #transfer({ direction, digest, outcome, totalBytes }: Extract<BuildEvent, { type: 'transfer-progressed' }>): void {
+    if (outcome !== 'running') this.#say(`${direction} ${digest} ${outcome} ${formatBytes(totalBytes)}`)
+  }
+
+  #rebase(event: Extract<BuildEvent, { type: 'layer-rebased' }>): void {
+    const step = this.#steps.get(event.node)
+    if (step !== undefined) this.#write(`#${step.number} ${describeRebase(event)}`, step.node)
   }
 
   #say(line: string): void {

@@ -1,12 +1,13 @@
 import type { BuildProgress, FinishedLayer, StepProgress } from '../../builder/index.ts'
 import { formatBytes, formatElapsed, printable, shortId } from './format.ts'
-import { cutTo } from './tree/fit.ts'
 import type { Style, Symbols } from './tree/style.ts'
 
 export interface SummaryOptions {
   readonly style: Style
   readonly symbols: Symbols
   readonly columns: number
+  /** Shortens a line to so many columns. */
+  readonly cut: (line: string, columns: number) => string
   readonly startedAtMs: number
 }
 
@@ -14,6 +15,7 @@ const slowestSteps = 3
 const largestLayers = 5
 /** A step faster than this is no news. */
 const noticeableMs = 500
+const noticeableThrottlingMs = 100
 
 /** What there is to say about a build that has ended, in a few lines. */
 export function summarize(progress: BuildProgress, options: SummaryOptions): string[] {
@@ -24,8 +26,9 @@ export function summarize(progress: BuildProgress, options: SummaryOptions): str
     headline(progress, options),
     ...fields('', [facts.join(' · ')], options),
     ...fields('slowest', slowest(progress.steps).map((step) => `${formatElapsed(duration(step)).padStart(6)}  ${printable(step.label.source)}`), options),
+    ...fields('throttled', throttled(progress.steps), options),
     ...fields('image', finished.image === undefined ? [] : imageFacts(finished.image.layers), options),
-    ...fields('warnings', progress.warnings.length === 0 ? [] : [String(progress.warnings.length)], options),
+    ...fields('warnings', progress.warnings.length === 0 ? [] : [`${progress.warnings.length}: ${[...new Set(progress.warnings.map(({ rule }) => rule))].join(', ')}`], options),
   ]
 }
 
@@ -56,6 +59,14 @@ function slowest(steps: readonly StepProgress[]): StepProgress[] {
   return steps.filter((step) => step.state === 'executed' && duration(step) >= noticeableMs).sort((one, other) => duration(other) - duration(one)).slice(0, slowestSteps)
 }
 
+/** By the limit on processors, those that waited longest. */
+function throttled(steps: readonly StepProgress[]): string[] {
+  return steps.flatMap(({ label, usage }) => {
+    const { cpuPeriods = 0, cpuThrottledPeriods = 0, cpuThrottledMs = 0 } = usage ?? {}
+    return cpuThrottledMs < noticeableThrottlingMs ? [] : [{ cpuThrottledMs, line: `${formatElapsed(cpuThrottledMs).padStart(6)}  in ${cpuThrottledPeriods} of ${cpuPeriods} periods: ${printable(label.source)}` }]
+  }).sort((one, other) => other.cpuThrottledMs - one.cpuThrottledMs).slice(0, slowestSteps).map(({ line }) => line)
+}
+
 function duration({ startedAtMs, endedAtMs }: StepProgress): number {
   return startedAtMs === undefined || endedAtMs === undefined ? 0 : endedAtMs - startedAtMs
 }
@@ -74,7 +85,7 @@ function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-function fields(name: string, lines: readonly string[], { style, columns }: SummaryOptions): string[] {
+function fields(name: string, lines: readonly string[], { style, columns, cut }: SummaryOptions): string[] {
   const width = name === '' ? 0 : 10
-  return lines.map((line, index) => `  ${style('dim', (index === 0 ? name : '').padEnd(width))}${cutTo(line, columns - width - 2)}`)
+  return lines.map((line, index) => `  ${style('dim', (index === 0 ? name : '').padEnd(width))}${cut(line, columns - width - 2)}`)
 }

@@ -127,7 +127,7 @@ export class TerminalRenderer implements Renderer {
     const { warnings } = this.#progress
     return [
       ...warnings.map(({ rule, message, range }) => `${style('yellow', symbols.warning)} ${printable(rule)}: ${printable(message)}${range === undefined ? '' : ` (line ${range.startLine})`}`),
-      ...summarize(this.#progress, { style, symbols, columns: this.#columns(), startedAtMs: this.#startedAtMs }),
+      ...summarize(this.#progress, { style, symbols, columns: this.#columns(), cut: cutTo, startedAtMs: this.#startedAtMs }),
     ]
   }
 

@@ -1,6 +1,6 @@
 import type { BuildEvent, BuildRecord, DescribedLayers, StepProgress } from '../../builder/index.ts'
 import { BuildProgress } from '../../builder/index.ts'
-import { describeCause } from '../render/miss-causes.ts'
+import { describeCause, describeRebase } from '../render/miss-causes.ts'
 
 /** What a report page shows: plain data, written into the page. Times are milliseconds since the build began. */
 export interface ReportData {
@@ -31,10 +31,12 @@ export interface ReportedStep {
   readonly state: StepProgress['state']
   readonly startMs: number | undefined
   readonly endMs: number | undefined
-  /** Why it was not found in the cache. */
+  /** Why it was not found in the cache, or what is to say of how it was. */
   readonly cause: string | undefined
   readonly memoryPeakBytes: number | undefined
   readonly cpuMs: number | undefined
+  /** For how long the limit on processors held it back. */
+  readonly throttledMs: number | undefined
   readonly samples: readonly { readonly atMs: number; readonly memoryBytes: number | undefined; readonly cpuMs: number; readonly processes: number }[]
   readonly log: string
   /** Bytes of the log that are left out in front. */
@@ -68,6 +70,7 @@ export function reportBuild(record: BuildRecord, events: readonly BuildEvent[], 
     if (event.type === 'usage-sampled') factsOf(event.node).samples.push(event)
     if (event.type === 'node-output') factsOf(event.node).log.push(Buffer.from(event.bytes))
     if (event.type === 'cache-missed') factsOf(event.node).cause = describeCause(event.cause)
+    if (event.type === 'layer-rebased') factsOf(event.node).cause = describeRebase(event)
   }
   const lastMs = Math.max(record.startedAtMs, ...progress.steps.map(({ endedAtMs, startedAtMs }) => endedAtMs ?? startedAtMs ?? 0))
   return {
@@ -83,7 +86,7 @@ function reportStep({ label, state, startedAtMs, endedAtMs, usage }: StepProgres
   return {
     number, stage: label.stage, count: `${label.step}/${label.steps}`, source: label.source, place: `${label.place.source.name}:${label.place.range.startLine}`, state,
     startMs: startedAtMs === undefined ? undefined : startedAtMs - buildMs, endMs: endedAtMs === undefined ? undefined : endedAtMs - buildMs,
-    cause: facts.cause, memoryPeakBytes: usage?.memoryPeakBytes, cpuMs: usage?.cpuMs,
+    cause: facts.cause, memoryPeakBytes: usage?.memoryPeakBytes, cpuMs: usage?.cpuMs, throttledMs: usage?.cpuThrottledMs,
     samples: facts.samples.map(({ atMs, memoryBytes, cpuMs, processes }) => ({ atMs: atMs - buildMs, memoryBytes, cpuMs, processes })),
     log: shown.toString('utf8'), logCutBytes: log.length - shown.length,
   }

@@ -1,6 +1,8 @@
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createZstdDecompress } from 'node:zlib'
 import type { Compression } from '../../oci/descriptor.ts'
-import { MalformedCompression, StreamTooLarge } from '../errors.ts'
+import { StreamTooLarge } from '../errors.ts'
+import { chooseGzipEngine } from './choose-gzip-engine.ts'
+import { describing } from './describe-damage.ts'
 import { transformBytes } from './transform-bytes.ts'
 import { splitFrames } from './zstd-frames.ts'
 
@@ -12,12 +14,24 @@ export interface Decompressed {
   readonly bytes: AsyncGenerator<Uint8Array, void, undefined>
 }
 
+/** Bytes and what they are compressed with. */
+export interface Encoded {
+  readonly compression: Compression
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
 /**
  * Undoes the compression that the bytes show, whatever a media type says of them: the diffID is the judge of the result.
  * All members and frames are decoded, and nothing may follow them.
  * @throws {MalformedCompression} @throws {StreamTooLarge} while the result is read
  */
 export async function decompress(bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Decompressed> {
+  const encoded = await recognize(bytes)
+  return { compression: encoded.compression, bytes: decode(encoded, maxBytes) }
+}
+
+/** Looks at how the bytes begin; nothing is lost of them. */
+export async function recognize(bytes: AsyncIterable<Uint8Array>): Promise<Encoded> {
   const chunks = bytes[Symbol.asyncIterator]()
   const start: Uint8Array[] = []
   let length = 0
@@ -27,8 +41,12 @@ export async function decompress(bytes: AsyncIterable<Uint8Array>, maxBytes: num
     start.push(next.value)
     length += next.value.byteLength
   }
-  const compression = detect(Buffer.concat(start).subarray(0, magicLength))
-  return { compression, bytes: limit(decoders[compression](resume(start, chunks)), maxBytes) }
+  return { compression: detect(Buffer.concat(start).subarray(0, magicLength)), bytes: resume(start, chunks) }
+}
+
+/** @throws {MalformedCompression} @throws {StreamTooLarge} while the result is read */
+export function decode({ compression, bytes }: Encoded, maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  return limit(decoders[compression](bytes), maxBytes)
 }
 
 function detect(start: Buffer): Compression {
@@ -58,14 +76,8 @@ async function* limit(bytes: AsyncIterable<Uint8Array>, maxBytes: number): Async
 
 const decoders: Readonly<Record<Compression, (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>>> = {
   none: (bytes) => bytes,
-  gzip: gunzip,
+  gzip: (bytes) => chooseGzipEngine().engine.inflate(bytes),
   zstd: unzstd,
-}
-
-async function* gunzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const engine = createGunzip(engineOptions)
-  const given = yield* describing('gzip', transformBytes(engine, bytes))
-  if (engine.bytesWritten !== given) throw new MalformedCompression('gzip', `${given - engine.bytesWritten} bytes follow it`)
 }
 
 async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
@@ -87,17 +99,5 @@ async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
     const first = await frame.next()
     if (first.done === true) return
     yield* describing('zstd', transformBytes(createZstdDecompress(engineOptions), resume([first.value], frame)))
-  }
-}
-
-/** zlib's own errors become ours; others, such as those of the source, pass. */
-async function* describing(compression: 'gzip' | 'zstd', bytes: AsyncGenerator<Uint8Array, number, undefined>): AsyncGenerator<Uint8Array, number, undefined> {
-  try {
-    return yield* bytes
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(?:Z_|ZSTD_)/u.test(error.code)) {
-      throw new MalformedCompression(compression, 'it is damaged or truncated', { cause: error })
-    }
-    throw error
   }
 }

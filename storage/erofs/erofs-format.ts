@@ -1,9 +1,13 @@
 import { rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Task } from '../../core/task.ts'
-import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
+import type { Compression } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
+import { digestAsDiffId } from '../../oci/digest.ts'
+import type { Encoded } from '../compression/decompress.ts'
+import type { GzipEngine } from '../compression/gzip-engine.ts'
 import { DiffIdMismatch } from '../errors.ts'
+import { HashedFile } from '../hashed-file.ts'
 import { emptyLayer } from '../layer/changeset/empty-changeset.ts'
 import { maxChangesetBytes } from '../layer/layer-blobs.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from '../layer/layer-format.ts'
@@ -15,7 +19,6 @@ import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import { packTree } from '../tree/pack-tree.ts'
 import { readFilePieces } from './read-file-pieces.ts'
-import { TarFile } from './tar-file.ts'
 import { writeIndex } from './write-index.ts'
 
 interface Parts {
@@ -29,6 +32,7 @@ interface Parts {
 interface Keeping {
   readonly dir: string
   readonly changeset: AsyncIterable<Uint8Array>
+  readonly compression: Compression
   readonly expected: DiffId | undefined
   readonly isBottom: boolean
   readonly lowers: readonly StoredLayer[] | undefined
@@ -43,15 +47,15 @@ export class ErofsFormat implements LayerFormat {
     this.#parts = parts
   }
 
-  unpack({ changeset, expected, isBottom, lowers }: UnpackWork, task: Task): Promise<LoneLayer | undefined> {
-    return this.#keep({ dir: this.#parts.session.createDirId(), changeset, expected, isBottom, lowers }, task)
+  unpack({ changeset, compression = 'none', expected, isBottom, lowers }: UnpackWork, task: Task): Promise<LoneLayer | undefined> {
+    return this.#keep({ dir: this.#parts.session.createDirId(), changeset, compression, expected, isBottom, lowers }, task)
   }
 
   async commit({ dir, upperdir, parent }: ChangedTree, task: Task): Promise<LoneLayer> {
     const { layout, records } = this.#parts
     const lowers = records.visibleStack(parent)
     const packing = { root: layout.root, directory: upperdir, xattrs: 'trusted', hasRoot: false, opaqueMarks: 'where-they-hide', lowers: this.#parts.lowers.mountable(lowers) } as const
-    const layer = await this.#keep({ dir, changeset: packTree(packing, task), expected: undefined, isBottom: parent === undefined, lowers }, task)
+    const layer = await this.#keep({ dir, changeset: packTree(packing, task), compression: 'none', expected: undefined, isBottom: parent === undefined, lowers }, task)
     if (layer === undefined) throw new TypeError('the helper asked for lower layers that it had')
     return layer
   }
@@ -60,12 +64,12 @@ export class ErofsFormat implements LayerFormat {
     return Promise.resolve(readFilePieces(this.#parts.layout.layerTar(layer.dir ?? ''), task))
   }
 
-  async #keep({ dir, changeset, expected, isBottom, lowers }: Keeping, task: Task): Promise<LoneLayer | undefined> {
+  async #keep({ dir, expected, isBottom, lowers, changeset, compression }: Keeping, task: Task): Promise<LoneLayer | undefined> {
     const { layout } = this.#parts
     const [index, tar] = [layout.layer(dir), layout.layerTar(dir)]
     let isKept = false
     try {
-      const { diffId, tarBytes } = await this.#writeTar(tar, changeset, task)
+      const { diffId, tarBytes } = await this.#writeTar(tar, { compression, bytes: changeset }, task)
       if (expected !== undefined && expected !== diffId) throw new DiffIdMismatch(expected, diffId)
       if (diffId === emptyLayer.diffId) return emptyLayer
       const below = lowers === undefined ? undefined : this.#parts.lowers.mountable(lowers)
@@ -81,21 +85,16 @@ export class ErofsFormat implements LayerFormat {
     }
   }
 
-  async #writeTar(path: string, changeset: AsyncIterable<Uint8Array>, task: Task): Promise<{ readonly diffId: DiffId; readonly tarBytes: number }> {
-    const digester = createDigester()
+  async #writeTar(path: string, { compression, bytes }: Encoded, task: Task): Promise<{ readonly diffId: DiffId; readonly tarBytes: number }> {
     try {
-      const file = new TarFile(await open(path, 'wx', 0o600))
+      const file = new HashedFile(await open(path, 'wx', 0o600), { algorithm: 'sha256', inflater: await chooseInflater(compression), heldBytes: 0, maxBytes: maxChangesetBytes })
       try {
-        for await (const chunk of untilAborted(changeset, task.signal)) {
-          const written = file.add(chunk)
-          digester.update(chunk)
-          await written
-        }
-        await file.flush()
+        for await (const chunk of untilAborted(compression === 'zstd' ? await decodeLazily({ compression, bytes }) : bytes, task.signal)) await file.add(chunk)
+        const { digest, sizeBytes } = await file.finish()
+        return { diffId: digestAsDiffId(digest), tarBytes: sizeBytes }
       } finally {
         await file.close()
       }
-      return { diffId: digestAsDiffId(digester.finish()), tarBytes: file.length }
     } catch (error) {
       throw explainFull(this.#parts.layout.root, error)
     }
@@ -119,4 +118,16 @@ async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSign
     // One that waits for ever is not waited for.
     if (!isWhole) chunks.return?.().catch(() => undefined)
   }
+}
+
+/** Loaded where it is used: few layers come in what the threads do not undo. */
+async function decodeLazily(encoded: Encoded): Promise<AsyncIterable<Uint8Array>> {
+  const { decode } = await import('../compression/decompress.ts')
+  return decode(encoded, maxChangesetBytes)
+}
+
+async function chooseInflater(compression: Compression): Promise<'none' | GzipEngine['name']> {
+  if (compression !== 'gzip') return 'none'
+  const { chooseGzipEngine } = await import('../compression/choose-gzip-engine.ts')
+  return chooseGzipEngine().engine.name
 }

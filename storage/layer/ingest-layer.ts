@@ -2,13 +2,12 @@ import type { Task } from '../../core/task.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
-import { verifyBytes } from '../../oci/verify.ts'
+import { limitBytes } from '../../oci/verify.ts'
 import type { BlobWriter, ContinuedWriter } from '../content-store.ts'
 import { LayerMissing } from '../errors.ts'
 import type { Layer } from '../layer-store.ts'
 import type { IncomingLayer, OpenBlob } from '../store.ts'
 import { addLayer } from './add-layer.ts'
-import { maxChangesetBytes } from './layer-blobs.ts'
 import type { LayerContext } from './layer-context.ts'
 import { createRendezvous } from './rendezvous.ts'
 import type { LoneLayer } from './stored-layer.ts'
@@ -87,13 +86,14 @@ export class LayerIntake {
     unpacking.catch(() => undefined)
     try {
       let isWanted = true
-      for await (const chunk of verifyBytes(bytes, incoming.blob)) {
+      for await (const chunk of limitBytes(bytes, incoming.blob)) {
         const written = writer.write(chunk)
         if (isWanted) isWanted = await stream.push(chunk)
         // A tree that failed fails the whole; one that waits for its parent does not.
         if (!isWanted) await unpacking
         await written
       }
+      await writer.verify(incoming.blob)
       stream.end()
       const unpacked = await unpacking
       await writer.publish()
@@ -116,11 +116,11 @@ export class LayerIntake {
 
   async #unpack({ parent, diffId }: IncomingLayer, bytes: AsyncIterable<Uint8Array>, task: Task): Promise<Unpacked> {
     const { records, format } = this.#context
-    const { decompress } = await import('../compression/decompress.ts')
-    const { compression, bytes: changeset } = await decompress(bytes, maxChangesetBytes)
+    const { recognize } = await import('../compression/decompress.ts')
+    const { compression, bytes: changeset } = await recognize(bytes)
     const isParentThere = parent === undefined || records.find(parent) !== undefined
     const lowers = isParentThere ? records.visibleStack(parent) : undefined
-    return { compression, layer: await format.unpack({ changeset, expected: diffId, origin: 'foreign', isBottom: parent === undefined, lowers }, task) }
+    return { compression, layer: await format.unpack({ changeset, compression, expected: diffId, origin: 'foreign', isBottom: parent === undefined, lowers }, task) }
   }
 
   /** Only a blob that is stored, and was seen to hold this changeset, is remembered for it. */

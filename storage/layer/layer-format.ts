@@ -1,10 +1,13 @@
 import type { Task } from '../../core/task.ts'
+import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import type { LayerOrigin, LoneLayer, StoredLayer } from './stored-layer.ts'
 
 /** A changeset on its way into the store. */
 export interface UnpackWork {
   readonly changeset: AsyncIterable<Uint8Array>
+  /** What the changeset is still compressed with, if it is. */
+  readonly compression?: Compression
   readonly expected: DiffId | undefined
   readonly origin: LayerOrigin
   readonly isBottom: boolean

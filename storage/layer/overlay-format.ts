@@ -53,7 +53,7 @@ export class OverlayFormat implements LayerFormat {
         makesWhiteouts: !work.isBottom || work.origin === 'packed',
         maxBytes: maxChangesetBytes,
         lowers: work.lowers === undefined ? undefined : this.#parts.lowers.mountable(work.lowers),
-      }, counting(work.changeset, count), task)
+      }, counting(await plain(work), count), task)
       if (outcome.kind === 'needs-lowers') return undefined
       const diffId = digestAsDiffId(count.digester.finish())
       if (work.expected !== undefined && work.expected !== diffId) throw new DiffIdMismatch(work.expected, diffId)
@@ -114,6 +114,13 @@ export class OverlayFormat implements LayerFormat {
     await digestAll(packTree({ root: layout.root, directory: layout.layer(dir), xattrs, hasRoot: false, opaqueMarks: 'all', lowers: [] }, task), digester)
     return digester.finish()
   }
+}
+
+/** What undoes compression is loaded where it is used: a build that finds everything in its cache starts without zlib. */
+async function plain({ changeset, compression = 'none' }: UnpackWork): Promise<AsyncIterable<Uint8Array>> {
+  if (compression === 'none') return changeset
+  const { decode } = await import('../compression/decompress.ts')
+  return decode({ compression, bytes: changeset }, maxChangesetBytes)
 }
 
 async function* counting(bytes: AsyncIterable<Uint8Array>, count: { readonly digester: Digester; tarBytes: number }): AsyncGenerator<Uint8Array, void, undefined> {

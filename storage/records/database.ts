@@ -24,7 +24,6 @@ export interface Database {
   close(): void
 }
 
-const schemaVersion = 1
 const busyTimeoutMs = 10_000
 const sqliteBusy = 5
 const sqliteIoError = 10
@@ -32,7 +31,7 @@ const sqliteFull = 13
 const sqliteCannotOpen = 14
 
 /** `sequence` numbers directories; `layers.id` grows from parents to children. */
-const schema = `
+const firstSchema = `
   CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE sequence (next INTEGER NOT NULL);
   INSERT INTO sequence VALUES (1);
@@ -56,8 +55,21 @@ const schema = `
   CREATE TABLE cache (key TEXT PRIMARY KEY, chain_id TEXT NOT NULL, payload TEXT NOT NULL, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE leases (session TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (session, kind, key)) WITHOUT ROWID;
   CREATE TABLE ranges (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, session TEXT NOT NULL);
-  PRAGMA user_version = ${schemaVersion};
 `
+
+/** Top layers of the images of an index, of which `images.top_chain` says nothing. */
+const indexes = `
+  CREATE TABLE image_tops (image TEXT NOT NULL, chain_id TEXT NOT NULL, PRIMARY KEY (image, chain_id)) WITHOUT ROWID;
+`
+
+/** Which manifest a name points to, where it is not the one its image was recorded with last: one config may have several. */
+const nameManifests = `
+  CREATE TABLE name_manifests (name TEXT PRIMARY KEY, manifest TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TRIGGER forget_name_manifest AFTER DELETE ON names BEGIN DELETE FROM name_manifests WHERE name = OLD.name; END;
+`
+
+/** What makes each version of the one before it. */
+const steps = [firstSchema, indexes, nameManifests]
 
 /** Opens the database file, making it when it is missing. */
 export function openDatabase(root: string, file: string): Database {
@@ -90,10 +102,11 @@ export function openDatabase(root: string, file: string): Database {
     afterCommit: (work) => { pending.push(work) },
     close: () => { database.close() },
   }
-  if (readVersion(opened) < schemaVersion) {
+  if (readVersion(opened) < steps.length) {
     explaining(root, () => { database.exec('PRAGMA journal_mode = WAL') })
     opened.transaction('durable', () => {
-      if (readVersion(opened) < schemaVersion) database.exec(schema)
+      for (const step of steps.slice(readVersion(opened))) database.exec(step)
+      database.exec(`PRAGMA user_version = ${steps.length}`)
     })
   }
   return opened

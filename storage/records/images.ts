@@ -2,7 +2,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { ChainId, Digest } from '../../oci/digest.ts'
 import { chainIds, parseChainId, parseDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
-import type { Manifest } from '../../oci/manifest.ts'
+import type { Manifest, ManifestDocument } from '../../oci/manifest.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { BlobStore } from '../content-store.ts'
 import { AmbiguousId, ImageIncomplete } from '../errors.ts'
@@ -12,7 +12,9 @@ import type { Session } from '../root/session.ts'
 import type { ImageStore, StoredImage } from '../store.ts'
 import type { Database, Row } from './database.ts'
 import { readInteger, readOptionalText, readText } from './database.ts'
+import { deleteImageRows, topsOfIndex } from './image-rows.ts'
 import { parseManifestColumns, writeIndex } from './index-json.ts'
+import { keepNameManifests, moveNames, recordBlobs } from './name-manifests.ts'
 
 interface Parts {
   readonly layout: Layout
@@ -20,6 +22,11 @@ interface Parts {
   readonly session: Session
   readonly blobs: BlobStore
   readonly layers: LayerRecords
+}
+
+interface Member {
+  readonly descriptor: Descriptor
+  readonly document: Manifest
 }
 
 export class Images implements ImageStore {
@@ -32,7 +39,10 @@ export class Images implements ImageStore {
   find(nameOrId: string): StoredImage | undefined {
     const { database } = this.#parts
     const named = database.get('SELECT images.* FROM names JOIN images ON images.id = names.image WHERE names.name = ?', nameOrId)
-    if (named !== undefined) return this.#parseRow(named)
+    if (named !== undefined) {
+      const own = database.get('SELECT * FROM name_manifests WHERE name = ?', nameOrId)
+      return { ...this.#parseRow(named), ...(own === undefined ? {} : { manifest: parseManifestColumns(own) }) }
+    }
     const prefix = /^(?:sha256:)?([0-9a-f]{1,64})$/u.exec(nameOrId)?.[1]
     if (prefix === undefined) return undefined
     const found = database.all('SELECT * FROM images WHERE id >= ? AND id < ? LIMIT 3', `sha256:${prefix}`, `sha256:${prefix}g`).map((row) => this.#parseRow(row))
@@ -51,57 +61,68 @@ export class Images implements ImageStore {
       if (row === undefined) return false
       for (const blob of database.all('SELECT digest FROM image_blobs WHERE image = ?', id)) session.lease('blob', readText(blob, 'digest'))
       const top = readOptionalText(row, 'top_chain')
-      if (top !== undefined) layers.findInTransaction(parseChainId(top))
+      for (const each of top === undefined ? topsOfIndex(database, id) : [top]) layers.findInTransaction(parseChainId(each))
       return true
     })
   }
 
-  put(manifest: Descriptor, configDigest: Digest, names: readonly string[]): StoredImage {
+  put(manifest: Descriptor, id: Digest, names: readonly string[]): StoredImage {
     const { database, session } = this.#parts
     const createdAtMs = Date.now()
     session.transaction('durable', () => {
-      const document = this.#readManifest(manifest, configDigest)
-      const top = this.#checkLayers(manifest, document)
-      database.run('INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)', configDigest, manifest.digest, manifest.mediaType, manifest.size, top ?? null, createdAtMs)
-      database.run('DELETE FROM image_blobs WHERE image = ?', configDigest)
-      for (const digest of new Set([manifest.digest, configDigest, ...document.layers.map((layer) => layer.digest)])) {
-        database.run('INSERT INTO image_blobs VALUES (?, ?)', configDigest, digest)
-      }
-      for (const name of names) database.run('INSERT OR REPLACE INTO names VALUES (?, ?)', name, configDigest)
+      const members = this.#readMembers(manifest, id)
+      const tops = new Set(members.map((member) => this.#checkLayers(member)).filter((top) => top !== undefined))
+      const [only] = manifest.digest === id ? [] : tops
+      keepNameManifests(database, id, manifest)
+      database.run('INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)', id, manifest.digest, manifest.mediaType, manifest.size, only ?? null, createdAtMs)
+      database.run('DELETE FROM image_tops WHERE image = ?', id)
+      if (manifest.digest === id) for (const top of tops) database.run('INSERT INTO image_tops VALUES (?, ?)', id, top)
+      for (const renamed of [id, ...moveNames(database, names, id)]) recordBlobs(this.#parts, renamed)
       writeIndex(this.#parts.layout, database)
     })
-    return { id: configDigest, manifest, names: this.#namesOf(configDigest), createdAtMs }
+    return { id, manifest, names: this.#namesOf(id), createdAtMs }
   }
 
   untag(name: string): boolean {
     const { database, session, layout } = this.#parts
     return session.transaction('durable', () => {
-      const wasThere = database.run('DELETE FROM names WHERE name = ?', name) > 0
-      if (wasThere) writeIndex(layout, database)
-      return wasThere
+      const row = database.get('SELECT image FROM names WHERE name = ?', name)
+      if (row === undefined) return false
+      database.run('DELETE FROM names WHERE name = ?', name)
+      recordBlobs(this.#parts, readText(row, 'image'))
+      writeIndex(layout, database)
+      return true
     })
   }
 
   remove(id: Digest): void {
     const { database, session, layout } = this.#parts
     session.transaction('durable', () => {
-      database.run('DELETE FROM names WHERE image = ?', id)
-      database.run('DELETE FROM image_blobs WHERE image = ?', id)
-      if (database.run('DELETE FROM images WHERE id = ?', id) > 0) writeIndex(layout, database)
+      if (deleteImageRows(database, id)) writeIndex(layout, database)
     })
   }
 
-  #readManifest(manifest: Descriptor, configDigest: Digest): Manifest {
-    const document = parseManifestDocument(this.#parts.blobs.readDocumentSync(manifest), manifest.mediaType)
-    if (document.kind === 'index') throw new ImageIncomplete(manifest.digest, 'it is an index, and one of its manifests is wanted')
-    if (document.manifest.config.digest !== configDigest) {
-      throw new ImageIncomplete(manifest.digest, `its config is "${document.manifest.config.digest}", not "${configDigest}"`)
+  /** The image itself, or those of the index. */
+  #readMembers(manifest: Descriptor, id: Digest): Member[] {
+    const document = this.#readDocument(manifest)
+    if (document.kind === 'manifest') {
+      if (document.manifest.config.digest !== id) throw new ImageIncomplete(manifest.digest, `its config is "${document.manifest.config.digest}", not "${id}"`)
+      return [{ descriptor: manifest, document: document.manifest }]
     }
-    return document.manifest
+    if (manifest.digest !== id) throw new ImageIncomplete(manifest.digest, 'it is an index, and one of its manifests is wanted')
+    return document.index.manifests.map((descriptor) => {
+      const member = this.#readDocument(descriptor)
+      if (member.kind === 'index') throw new ImageIncomplete(manifest.digest, `"${descriptor.digest}" in it is an index too`)
+      return { descriptor, document: member.manifest }
+    })
+  }
+
+  #readDocument(descriptor: Descriptor): ManifestDocument {
+    return parseManifestDocument(this.#parts.blobs.readDocumentSync(descriptor), descriptor.mediaType)
   }
 
   /** @returns the chainID of the top layer; undefined for an image without layers */
-  #checkLayers(manifest: Descriptor, document: Manifest): ChainId | undefined {
+  #checkLayers({ descriptor: manifest, document }: Member): ChainId | undefined {
     const { layers, blobs } = this.#parts
     const config = parseImageConfig(blobs.readDocumentSync(document.config))
     const chain = chainIds(config.rootfs.diff_ids)

@@ -9,7 +9,8 @@ import type { Database, Row } from './database.ts'
 import { readInteger, readText } from './database.ts'
 
 const completeImages = `
-  SELECT images.*, names.name FROM images LEFT JOIN names ON names.image = images.id
+  SELECT names.name, COALESCE(own.manifest, images.manifest) AS manifest, COALESCE(own.media_type, images.media_type) AS media_type, COALESCE(own.size, images.size) AS size
+  FROM images LEFT JOIN names ON names.image = images.id LEFT JOIN name_manifests AS own ON own.name = names.name
   WHERE NOT EXISTS (SELECT 1 FROM image_blobs LEFT JOIN blobs USING (digest) WHERE image_blobs.image = images.id AND blobs.digest IS NULL)
   ORDER BY images.id, names.name`
 
@@ -43,7 +44,7 @@ export function restoreIndex(layout: Layout, database: Database): void {
   if (existsSync(layout.newIndex)) database.transaction('quick', () => { writeIndex(layout, database) })
 }
 
-/** Of a row of the table `images`. */
+/** Of a row of the table `images` or `name_manifests`. */
 export function parseManifestColumns(row: Row): Descriptor {
   return { mediaType: readText(row, 'media_type'), digest: parseDigest(readText(row, 'manifest')), size: readInteger(row, 'size') }
 }

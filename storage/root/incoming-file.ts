@@ -20,10 +20,14 @@ const longestWaitMs = 100
 /** What nobody went on with for so long nobody wants. */
 const abandonedMs = 86_400_000
 
+export function incomingPath(layout: Layout, digest: Digest): string {
+  return join(layout.incoming, digest.replace(':', '-'))
+}
+
 /** Waits while another process, or another call of this one, holds the file. @returns undefined once `isThere` says that the blob has arrived */
 export async function claimIncoming(layout: Layout, { digest, isThere }: { readonly digest: Digest; readonly isThere: () => boolean }, task: Task): Promise<IncomingFile | undefined> {
   if (!existsSync(layout.incoming)) mkdirSync(layout.incoming, { recursive: true, mode: 0o700 })
-  const path = join(layout.incoming, digest.replace(':', '-'))
+  const path = incomingPath(layout, digest)
   for (;;) {
     const file = await open(path, 'a+', 0o600)
     try {

@@ -5,10 +5,10 @@ import { DigestMismatch } from '../../oci/errors.ts'
 import { writeIndex } from '../erofs/write-index.ts'
 import { HostileArchive, LayerDamaged, MalformedCompression, TreeFailure, Unrepresentable } from '../errors.ts'
 import { maxChangesetBytes } from '../layer/layer-blobs.ts'
+import { measureLayers } from '../layer/measure-layers.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { getParts } from '../store-parts.ts'
-import { measureTrees } from '../tree/upkeep-trees.ts'
 import type { Checking } from './finding.ts'
 import { findUnneededLayers } from './garbage.ts'
 
@@ -32,7 +32,7 @@ export async function checkLayers(checking: Checking): Promise<number> {
   }
   const whole = layers.filter((layer) => isWhole.has(layer.chainId))
   for (const layer of whole) await checkChangeset(checking, layer)
-  await checkCounts(checking, whole.filter((layer) => layer.dir !== undefined && layer.origin !== 'indexed'))
+  await checkCounts(checking, whole)
   for (const layer of whole) if (layer.origin === 'indexed') await checkIndex(checking, layer)
   return layers.length
 }
@@ -57,8 +57,7 @@ async function checkChangeset({ store, found, task }: Checking, layer: StoredLay
 }
 
 async function checkCounts({ store, found, task }: Checking, layers: readonly StoredLayer[]): Promise<void> {
-  const { layout } = getParts(store)
-  const sizes = await measureTrees(layout.root, layers.map((layer) => layout.layer(layer.dir ?? '')), task)
+  const sizes = await measureLayers(getParts(store).layout, layers, task)
   for (const [index, layer] of layers.entries()) {
     const actual = sizes[index]?.inodes ?? 0
     if (actual !== layer.inodes) found({ check: 'layer-inodes', object: layer.chainId, expected: layer.inodes, actual })

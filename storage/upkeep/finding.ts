@@ -23,8 +23,8 @@ export type Check =
   | 'layer-index'
   /** An image lacks its manifest or config, or these do not say what is recorded. */
   | 'image-document' | 'image-layers'
-  /** A name or a cache entry points to nothing. */
-  | 'name-dangling' | 'cache-dangling'
+  /** A name or a cache entry points to nothing; a name's own manifest is not there or wrong. */
+  | 'name-dangling' | 'cache-dangling' | 'name-manifest'
   /** index.json is not what the database says. */
   | 'index'
   /** Leases or files of a process that is gone. */

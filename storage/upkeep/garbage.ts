@@ -17,6 +17,7 @@ type DeadSessions = readonly string[]
 const unneededLayers = `
   WITH RECURSIVE live (chain_id) AS (
     SELECT top_chain FROM images WHERE top_chain IS NOT NULL
+    UNION SELECT chain_id FROM image_tops
     UNION SELECT chain_id FROM cache
     UNION SELECT key FROM leases WHERE kind = 'layer'
     UNION SELECT layers.parent FROM layers JOIN live ON layers.chain_id = live.chain_id WHERE layers.parent IS NOT NULL

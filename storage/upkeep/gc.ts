@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
+import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
+import { deleteImageRows } from '../records/image-rows.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
 import { forEachAbandoned } from '../root/incoming-file.ts'
@@ -120,11 +122,7 @@ function removeRoots({ parts, policies, mounts }: Work, leftovers: Size): { read
     const plan = planRemovals({ inventory: takeInventory(parts, mounts), policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
     for (const root of plan.removals) {
       if (root.kind === 'cache') database.run('DELETE FROM cache WHERE key = ?', root.key)
-      if (root.kind === 'image') {
-        database.run('DELETE FROM names WHERE image = ?', root.id)
-        database.run('DELETE FROM image_blobs WHERE image = ?', root.id)
-        database.run('DELETE FROM images WHERE id = ?', root.id)
-      }
+      if (root.kind === 'image') deleteImageRows(database, root.id)
     }
     if (plan.removals.some(({ kind }) => kind === 'image')) writeIndex(layout, database)
     return plan
@@ -144,8 +142,13 @@ function spaceToUse({ layout }: StoreParts): Space {
   return { ...space, free: subtractSizes(space.free, missingReserve(layout)) }
 }
 
-function readLabels({ layout }: StoreParts, { id }: StockedImage): Readonly<Record<string, string>> {
-  return parseImageConfig(readFileSync(layout.blob(parseDigest(id)))).config?.Labels ?? {}
+/** An index is none itself: what the images in it say counts together. */
+function readLabels({ layout }: Pick<StoreParts, 'layout'>, { id, manifest }: Pick<StockedImage, 'id' | 'manifest'>): Readonly<Record<string, string>> {
+  const read = (digest: string): Buffer => readFileSync(layout.blob(parseDigest(digest)))
+  if (id !== manifest) return parseImageConfig(read(id)).config?.Labels ?? {}
+  const document = parseManifestDocument(read(manifest))
+  const manifests = document.kind === 'index' ? document.index.manifests.map(({ digest }) => parseManifestDocument(read(digest))) : []
+  return Object.fromEntries(manifests.flatMap((each) => each.kind === 'manifest' ? Object.entries(readLabels({ layout }, { id: each.manifest.config.digest, manifest: '' })) : []))
 }
 
 function describeRoot(root: Root): RemovedRoot {

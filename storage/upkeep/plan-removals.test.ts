@@ -15,11 +15,11 @@ function layer(chainId: string, parent?: string, size = { bytes: 10, inodes: 2 }
 }
 
 function image(id: string, rest: Partial<StockedImage> = {}): StockedImage {
-  return { kind: 'image', id, manifest: `m-${id}`, names: [`host/${id}:1`], top: undefined, blobs: [], createdAtMs: 0, usedAtMs: 0, isInUse: false, ...rest }
+  return { kind: 'image', id, manifest: `m-${id}`, names: [`host/${id}:1`], tops: [], blobs: [], createdAtMs: 0, usedAtMs: 0, isInUse: false, ...rest }
 }
 
 function entry(key: string, top: string, rest: Partial<StockedCacheEntry> = {}): StockedCacheEntry {
-  return { kind: 'cache', key, top, createdAtMs: 0, usedAtMs: 0, isInUse: false, ...rest }
+  return { kind: 'cache', key, tops: [top], createdAtMs: 0, usedAtMs: 0, isInUse: false, ...rest }
 }
 
 function inventory(parts: { images?: StockedImage[]; cache?: StockedCacheEntry[]; mounts?: StockedMount[]; layers?: StockedLayer[]; blobs?: Record<string, number>; leased?: string[] }): Inventory {
@@ -42,18 +42,18 @@ describe('a plan of removals', () => {
   const chain = [layer('base'), layer('a', 'base'), layer('b', 'base')]
 
   it('without policies frees what nobody holds, and blobs of layers with their layers', () => {
-    const stock = { ...inventory({ images: [image('a', { top: 'a' })], layers: chain, blobs: { loose: 7, ofA: 5 } }), layerBlobs: new Map([['diff-a', ['ofA']]]) }
+    const stock = { ...inventory({ images: [image('a', { tops: ['a'] })], layers: chain, blobs: { loose: 7, ofA: 5 } }), layerBlobs: new Map([['diff-a', ['ofA']]]) }
     expect(plan(stock)).toEqual({ removed: [], freed: { bytes: 17, inodes: 3, layers: 1, blobs: 1 }, unmet: [] })
     expect(plan(stock, {})).toEqual({ removed: ['a'], freed: { bytes: 42, inodes: 8, layers: 3, blobs: 2 }, unmet: [] })
   })
 
   it('leaves what is in use, and what somebody leases below it', () => {
-    const stock = inventory({ images: [image('a', { top: 'a', isInUse: true }), image('b', { top: 'b' })], layers: chain, leased: ['a'] })
+    const stock = inventory({ images: [image('a', { tops: ['a'], isInUse: true }), image('b', { tops: ['b'] })], layers: chain, leased: ['a'] })
     expect(plan(stock, {})).toMatchObject({ removed: ['b'], freed: { layers: 1 } })
   })
 
   it('takes the least recently used until the budgets hold, and says which cannot', () => {
-    const images = [3, 1, 2].map((usedAtMs) => image(`i${usedAtMs}`, { top: `l${usedAtMs}`, usedAtMs }))
+    const images = [3, 1, 2].map((usedAtMs) => image(`i${usedAtMs}`, { tops: [`l${usedAtMs}`], usedAtMs }))
     const stock = inventory({ images, layers: [1, 2, 3].map((number) => layer(`l${number}`)) })
     expect(plan(stock, { budgets: { maxBytes: 20 } })).toMatchObject({ removed: ['i1'], unmet: [] })
     expect(plan(stock, { budgets: { maxBytes: 30 } })).toMatchObject({ removed: [], unmet: [] })
@@ -74,7 +74,7 @@ describe('a plan of removals', () => {
   })
 
   it('by default means images without names and cache entries of no image with one', () => {
-    const stock = inventory({ images: [image('a', { top: 'a' }), image('b', { top: 'b', names: [] })], cache: [entry('of-base', 'base'), entry('of-b', 'b')], layers: chain })
+    const stock = inventory({ images: [image('a', { tops: ['a'] }), image('b', { tops: ['b'], names: [] })], cache: [entry('of-base', 'base'), entry('of-b', 'b')], layers: chain })
     expect(plan(stock, { what: 'dangling' }).removed).toEqual(['b', 'of-b'])
   })
 
@@ -90,7 +90,7 @@ describe('a plan of removals', () => {
   })
 
   it('goes through policies one after the other', () => {
-    const images = [1, 2, 3].map((usedAtMs) => image(`i${usedAtMs}`, { top: `l${usedAtMs}`, usedAtMs, names: usedAtMs === 2 ? [] : ['x:1'] }))
+    const images = [1, 2, 3].map((usedAtMs) => image(`i${usedAtMs}`, { tops: [`l${usedAtMs}`], usedAtMs, names: usedAtMs === 2 ? [] : ['x:1'] }))
     const stock = inventory({ images, layers: [1, 2, 3].map((number) => layer(`l${number}`)) })
     expect(plan(stock, { what: 'dangling' }, { budgets: { maxBytes: 10 } }).removed).toEqual(['i2', 'i1'])
   })
@@ -116,7 +116,7 @@ describe('a plan of removals', () => {
     }))
     fc.assert(fc.property(stocks, ({ parents, tops, shared }) => {
       const layers = parents.map((parent, index) => layer(`l${index}`, parent < index ? `l${parent}` : undefined, { bytes: index + 1, inodes: 1 }))
-      const images = tops.map((top, index) => image(`i${index}`, { top: `l${top}`, usedAtMs: index, blobs: [`b${index % 3}`] }))
+      const images = tops.map((top, index) => image(`i${index}`, { tops: [`l${top}`], usedAtMs: index, blobs: [`b${index % 3}`] }))
       const stock = { ...inventory({ images, layers, blobs: { b0: 3, b1: 5, b2: 7, b3: 11, b4: 13 } }), layerBlobs: new Map(shared.map((blob, index) => [`diff-l${index}`, [`b${blob}`]])) }
       const all = [...layers.map(({ size }) => size.bytes), 3, 5, 7, 11, 13].reduce((sum, bytes) => sum + bytes, 0)
       for (let maxBytes = 0; maxBytes <= all; maxBytes += 5) {

@@ -54,7 +54,7 @@ export function selectCandidates(selecting: Selecting): Root[] {
   const kept = policy.keepLast === undefined ? new Set<string>() : newestOfEach(roots, policy.keepLast)
   const ofImages = policy.what === 'dangling' ? layersOfImages(inventory, roots) : new Set<string>()
   const isOfImages = policy.keepLast !== undefined && Object.keys(policy.budgets).length === 0
-  const isMeant = (root: Root): boolean => policy.what === 'all' || (root.kind === 'image' && root.names.length === 0) || (root.kind === 'cache' && !ofImages.has(root.top))
+  const isMeant = (root: Root): boolean => policy.what === 'all' || (root.kind === 'image' && root.names.length === 0) || (root.kind === 'cache' && !ofImages.has(root.tops[0]))
   return roots
     .filter((root) => !root.isInUse && (root.kind === 'image' || !isOfImages) && isMeant(root) && passes(root, selecting) && !(root.kind === 'image' && kept.has(root.id)))
     .sort((one, other) => one.usedAtMs - other.usedAtMs || compareText(identity(one), identity(other)))
@@ -102,7 +102,7 @@ function layersOfImages({ layers }: Inventory, roots: readonly Root[]): Set<stri
   const found = new Set<string>()
   for (const root of roots) {
     if (root.kind !== 'image' || root.names.length === 0) continue
-    for (let chainId = root.top; chainId !== undefined && !found.has(chainId); chainId = layers.get(chainId)?.parent) found.add(chainId)
+    for (const top of root.tops) for (let chainId: string | undefined = top; chainId !== undefined && !found.has(chainId); chainId = layers.get(chainId)?.parent) found.add(chainId)
   }
   return found
 }

@@ -6,18 +6,21 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { parseChainId, parseDigest } from '../../oci/digest.ts'
 import { DigestMismatch } from '../../oci/errors.ts'
 import { DiffIdMismatch, HostileArchive, MalformedCompression } from '../errors.ts'
+import { measureLayers } from '../layer/measure-layers.ts'
 import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { readInteger, readText } from '../records/database.ts'
+import { deleteImageRows } from '../records/image-rows.ts'
 import { writeIndex } from '../records/index-json.ts'
+import { listNameManifests, recordBlobs } from '../records/name-manifests.ts'
 import type { Layout } from '../root/layout.ts'
 import { takeLock } from '../root/lock.ts'
 import { buryDeadSessions, discard } from '../root/session.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
-import { measureTrees, syncFilesystem } from '../tree/upkeep-trees.ts'
-import { checkImage } from './check-images.ts'
+import { syncFilesystem } from '../tree/upkeep-trees.ts'
+import { checkImage, isSound } from './check-images.ts'
 import type { Check, Finding } from './finding.ts'
 import type { FsckReport } from './fsck.ts'
 import { fsck } from './fsck.ts'
@@ -102,6 +105,7 @@ const remedies: Readonly<Record<Check, Remedy>> = {
   'image-document': loseImage,
   'image-layers': loseImage,
   'name-dangling': ({ parts: { database } }, name) => database.transaction('durable', () => database.run('DELETE FROM names WHERE name = ?', name)),
+  'name-manifest': forgetNameManifest,
   'cache-dangling': ({ parts: { database } }, key) => database.transaction('durable', () => database.run('DELETE FROM cache WHERE key = ?', key)),
   index: ({ parts: { database, layout } }) => { database.transaction('durable', () => { writeIndex(layout, database) }) },
   'session-dead': ({ parts: { database, layout, session } }) => buryDeadSessions(layout, database, session.id),
@@ -180,7 +184,7 @@ async function recount({ parts, task }: Repairing, chainId: string): Promise<voi
   const { layout, database } = parts
   const layer = findLayer(parts, chainId)
   if (layer?.dir === undefined) return
-  const [size] = await measureTrees(layout.root, [layout.layer(layer.dir)], task)
+  const [size] = await measureLayers(layout, [layer], task)
   if (size === undefined) return
   database.transaction('durable', () => database.run('UPDATE layers SET inodes = ?, disk_bytes = ? WHERE chain_id = ?', size.inodes, size.diskBytes, chainId))
   parts.layers.forget(layer.chainId)
@@ -195,10 +199,21 @@ function loseImage({ parts, lost }: Repairing, id: string): void {
     if (row !== undefined) checkImage(parts, row, (finding) => { findings.push(finding) })
     if (row === undefined || findings.length === 0) return
     const names = database.all('SELECT name FROM names WHERE image = ? ORDER BY name', id).map((each) => readText(each, 'name'))
-    for (const table of ['names', 'image_blobs']) database.run(`DELETE FROM ${table} WHERE image = ?`, id)
-    database.run('DELETE FROM images WHERE id = ?', id)
+    deleteImageRows(database, id)
     writeIndex(layout, database)
     lost.push({ id, manifest: readText(row, 'manifest'), names })
+  })
+}
+
+/** The name goes on with the manifest of its image, which has the same content, unless its own has just been fetched. */
+function forgetNameManifest({ parts }: Repairing, name: string): void {
+  const { layout, database } = parts
+  database.transaction('durable', () => {
+    const own = listNameManifests(database).find((each) => each.name === name)
+    if (own === undefined || isSound(parts, own.row)) return
+    database.run('DELETE FROM name_manifests WHERE name = ?', name)
+    recordBlobs(parts, readText(own.row, 'id'))
+    writeIndex(layout, database)
   })
 }
 

@@ -106,21 +106,24 @@ function measureHolder<Holder extends StockedImage | StockedCacheEntry>(inventor
 function holderSize(inventory: Inventory, holder: StockedImage | StockedCacheEntry): Size {
   const digests = new Set(holder.kind === 'image' ? holder.blobs : [])
   const sizes: Size[] = []
-  for (const layer of stackOf(inventory, holder.top)) {
+  for (const layer of stackOf(inventory, holder.tops)) {
     sizes.push(layer.size)
     for (const digest of inventory.layerBlobs.get(layer.diffId) ?? []) digests.add(digest)
   }
   return addSizes([...sizes, ...[...digests].map((digest) => inventory.blobs.get(digest) ?? nothing)])
 }
 
-function* stackOf({ layers }: Inventory, top: string | undefined): Generator<StockedLayer, void, undefined> {
-  for (let layer = layers.get(top ?? ''); layer !== undefined; layer = layers.get(layer.parent ?? '')) yield layer
+/** Each layer once, however many of the stacks have it. */
+function stackOf({ layers }: Inventory, tops: readonly string[]): Set<StockedLayer> {
+  const found = new Set<StockedLayer>()
+  for (const top of tops) for (let layer = layers.get(top); layer !== undefined && !found.has(layer); layer = layers.get(layer.parent ?? '')) found.add(layer)
+  return found
 }
 
 function measureLayers(inventory: Inventory): LayerUsage[] {
   const images = countBelow(inventory, inventory.images)
   const cacheEntries = countBelow(inventory, inventory.cache)
-  const inUse = countBelow(inventory, [...inventory.leases.layers].map((top) => ({ top })))
+  const inUse = countBelow(inventory, [...inventory.leases.layers].map((top) => ({ tops: [top] })))
   return [...inventory.layers.values()].map((layer) => ({
     layer,
     size: addSizes([layer.size, ...(inventory.layerBlobs.get(layer.diffId) ?? []).map((digest) => inventory.blobs.get(digest) ?? nothing)]),
@@ -131,13 +134,14 @@ function measureLayers(inventory: Inventory): LayerUsage[] {
 }
 
 /** How many of the tops each layer is part of: counted at the tops, then handed down from children to parents. */
-function countBelow({ layers }: Inventory, holders: readonly { readonly top: string | undefined }[]): Map<string, number> {
+function countBelow(inventory: Inventory, holders: readonly { readonly tops: readonly string[] }[]): Map<string, number> {
   const counts = new Map<string, number>()
   const add = (chainId: string, more: number): void => { counts.set(chainId, (counts.get(chainId) ?? 0) + more) }
-  for (const { top } of holders) if (top !== undefined) add(top, 1)
-  for (const { chainId, parent } of [...layers.values()].reverse()) {
+  for (const { tops: [top, ...others] } of holders) if (top !== undefined && others.length === 0) add(top, 1)
+  for (const { chainId, parent } of [...inventory.layers.values()].reverse()) {
     const own = counts.get(chainId)
     if (own !== undefined && parent !== undefined) add(parent, own)
   }
+  for (const { tops } of holders) if (tops.length > 1) for (const { chainId } of stackOf(inventory, tops)) add(chainId, 1)
   return counts
 }

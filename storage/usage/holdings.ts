@@ -26,8 +26,8 @@ export class Holdings {
   constructor(inventory: Inventory, roots: readonly Root[]) {
     this.#inventory = inventory
     for (const root of roots) this.restore(root)
-    for (const chainId of inventory.leases.layers) this.#hold(chainId, [])
-    this.#hold(undefined, inventory.leases.blobs)
+    for (const chainId of inventory.leases.layers) this.#hold([chainId], [])
+    this.#hold([], inventory.leases.blobs)
   }
 
   hasLayer(chainId: string): boolean {
@@ -75,26 +75,33 @@ export class Holdings {
       freed.blobs += 1
     }
     if (root.kind === 'image') root.blobs.forEach(releaseBlob)
-    for (let chainId = root.top; chainId !== undefined && decrease(this.#layers, chainId);) {
-      const layer = this.#inventory.layers.get(chainId)
-      if (layer === undefined) break
-      take(layer.size)
-      freed.layers += 1
-      this.#inventory.layerBlobs.get(layer.diffId)?.forEach(releaseBlob)
-      chainId = layer.parent
+    const releaseStack = (top: string): void => {
+      for (let chainId: string | undefined = top; chainId !== undefined && decrease(this.#layers, chainId);) {
+        const layer = this.#inventory.layers.get(chainId)
+        if (layer === undefined) break
+        take(layer.size)
+        freed.layers += 1
+        this.#inventory.layerBlobs.get(layer.diffId)?.forEach(releaseBlob)
+        chainId = layer.parent
+      }
     }
+    root.tops.forEach(releaseStack)
     return freed
   }
 
   /** What `release` freed is held again. */
   restore(root: Root): void {
     if (root.kind === 'mount') this.#mounts.add(root)
-    else this.#hold(root.top, root.kind === 'image' ? root.blobs : [])
+    else this.#hold(root.tops, root.kind === 'image' ? root.blobs : [])
   }
 
-  #hold(top: string | undefined, blobs: Iterable<string>): void {
+  #hold(tops: readonly string[], blobs: Iterable<string>): void {
     for (const digest of blobs) increase(this.#blobs, digest)
-    for (let chainId = top; chainId !== undefined && increase(this.#layers, chainId) === 1;) {
+    for (const top of tops) this.#holdStack(top)
+  }
+
+  #holdStack(top: string): void {
+    for (let chainId: string | undefined = top; chainId !== undefined && increase(this.#layers, chainId) === 1;) {
       const layer = this.#inventory.layers.get(chainId)
       if (layer === undefined) break
       for (const digest of this.#inventory.layerBlobs.get(layer.diffId) ?? []) increase(this.#blobs, digest)

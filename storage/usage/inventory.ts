@@ -17,7 +17,8 @@ export interface StockedImage {
   readonly id: string
   readonly manifest: string
   readonly names: readonly string[]
-  readonly top: string | undefined
+  /** Its top layer; of an index those of its images. */
+  readonly tops: readonly string[]
   readonly blobs: readonly string[]
   readonly createdAtMs: number
   readonly usedAtMs: number
@@ -27,7 +28,7 @@ export interface StockedImage {
 export interface StockedCacheEntry {
   readonly kind: 'cache'
   readonly key: string
-  readonly top: string
+  readonly tops: readonly [string]
   readonly createdAtMs: number
   readonly usedAtMs: number
   readonly isInUse: boolean
@@ -93,18 +94,20 @@ export function takeInventory({ database, layout }: StoreParts, mounts: readonly
     return [digest, measureFile(layout.blob(parseDigest(digest)))]
   }))
   const imageBlobs = group(database.all('SELECT image, digest FROM image_blobs'), 'image', 'digest')
+  const indexTops = group(database.all('SELECT image, chain_id FROM image_tops'), 'image', 'chain_id')
   const names = group(database.all('SELECT image, name FROM names ORDER BY name'), 'image', 'name')
   return {
     images: database.all('SELECT id, manifest, top_chain, created_ms FROM images ORDER BY created_ms, id').map((row): StockedImage => {
       const id = readText(row, 'id')
       const [manifest, top, createdAtMs] = [readText(row, 'manifest'), readOptionalText(row, 'top_chain'), readInteger(row, 'created_ms')]
-      const usedAtMs = Math.max(createdAtMs, layers.get(top ?? '')?.usedAtMs ?? 0)
-      const isInUse = leases.layers.has(top ?? '') || leases.blobs.has(manifest) || leases.blobs.has(id)
-      return { kind: 'image', id, manifest, names: names.get(id) ?? [], top, blobs: imageBlobs.get(id) ?? [], createdAtMs, usedAtMs, isInUse }
+      const tops = top === undefined ? indexTops.get(id) ?? [] : [top]
+      const usedAtMs = Math.max(createdAtMs, ...tops.map((each) => layers.get(each)?.usedAtMs ?? 0))
+      const isInUse = tops.some((each) => leases.layers.has(each)) || leases.blobs.has(manifest) || leases.blobs.has(id)
+      return { kind: 'image', id, manifest, names: names.get(id) ?? [], tops, blobs: imageBlobs.get(id) ?? [], createdAtMs, usedAtMs, isInUse }
     }),
     cache: database.all('SELECT key, chain_id, created_ms, used_ms FROM cache ORDER BY used_ms, key').map((row): StockedCacheEntry => {
       const top = readText(row, 'chain_id')
-      return { kind: 'cache', key: readText(row, 'key'), top, createdAtMs: readInteger(row, 'created_ms'), usedAtMs: readInteger(row, 'used_ms'), isInUse: leases.layers.has(top) }
+      return { kind: 'cache', key: readText(row, 'key'), tops: [top], createdAtMs: readInteger(row, 'created_ms'), usedAtMs: readInteger(row, 'used_ms'), isInUse: leases.layers.has(top) }
     }),
     mounts,
     layers,

@@ -50,6 +50,7 @@ export const configCases = onBusybox({
   'workdir-variable': 'ENV D=/x\nWORKDIR $D/${nope}/y',
   'workdir-tilde': 'WORKDIR ~/x',
   'workdir-link': 'RUN mkdir /real && ln -s /real /ln\nWORKDIR /ln/sub',
+  'workdir-as-written': ['WORKDIR /a//b/\nRUN pwd >/o\nWORKDIR c//d/\nWORKDIR /x/./y/../z/\nRUN pwd >/p\nCOPY a.txt .', { explained: { '/x/y': 'docker makes each component of the directory a step runs in, also one that .. leaves again' } }],
   'workdir-blanks': 'WORKDIR "/with blank"',
   'maintainer': 'MAINTAINER Some Body <some@body>',
   'onbuild-stage': 'FROM busybox AS b\nONBUILD RUN echo fired >/fired\nONBUILD ENV x=1\nONBUILD COPY a.txt /\nFROM b\nRUN cat /fired',

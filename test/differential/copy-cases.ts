@@ -47,6 +47,8 @@ export const copyCases = onBusybox({
   'copy-hardlinks-apart': 'COPY hard/one hard/two /w/',
   'copy-setuid': 'COPY perm /w',
   'copy-sticky': 'COPY sticky /w',
+  'copy-capability': 'FROM busybox AS s\nRUN cp /bin/busybox /b && setfattr -n user.a -v 1 /b 2>/dev/null; mkdir -m 0700 /q && chown 3:4 /q && echo 1 >/q/f\nFROM busybox\nCOPY --from=s /q /w\nCOPY --from=s /q /etc/w/',
+  'copy-directory-mode-existing': 'RUN mkdir -m 0711 /w && chown 3:4 /w\nCOPY perm /w/\nCOPY sticky /w/sticky/',
   'copy-empty-directory': 'COPY empty /w',
   'copy-fifo': 'COPY dir/sub /w',
   'copy-spaces-json': 'COPY ["with space/f", "/with space/"]',

@@ -2,7 +2,8 @@
  * npm run test:differential [-- --only NAME,…]
  * Builds every case with docker build and with tsbuild and compares the images: config, history, and every file of the
  * flattened tree. TSBUILD_BENCH_PEERS puts words before docker's commands, TSBUILD_BENCH_SHARE names a folder here and
- * as docker sees it, TSBUILD_BENCH_REGISTRY a registry without TLS that has library/busybox (default localhost:5000).
+ * as docker sees it, TSBUILD_BENCH_REGISTRY a registry without TLS that has library/busybox (default localhost:5000). Docker runs `xz`,
+ * which Debian only recommends beside it: install xz-utils there.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,6 +15,9 @@ import { cases } from './cases.ts'
 import { writeFixture } from './fixture.ts'
 import type { ImageFacts } from './image-facts.ts'
 import { readImages } from './image-facts.ts'
+
+/** Docker's unpacker leaves these where it cannot pivot, as in a chroot. */
+const leftover = /\/\.pivot_root\d+$/u
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
 const prefix = (process.env['TSBUILD_BENCH_PEERS'] ?? '').split(' ').filter((word) => word !== '')
@@ -47,7 +51,7 @@ for (const testCase of chosen) {
   const context = join(folder, testCase.name)
   writeFixture(context, { Dockerfile: testCase.dockerfile, ...testCase.files })
   const options = ['--network', 'host', ...testCase.options ?? [], '-q', '-t', `diff-${testCase.name}`]
-  const theirs = docker('build', ...options, join(inside, testCase.name))
+  const theirs = docker('build', '--no-cache', ...options, join(inside, testCase.name))
   const ours = tsbuild('build', ...options, context)
   const difference = outcomeDifference(testCase, theirs, ours)
   if (difference !== undefined) report(testCase, [difference])
@@ -85,7 +89,7 @@ function compare({ explained = {} }: Case, theirs: ImageFacts | undefined, ours:
   const configLines = [...one.filter((line) => !other.includes(line)).map((line) => `  docker:  ${line.trim()}`), ...other.filter((line) => !one.includes(line)).map((line) => `  tsbuild: ${line.trim()}`)]
   if (explained['config'] === undefined) lines.push(...configLines)
   for (const path of new Set([...Object.keys(theirs.tree), ...Object.keys(ours.tree)])) {
-    if (theirs.tree[path] === ours.tree[path] || explained[path] !== undefined) continue
+    if (theirs.tree[path] === ours.tree[path] || explained[path] !== undefined || leftover.test(path)) continue
     lines.push(`  ${path}: docker ${theirs.tree[path] ?? 'nothing'} | tsbuild ${ours.tree[path] ?? 'nothing'}`)
   }
   return lines

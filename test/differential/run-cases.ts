@@ -14,6 +14,8 @@ export const runCases = onBusybox({
   'run-umask': 'RUN umask >/o && touch /f && mkdir /d',
   'run-environment': 'ENV Z=1\nRUN env | grep -v HOSTNAME | sort >/o',
   'run-environment-user': 'USER daemon\nRUN env | grep HOME >/tmp/o; id >>/tmp/o; pwd >>/tmp/o',
+  'run-root-groups': 'RUN id >/o',
+  'run-root-groups-file': 'RUN echo "wheel:x:10:root" >>/etc/group\nRUN id >/o\nUSER root\nRUN id >>/o\nUSER 0\nRUN id >>/o',
   'run-user-numbers': 'USER 1234:2345\nRUN id >/tmp/o',
   'run-user-number': 'USER 1234\nRUN id >/tmp/o',
   'run-user-known-number': 'USER 2\nRUN id >/tmp/o',

@@ -55,6 +55,35 @@ describe('the cache of steps', () => {
   })
 })
 
+describe('COPY --link', () => {
+  it('keeps its layer when what it lies on changes, and says so', () => {
+    const dockerfile = (base: string): string => `FROM busybox\nRUN echo ${base} >/base; ln -s base /link\nCOPY --link a /link/to/\nCOPY --link --chown=5:6 a /owned\nRUN cat /base /link/to/a >/read\n`
+    const path = context('linked', { Dockerfile: dockerfile('1'), a: 'copied' })
+    const layers = (name: string): unknown[] => (JSON.parse(must('inspect', name)) as { RootFS: { Layers: unknown[] } }[])[0]?.RootFS.Layers ?? []
+    must('build', '-q', '--network', 'none', '-t', 'linked:1', path)
+    writeFileSync(join(path, 'Dockerfile'), dockerfile('2'))
+    const kept = expect.stringMatching(/^its layer is kept, though what it lies on changed \(\w{12} → \w{12}\)$/u) as string
+    expect(causes('-t', 'linked:2', path)).toEqual([expect.stringMatching(/^instruction changed/u), kept, kept, expect.stringMatching(/^what it is built on changed/u)])
+    const [one, two] = [layers('linked:1'), layers('linked:2')]
+    expect(two.slice(-3, -1)).toEqual(one.slice(-3, -1))
+    expect(two.at(-4)).not.toEqual(one.at(-4))
+    expect(must('run', '--network', 'none', 'linked:2', 'sh', '-c', 'cat /read; stat -c %u:%g /owned')).toBe('2\ncopied5:6')
+    expect(causes('-t', 'linked:3', path)).toEqual(['every step came from the cache'])
+    must('gc')
+    writeFileSync(join(path, 'a'), 'changed')
+    expect(causes(path)[0]).toMatch(/^file a changed/u)
+  })
+
+  it('looks its owner up in the base, and so is made again on another one', () => {
+    const dockerfile = (uid: number): string => `FROM busybox\nRUN echo worker:x:${uid}:${uid}::/:/bin/sh >>/etc/passwd\nCOPY --link --chown=worker a /owned\n`
+    const path = context('linked-owner', { Dockerfile: dockerfile(11), a: 'x' })
+    must('build', '-q', '--network', 'none', path)
+    writeFileSync(join(path, 'Dockerfile'), dockerfile(12))
+    must('build', '-q', '--network', 'none', '-t', 'owned:1', path)
+    expect(must('run', '--network', 'none', 'owned:1', 'stat', '-c', '%u', '/owned')).toBe('12')
+  })
+})
+
 describe('--explain-cache', () => {
   it('names the first thing that changed', () => {
     const dockerfile = 'FROM busybox\nARG WHO=a\nCOPY src /src\nRUN echo $WHO >/who\nWORKDIR /src\n'
@@ -70,6 +99,42 @@ describe('--explain-cache', () => {
     expect(causes(path)[0]).toBe('file src/c is new')
     writeFileSync(join(path, 'Dockerfile'), dockerfile.replace('COPY src', 'COPY --chown=1:1 src'))
     expect(causes(path)[0]).toBe('instruction changed (COPY src /src → COPY --chown=1:1 src /src)')
+  })
+})
+
+describe('--explain-cache, of a RUN,', () => {
+  const edits: readonly (readonly [what: string, before: string, after: string, cause: RegExp])[] = [
+    ['names the variable', 'ENV A=1\nRUN true', 'ENV A=2\nRUN true', /^env A changed$/u],
+    ['shows the text before and after', 'RUN true', 'RUN :', /^instruction changed \(RUN true → RUN :\)$/u],
+    ['shows the base before and after', 'RUN echo 1 >/b\nRUN true', 'RUN echo 2 >/b\nRUN true', /^what it is built on changed \(\w{12} → \w{12}\)$/u],
+    ['names the working directory', 'WORKDIR /tmp\nRUN true', 'WORKDIR /bin\nRUN true', /^workdir changed \(\/tmp → \/bin\)$/u],
+  ]
+  it.each(edits)('%s', (what, before, after, cause) => {
+    const path = context(`run-${what.replaceAll(/\W/gu, '-')}`, { Dockerfile: `FROM busybox\n${before}\n` })
+    must('build', '-q', '--network', 'none', path)
+    writeFileSync(join(path, 'Dockerfile'), `FROM busybox\n${after}\n`)
+    expect(causes(path).at(-1)).toMatch(cause)
+  })
+
+  it('names the mount that is another', () => {
+    const path = context('namespaced', { Dockerfile: 'FROM busybox\nRUN --mount=type=cache,target=/c true\n' })
+    must('build', '-q', '--network', 'none', path)
+    expect(causes('--build-arg', 'BUILDKIT_CACHE_MOUNT_NS=other', path)).toEqual([expect.stringMatching(/^mount \/c changed \(.+ → .+\)$/u)])
+  })
+
+  it('names the mount whose files changed', () => {
+    const path = context('mounted', { Dockerfile: 'FROM busybox\nRUN --mount=type=bind,source=in,target=/in true\n', 'in/a': '1' })
+    must('build', '-q', '--network', 'none', path)
+    writeFileSync(join(path, 'in/a'), '2')
+    expect(causes(path)).toEqual([expect.stringMatching(/^mount \/in content changed \(\w{12} → \w{12}\)$/u)])
+  })
+
+  it('says when the image of FROM is another', () => {
+    const path = context('rebased', { Dockerfile: 'FROM base:1\nRUN true\n' })
+    must('tag', 'busybox', 'base:1')
+    must('build', '-q', '--network', 'none', path)
+    must('build', '-q', '--network', 'none', '-t', 'base:1', context('new-base', { Dockerfile: 'FROM busybox\nRUN echo new >/new\n' }))
+    expect(causes(path)).toEqual([expect.stringMatching(/^what it is built on changed \(\w{12} → \w{12}\)$/u)])
   })
 })
 

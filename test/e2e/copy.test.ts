@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
@@ -76,11 +76,46 @@ describe('copy', () => {
     expect(run('copy', `docker-archive:${archive}:other:1`, 'tsbuild:x')).toMatchObject({ exitCode: 3 })
   })
 
+  it('writes and reads the folders of skopeo\'s dir:, whole indexes too', () => {
+    const mine = join(folder, 'dir:mine')
+    const theirs = join(folder, 'dir-theirs')
+    const digest = must('copy', '-q', `docker://${app}`, `dir:${mine}`)
+    expect(raw(`dir:${mine}`)).toBe(raw(`docker://${app}`))
+    skopeo('copy', '-q', '--src-tls-verify=false', `docker://${app}`, `dir:${theirs}`)
+    expect(readdirSync(mine).sort()).toEqual(readdirSync(theirs).sort())
+    for (const name of readdirSync(theirs)) expect(readFileSync(join(mine, name)).equals(readFileSync(join(theirs, name))), name).toBe(true)
+    expect(must('copy', '-q', `dir:${theirs}`, 'tsbuild:from-dir:1')).toBe(digest)
+    expect(must('run', 'from-dir:1', 'tail', '-n1', '/numbers')).toBe('30000')
+
+    const index = must('copy', '-q', '--all', `docker://${other.host}/multi:1`, `dir:${mine}`)
+    expect(must('copy', '-q', '--all', `dir:${mine}`, `docker://${other.host}/multi:2`)).toBe(index)
+    skopeo('copy', '-q', '--all', '--dest-tls-verify=false', `dir:${mine}`, `docker://${other.host}/multi:3`)
+    expect(raw(`docker://${other.host}/multi:3`)).toBe(raw(`docker://${other.host}/multi:1`))
+  })
+
+  it('leaves a folder alone that is none of dir:, and one of dir: when copying fails', () => {
+    const precious = join(folder, 'precious')
+    mkdirSync(precious)
+    writeFileSync(join(precious, 'version'), '1')
+    expect(run('copy', `docker://${app}`, `dir:${precious}`)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('something else') as string })
+    expect(run('copy', `dir:${precious}`, 'tsbuild:x').exitCode).toBe(1)
+    const damaged = join(folder, 'dir-damaged')
+    must('copy', '-q', `docker://${app}`, `dir:${damaged}`)
+    const [blob = ''] = readdirSync(damaged).filter((name) => /^[0-9a-f]{64}$/u.test(name))
+    writeFileSync(join(damaged, blob), 'damaged')
+    const kept = join(folder, 'dir-kept')
+    must('copy', '-q', `docker://${app}`, `dir:${kept}`)
+    expect(run('copy', `dir:${damaged}`, `dir:${kept}`).exitCode).toBe(4)
+    expect(raw(`dir:${kept}`)).toBe(raw(`docker://${app}`))
+    expect(readdirSync(folder).filter((name) => name.startsWith('dir-kept'))).toEqual(['dir-kept'])
+  })
+
   it.each([
     ['a bare name', 'app:1', /docker:\/\/NAME/u],
     ['docker-daemon', 'docker-daemon:app:1', /docker save/u],
     ['containers-storage', 'containers-storage:app', /podman save/u],
-    ['dir', 'dir:/tmp/x', /oci:FOLDER/u],
+    ['dir without a path', 'dir:', /no path/u],
+    ['ostree', 'ostree:app@/x', /OSTree/u],
     ['docker without slashes', 'docker:app', /docker:\/\/NAME/u],
     ['no path', 'oci:', /no path/u],
   ])('refuses %s with the way to write it', (_, location, pattern) => {
@@ -111,6 +146,10 @@ describe('sync', () => {
     expect(outcome).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('1 of 3 images failed') as string })
     expect(outcome.stdout.trim().split('\n')).toHaveLength(2)
     expect(raw(`oci:${folder}/synced:app`)).toBe(raw(`docker://${other.host}/synced/app:1`))
+    const many = Array.from({ length: 8 }, (_, index) => `docker://${app} oci:${folder}/together:t${index}`)
+    writeFileSync(list, many.join('\n'))
+    expect(must('sync', '--max-images', '8', list).split('\n')).toHaveLength(8)
+    for (const index of many.keys()) expect(raw(`oci:${folder}/together:t${index}`)).toBe(raw(`docker://${app}`))
     const piped = spawnSync(process.execPath, [join(import.meta.dirname, '../../bin/tsbuild.cjs'), 'sync', '-'], { input: 'docker://a b c\n', encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: command.root } })
     expect(piped).toMatchObject({ status: 2, stderr: expect.stringContaining('line 1') as string })
   })

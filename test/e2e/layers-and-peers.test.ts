@@ -1,5 +1,6 @@
 import { chmodSync, chownSync, createReadStream, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { getAddon } from '../../native/index.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -8,12 +9,15 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import { writeImage } from '../support/stored-images.ts'
+import { operationBase } from '../support/operation-base.ts'
 import { workInOverlay } from '../support/overlay.ts'
 import { usePeerTools } from '../support/peer-tools.ts'
 import { useStores } from '../support/stores.ts'
 import { stream, task } from '../support/streams.ts'
 import { archive, directory, file, forge, forgePax, hardLink, octal, symlink } from '../support/tar-forge.ts'
+import { sequence } from '../support/tree-arbitraries.ts'
 import type { TreeOperation } from '../support/tree-operations.ts'
+import { inFolder } from '../support/tree-operations.ts'
 import { walkTree } from '../support/walk-tree.ts'
 
 const peers = usePeerTools('skopeo', 'umoci')
@@ -56,6 +60,28 @@ describe('skopeo and umoci', () => {
     const bundle = join(peers.folder, 'bundle')
     peers.run('umoci', 'unpack', '--image', `${peers.inside(copy)}:latest`, peers.inside(bundle))
     expect(walkTree(join(bundle, 'rootfs'))).toEqual(await treeOf(store, second))
+  })
+
+  it('read layers of whatever a process may do to the tree that it left', async () => {
+    const store = await stores.open()
+    const sequences = fc.sample(sequence, { numRuns: 150, seed: 7 })
+    const layers = [await store.layers.apply(undefined, stream(archive(...sequences.map((_, index) => operationBase(`${index}/`)))), undefined, task)]
+    let tree: readonly string[] = []
+    for (const step of [0, 1] as const) {
+      await using snapshot = await store.layers.prepare(layers.at(-1)?.chainId)
+      tree = workInOverlay(snapshot.rootfs, sequences.flatMap((each, index) => each[step].map((one) => inFolder(String(index), one))), mkdtempSync(join(peers.folder, 'work-'))).tree
+      layers.push(await snapshot.commit(task))
+    }
+    const image = await writeImage(store, layers)
+    await store.layers.sync(task)
+    store.images.put(image.manifest, image.config.digest, ['docker.io/library/random:1'])
+    const copy = join(peers.folder, 'random')
+    peers.run('skopeo', 'copy', '--quiet', `oci:${peers.inside(join(store.root, 'content'))}:docker.io/library/random:1`, `oci:${peers.inside(copy)}:latest`)
+    const bundle = join(peers.folder, 'random-bundle')
+    peers.run('umoci', 'unpack', '--image', `${peers.inside(copy)}:latest`, peers.inside(bundle))
+    // umoci leaves overlayfs's own attributes out of what it unpacks, those escaped by overlayfs too.
+    const withoutMarks = (lines: readonly string[]): string[] => lines.map((line) => line.replace(/ trusted\.overlay\.\S+/gu, ''))
+    expect(withoutMarks(walkTree(join(bundle, 'rootfs')))).toEqual(withoutMarks(tree))
   })
 
   it('write layers that we read to the tree that they see', async () => {

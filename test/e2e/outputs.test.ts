@@ -62,6 +62,15 @@ describe('build --output', () => {
     expect(readJson(metadata)).toMatchObject({ 'containerimage.config.digest': id, 'image.name': 'docker.io/library/several:1' })
   })
 
+  it('makes an index where one is annotated', () => {
+    const to = join(folder, 'annotated')
+    build('-t', 'annotated:1', '-o', `type=oci,tar=false,dest=${to}`, '--annotation', 'index:a=b', '--annotation', 'c=d')
+    const [top] = (readJson(join(to, 'index.json')) as Layout).manifests
+    const index = readJson(join(to, 'blobs/sha256', top?.digest.slice(7) ?? '')) as { annotations: object; manifests: { digest: string; platform: object }[] }
+    expect(index).toMatchObject({ annotations: { a: 'b' }, manifests: [{ platform: { os: 'linux' } }] })
+    expect(readJson(join(to, 'blobs/sha256', index.manifests[0]?.digest.slice(7) ?? ''))).toMatchObject({ annotations: { c: 'd' } })
+  })
+
   it('writes archives to standard output and for docker load, and gives no name to an image that is only written elsewhere', () => {
     mkdirSync(join(peers.folder, 'bin'))
     writeFileSync(join(peers.folder, 'bin/docker'), `#!/bin/sh\ncat >${folder}/loaded.tar; echo "$@" >${folder}/loaded.args\n`)
@@ -73,6 +82,10 @@ describe('build --output', () => {
     expect(run('build', '-q', '--network', 'none', '-o', '-', app).stdout).toContain('ustar')
     writeFileSync(join(peers.folder, 'bin/docker'), '#!/bin/sh\necho no such daemon >&2\nexit 1\n')
     expect(run('build', '-q', '--network', 'none', '--load', '-t', 'x', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no such daemon') as string })
+    writeFileSync(join(peers.folder, 'bin/podman'), `#!/bin/sh\ncat >${folder}/loaded-by-podman.tar\n`)
+    chmodSync(join(peers.folder, 'bin/podman'), 0o755)
+    build('--load', '-t', 'x')
+    expect(execFileSync('tar', ['xOf', join(folder, 'loaded-by-podman.tar'), 'manifest.json'], { encoding: 'utf8' })).toContain('"x:latest"')
   })
 
   it('merges a root filesystem into a folder, and refuses before the build what cannot be written', () => {

@@ -1,13 +1,20 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
 
-const command = useCommand('reproducible')
+const temporary = mkdtempSync(join(tmpdir(), 'tsbuild-reproducible-'))
+const command = useCommand('reproducible', { env: { TMPDIR: temporary } })
 beforeAll(() => { importBusybox(command) })
+afterAll(() => { rmSync(temporary, { recursive: true, force: true }) })
 
 interface Verified { readonly exitCode: number | null; readonly stderr: string }
 
+const files = Object.fromEntries(['zz', 'b', 'm', 'a', 'k', 'dir/y', 'dir/c', 'dir/x'].map((name) => [`files/${name}`, name]))
+
 function verify(name: string, dockerfile: string, ...args: readonly string[]): Verified {
-  const context = command.context(name, { Dockerfile: dockerfile })
+  const context = command.context(name, { Dockerfile: dockerfile, ...files })
   return command.run('build', '--progress', 'plain', '--network', 'none', '--verify-reproducible', ...args, '-t', `${name}:1`, context)
 }
 
@@ -20,10 +27,26 @@ describe('--verify-reproducible', () => {
     expect(command.must('images')).toContain('same')
   })
 
+  it('takes neither the order of directories nor the umask of whoever builds into an image', () => {
+    const lines = ['FROM busybox', 'COPY files /copied/', 'COPY --chmod=u+x files/* /flat/', 'COPY <<inline /made/inline', 'text', 'inline', 'WORKDIR /work/deep', 'RUN umask >mask && mkdir dir && echo x >dir/file', 'RUN --mount=type=bind,source=files,target=/m sort /m/zz /m/a >/sorted', 'USER 7:7', 'WORKDIR /work/own']
+    const { exitCode, stderr } = verify('surroundings', `${lines.join('\n')}\n`, '--source-date-epoch', '1000000000')
+    expect(exitCode, stderr).toBe(0)
+    expect(command.must('run', '--network', 'none', 'surroundings:1', 'sh', '-c', 'cat /work/deep/mask; stat -c %a /work/deep/dir/file /work/own /made')).toBe('0022\n644\n755\n755')
+  })
+
+  it('keeps what the first of the builds said, and nothing of its store', () => {
+    const { stderr } = verify('broken', 'FROM busybox\nRUN echo said first; exit 3\n')
+    const [, build = ''] = /tsbuild history logs (\w+) shows/u.exec(stderr) ?? []
+    expect(command.must('history', 'logs', build)).toContain('said first')
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
   it('names the layer, the path and the field that differ, and makes no image', () => {
     for (const [name, run, path, args] of [
       ['hostname', 'echo 1 >/same && hostname >/host', '/host: content is', ['--source-date-epoch', '1000000000']],
       ['clock', 'date +%s >/date', '/date: content is', ['--source-date-epoch', '1000000000']],
+      ['order', 'find /bin >/order', '/order: content is', ['--source-date-epoch', '1000000000']],
+      ['processors', 'nproc >/nproc', '/nproc: content is', ['--source-date-epoch', '1000000000']],
       ['present', 'touch /$(hostname)', 'presence is', ['--source-date-epoch', '1000000000']],
       ['mtime', 'echo 1 >/same', 'mtime is', []],
     ] as const) {

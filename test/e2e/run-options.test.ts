@@ -15,7 +15,7 @@ describe('tsbuild run', () => {
     const profile = join(folder, 'profile.json')
     writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 30 }] }))
     expect(inside(['--cap-drop', 'ALL', '--cap-add', 'chown', '--security-opt', 'no-new-privileges', '--umask', '0077', '--oom-score-adj', '300', '--group-add', '42'],
-      'sed -n "s/^CapEff:.//p;s/^NoNewPrivs:.//p;s/^Groups:.//p" /proc/self/status; umask; cat /proc/self/oom_score_adj')).toEqual(['42 ', '0000000000000001', '1', '0077', '300'])
+      'sed -n "s/^CapEff:.//p;s/^NoNewPrivs:.//p;s/^Groups:.//p" /proc/self/status; umask; cat /proc/self/oom_score_adj')).toEqual(['0 42 ', '0000000000000001', '1', '0077', '300'])
     expect(inside(['--security-opt', 'seccomp=unconfined'], 'sed -n "s/^Seccomp:.//p" /proc/self/status')).toEqual(['0'])
     expect(inside(['--security-opt', `seccomp=${profile}`], 'mkdir /x 2>&1; true')[0]).toContain('Read-only')
     expect(inside(['--privileged'], 'sed -n "s/^Seccomp:.//p" /proc/self/status; grep -c " /proc/sys " /proc/self/mountinfo; true')).toEqual(['0', '0'])

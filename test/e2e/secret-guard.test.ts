@@ -56,16 +56,29 @@ describe('a build that would keep the value of a secret', () => {
 })
 
 describe('the log of a step that prints a secret', () => {
-  it('has *** in its place, on the screen, in JSON and in the record, and the build goes on with a warning', () => {
-    const path = context('printed', { Dockerfile: `FROM busybox\n${mount} cat /run/secrets/t; for part in correct-horse -battery; do printf %s $part; sleep 0.1; done; echo /staple+42; base64 /run/secrets/t\n` })
-    const { exitCode, stderr } = run('build', '--progress', 'plain', ...secret, path)
-    expect(exitCode).toBe(0)
-    expect(stderr.match(/\*\*\*/gu)).toHaveLength(4)
-    expect(stderr).toContain('warning: SecretInLog')
-    expect(must('history', 'logs', 'latest', '2').split('\n').slice(0, 2)).toEqual(['***', '***'])
+  it('has *** in its place, on the screen, in JSON and in the record, and the build fails and keeps nothing', () => {
+    const path = context('printed', { Dockerfile: `FROM busybox\n${mount} echo first; cat /run/secrets/t; for part in correct-horse -battery; do printf %s $part; sleep 0.1; done; echo /staple+42; base64 /run/secrets/t\n` })
+    const { exitCode, stderr } = run('build', '--progress', 'plain', '-t', 'printed:1', ...secret, path)
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('cannot keep the value of a secret: "t" is in the log, line 2 of stdout')
+    expect(stderr.match(/\*\*\*/gu)?.length).toBeGreaterThanOrEqual(3)
+    expect(run('inspect', 'printed:1').exitCode).toBe(3)
+    expect(must('history', 'logs', 'latest', '2').split('\n').slice(0, 2)).toEqual(['first', '***'])
     const json = run('build', '--no-cache', '--progress', 'json', ...secret, path)
     for (const encoding of encodings) expect(stderr + json.stdout + json.stderr + must('history', 'logs', 'latest')).not.toContain(encoding)
     expect(filesWithValue(command.root)).toEqual([])
+  })
+
+  it('fails a step whose later attempt prints nothing', () => {
+    const path = context('retried', { Dockerfile: `FROM busybox\n# tsbuild: retry=1\nRUN --mount=type=secret,id=t --mount=type=cache,target=/c if [ -e /c/again ]; then exit 0; fi; touch /c/again; cat /run/secrets/t >&2; exit 4\n` })
+    const { exitCode, stderr } = run('build', '--progress', 'plain', ...secret, path)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining('"t" is in the log, line 1 of stderr') as string })
+  })
+
+  it('leaves a failed command its exit code, and warns', () => {
+    const path = context('failed', { Dockerfile: `FROM busybox\n${mount} base64 /run/secrets/t; exit 4\n` })
+    const { exitCode, stderr } = run('build', '--progress', 'plain', ...secret, path)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 4, stderr: expect.stringContaining('warning: SecretInLog: the value of secret "t" is in the log, line 1 of stdout, base64') as string })
   })
 
   it('is as it was for a secret that is used and not kept', () => {

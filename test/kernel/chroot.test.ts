@@ -70,6 +70,11 @@ describe('a process isolated by chroot', () => {
   })
 })
 
+it('nothing is mounted for a layer that is a filesystem of its own', async () => {
+  const rootfs = { kind: 'overlay', lowers: [{ kind: 'directory', path: lower }, { kind: 'erofs', path: '/none', tar: '/none', backing: 'file' }], upper: workspace.makeUpper(), xattrs: 'trusted' } as const
+  await expect(run({ args: ['/bin/true'], rootfs, executor: { kind: 'chroot' } })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field: 'rootfs.lowers[1].kind' })
+})
+
 describe('tsbuild inside a container of default confinement', () => {
   const store = workspace.makeFolder()
   const outer = workspace.makeFolder()

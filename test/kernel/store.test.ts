@@ -8,9 +8,11 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
+import { encodeDocument } from '../../oci/manifest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import { writableFolder } from '../support/overlay.ts'
 import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
+import type { TestImage } from '../support/stored-images.ts'
 import { writeDocuments, writeImage } from '../support/stored-images.ts'
 import { expectClean, inodesOfLayer, useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
@@ -20,6 +22,10 @@ import { useTemporaryFolder } from '../support/temporary-folder.ts'
 const folder = useTemporaryFolder('store')
 const stores = useStores(folder)
 const unpacking = useStores(folder, 'overlay')
+
+function raise(): never {
+  throw new TypeError('there is one')
+}
 
 function describeBlob(bytes: Buffer, mediaType: string = mediaTypes.ociLayer): Descriptor {
   return { mediaType, digest: sha256(bytes), size: bytes.length }
@@ -163,6 +169,37 @@ describe('images', () => {
     expect(store.images.find('docker.io/library/a:2')).toBeUndefined()
   })
 
+  it('of one config keep the manifest that each name was given, and the blobs of all', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    await store.layers.sync(task)
+    const blobs = [await store.layerBlob(layer.chainId, 'gzip', task), await store.layerBlob(layer.chainId, 'zstd', task), await store.layerBlob(layer.chainId, { compression: 'gzip', level: 1 }, task)]
+    const forms: TestImage[] = []
+    for (const each of blobs) forms.push(await writeDocuments(store, { blobs: [each], diffIds: [layer.diffId], comment: '' }))
+    expect(new Set(forms.map(({ config }) => config.digest)).size).toBe(1)
+    const name = (index: number): string => `docker.io/library/a:${index}`
+    for (const [index, { manifest, config }] of forms.entries()) store.images.put(manifest, config.digest, [name(index)])
+    const last = forms[2]
+    for (const [index, { manifest }] of forms.entries()) expect(store.images.find(name(index))).toMatchObject({ manifest, names: [name(0), name(1), name(2)] })
+    expect(store.images.list()).toMatchObject([{ manifest: last?.manifest }])
+    const index = JSON.parse(readFileSync(join(store.root, 'content', 'index.json'), 'utf8')) as { manifests: Descriptor[] }
+    expect(index.manifests.map(({ digest }) => digest)).toEqual(forms.map(({ manifest }) => manifest.digest))
+
+    // Giving a name the other form moves it; a name that is gone needs its blobs no more.
+    store.images.put(forms[0]?.manifest ?? raise(), forms[0]?.config.digest ?? raise(), [name(1)])
+    expect(store.images.find(name(1))).toMatchObject({ manifest: forms[0]?.manifest })
+    expect(store.images.find(name(2))).toMatchObject({ manifest: last?.manifest })
+    expect(store.images.untag(name(2))).toBe(true)
+    await store[Symbol.asyncDispose]()
+    const again = await stores.open(store.root)
+    await gc(again, task, { dryRun: false })
+    expect(forms.map(({ manifest }) => existsSync(blobPath(again, manifest.digest)))).toEqual([true, false, false])
+    again.images.remove(forms[0]?.config.digest ?? raise())
+    expect(again.images.find(name(0))).toBeUndefined()
+    await again[Symbol.asyncDispose]()
+    await expectClean(store.root)
+  })
+
   it('are not chosen by a beginning that two have', async () => {
     const store = await stores.open()
     const layer = await applied(store, file('a'))
@@ -191,6 +228,35 @@ describe('images', () => {
     expect(put(describeBlob(Buffer.from('{}'), mediaTypes.ociManifest), image.config)).toThrow(expect.objectContaining({ code: 'STORAGE_BLOB_MISSING' }))
     expect(store.images.list()).toEqual([])
     put(image.manifest, image.config)()
+  })
+
+  it('of several platforms lie under one index, which keeps the layers of all of them', async () => {
+    const root = stores.newRoot()
+    let store = await stores.open(root)
+    const base = await applied(store, file('base', 'x'.repeat(10_000)))
+    const one = await store.layers.apply(base.chainId, stream(archive(file('one'))), undefined, task)
+    const other = await store.layers.apply(base.chainId, stream(archive(file('other'))), undefined, task)
+    const images = [await writeImage(store, [base, one], 'one'), await writeImage(store, [base, other], 'other')]
+    const bytes = encodeDocument({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: images.map(({ manifest }) => manifest) })
+    const index = await store.content.write(bytes, mediaTypes.ociIndex)
+    expect(() => store.images.put(index, index.digest, [])).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    await store.layers.sync(task)
+    expect(() => store.images.put(index, images[0]?.config.digest ?? index.digest, [])).toThrow(expect.objectContaining({ code: 'STORAGE_IMAGE_INCOMPLETE' }))
+    expect(store.images.put(index, index.digest, ['docker.io/library/many:1'])).toMatchObject({ id: index.digest, manifest: index })
+    await store[Symbol.asyncDispose]()
+    store = await stores.open(root)
+    expect(await gc(store, task, { dryRun: false })).toMatchObject({ layers: 0, blobs: 0 })
+    await expectClean(root)
+    const { perImage: [used], perLayer } = await measureUsage(store, task)
+    expect(used?.size.inodes).toBe(used?.unique.inodes)
+    expect(perLayer.map(({ images: count }) => count)).toEqual([1, 1, 1])
+    expect(store.images.lease(index.digest)).toBe(true)
+    await store[Symbol.asyncDispose]()
+    store = await stores.open(root)
+    store.images.remove(index.digest)
+    const predicted = await gc(store, task, { dryRun: true })
+    expect(predicted).toMatchObject({ layers: 3 })
+    expect(await gc(store, task, { dryRun: false })).toEqual(predicted)
   })
 
   it('stand in index.json when every blob of theirs is there', async () => {

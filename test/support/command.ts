@@ -31,7 +31,7 @@ export interface CommandLine {
 
 /** A store below a folder of this test file's, both deleted afterwards, when fsck must find the store clean. */
 export function useCommand(name: string, options: { readonly env?: NodeJS.ProcessEnv; readonly root?: string } = {}): CommandLine {
-  if (!existsSync(join(dirname(command), '..', 'dist', 'cli.js'))) throw new Error('these tests run dist/: npm run build first')
+  if (!existsSync(join(dirname(command), '..', 'dist', 'cli.cjs'))) throw new Error('these tests run dist/: npm run build first')
   const folder = mkdtempSync(join(tmpdir(), `tsbuild-e2e-${name}-`))
   const root = options.root ?? join(folder, 'store')
   const env: NodeJS.ProcessEnv = { ...process.env, TSBUILD_ROOT: root, CONTAINERS_REGISTRIES_CONF: emptyFile(folder), DOCKER_CONFIG: folder, ...options.env }

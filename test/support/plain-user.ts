@@ -71,7 +71,7 @@ export function writeBusyboxTar(user: PlainUser): string {
 
 /** The project's own folder may lie where only root can read. */
 function installCommand(folder: string): { readonly node: string; readonly script: string } {
-  if (!existsSync(join(project, 'dist', 'cli.js'))) throw new Error('these tests run dist/: npm run build first')
+  if (!existsSync(join(project, 'dist', 'cli.cjs'))) throw new Error('these tests run dist/: npm run build first')
   const target = join(folder, 'tsbuild')
   for (const part of ['bin', 'dist', join('native', 'build'), 'package.json']) cpSync(join(project, part), join(target, part), { recursive: true })
   const node = join(folder, 'node')

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import type { TreeOperation } from './tree-operations.ts'
 
-/** Few names, so that operations meet. */
-const name = fc.constantFrom('a', 'b', 'c', 'd', '\xff\xfe', '-n e.w', 'ü')
-const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'))
+/** Few names and shallow paths, so that operations meet. */
+const name = fc.constantFrom('a', 'a', 'a', 'a', 'b', 'b', 'b', 'c', 'd', 'd', '\xff\xfe', '-n e.w', 'ü')
+const path = fc.constantFrom(1, 1, 1, 2, 2, 2, 3).chain((length) => fc.array(name, { minLength: length, maxLength: length })).map((parts) => parts.join('/'))
 /** Whatever a process may try. */
 export const operation: fc.Arbitrary<TreeOperation> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('write' as const, 'append' as const), path, bytes: fc.nat(9000) }) },
@@ -21,3 +21,7 @@ export const operation: fc.Arbitrary<TreeOperation> = fc.oneof(
 
 /** The same but for links that lead out of the tree, where two runs would meet. */
 export const insideOperation = operation.filter((each) => each.do !== 'symlink' || !each.target.startsWith('/'))
+
+/** What is done in two steps, a layer each. */
+export type Sequence = readonly [first: readonly TreeOperation[], second: readonly TreeOperation[]]
+export const sequence: fc.Arbitrary<Sequence> = fc.tuple(fc.array(operation, { minLength: 1, maxLength: 25 }), fc.array(operation, { maxLength: 25 }))

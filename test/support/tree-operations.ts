@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { appendFileSync, chmodSync, linkSync, lchownSync, lutimesSync, mkdirSync, renameSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, constants, linkSync, lchownSync, lstatSync, lutimesSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { getAddon } from '../../native/index.ts'
+import { makeNode } from './make-node.ts'
+
+const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NONBLOCK } = constants
 
 /** What each kind of operation needs besides its path. */
 interface Details {
@@ -26,6 +28,12 @@ type Operation<Name extends keyof Details> = { readonly do: Name; readonly path:
 /** What a process in a container may do to its files. Paths are Latin-1, relative to the root. */
 export type TreeOperation = { [Name in keyof Details]: Operation<Name> }[keyof Details]
 
+/** The same done below a folder. */
+export function inFolder(folder: string, operation: TreeOperation): TreeOperation {
+  const path = `${folder}/${operation.path}`
+  return 'to' in operation ? { ...operation, path, to: `${folder}/${operation.to}` } : { ...operation, path }
+}
+
 /** Does it below `root`. @returns the code of the error that stopped it, as a program would see it */
 export function operate(root: string, operation: TreeOperation): string | undefined {
   try {
@@ -34,20 +42,19 @@ export function operate(root: string, operation: TreeOperation): string | undefi
     return undefined
   } catch (error) {
     if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
-    if (error instanceof Error && 'status' in error) return 'EXEC'
     throw error
   }
 }
 
 const actions: { readonly [Name in keyof Details]: (path: Buffer, operation: Operation<Name>, root: string) => void } = {
-  write: (path, operation) => { writeFileSync(path, Buffer.alloc(operation.bytes, operation.path)) },
-  append: (path, operation) => { appendFileSync(path, Buffer.alloc(operation.bytes, '+')) },
+  write: (path, operation) => { writeBytes(path, O_TRUNC, Buffer.alloc(operation.bytes, operation.path)) },
+  append: (path, operation) => { writeBytes(path, O_APPEND, Buffer.alloc(operation.bytes, '+')) },
   truncate: (path, operation) => { truncateSync(path, operation.bytes) },
   mkdir: (path) => { mkdirSync(path) },
   unlink: (path) => { unlinkSync(path) },
-  remove: (path) => { execFileSync('rm', ['-r', '--', toText(path)], { stdio: 'ignore' }) },
-  fifo: (path) => { execFileSync('mkfifo', ['--', toText(path)], { stdio: 'ignore' }) },
-  device: (path) => { execFileSync('mknod', ['--', toText(path), 'c', '1', '3'], { stdio: 'ignore' }) },
+  remove: (path) => { removeTree(path) },
+  fifo: (path) => { makeNode('fifo', path) },
+  device: (path) => { makeNode('device', path) },
   chmod: (path, operation) => { chmodSync(path, operation.mode) },
   chown: (path, operation) => { lchownSync(path, operation.uid, operation.uid + 1) },
   rename: (path, operation, root) => { renameSync(path, below(root, operation.to)) },
@@ -57,11 +64,25 @@ const actions: { readonly [Name in keyof Details]: (path: Buffer, operation: Ope
   utimes: (path, operation) => { lutimesSync(path, operation.seconds, operation.seconds) },
 }
 
-function below(root: string, path: string): Buffer {
-  return Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')])
+function writeBytes(path: Buffer, how: number, bytes: Buffer): void {
+  // Not waiting: nobody reads from the fifos of the tree.
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_NONBLOCK | how)
+  try {
+    writeFileSync(fd, bytes)
+  } finally {
+    closeSync(fd)
+  }
 }
 
-/** For calls that take text only: names that are not UTF-8 are not reached by them, and fail. */
-function toText(path: Buffer): string {
-  return path.toString('utf8')
+function removeTree(path: Buffer): void {
+  if (!lstatSync(path).isDirectory()) {
+    unlinkSync(path)
+    return
+  }
+  for (const name of readdirSync(path, 'buffer')) removeTree(Buffer.concat([path, Buffer.from('/'), name]))
+  rmdirSync(path)
+}
+
+function below(root: string, path: string): Buffer {
+  return Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')])
 }

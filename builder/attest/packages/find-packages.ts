@@ -8,15 +8,18 @@ import { readNpm } from './npm.ts'
 import type { Distribution, FoundPackage, PackageList } from './package.ts'
 import { parseOsRelease } from './package.ts'
 import { readPip } from './pip.ts'
+import { readRpm } from './rpm.ts'
 
 const maxDatabaseBytes = 256 * 1024 * 1024
 const maxDescriptionBytes = 4 * 1024 * 1024
 
-const rpmDatabases = ['/var/lib/rpm', '/usr/lib/sysimage/rpm'].flatMap((folder) => ['rpmdb.sqlite', 'Packages.db', 'Packages'].map((name) => `${folder}/${name}`))
+const rpmFolders = ['/var/lib/rpm', '/usr/lib/sysimage/rpm']
+/** Of rpm before 4.16, and of SUSE. */
+const foreignRpmDatabases = { 'Packages': 'Berkeley DB', 'Packages.db': 'ndb' } as const
 
 /**
- * The packages that the databases of a rootfs list: dpkg, apk, npm and pip. What is there and was not read, rpm's database
- * among it, is named in the problems. In the order of their purls.
+ * The packages that the databases of a rootfs list: dpkg, apk, rpm (sqlite), npm and pip. What is there and was not read,
+ * other databases of rpm among it, is named in the problems. In the order of their purls.
  */
 export async function findPackages(view: RootfsView, task: Task): Promise<PackageList> {
   const found = new Finding(view)
@@ -28,6 +31,8 @@ export async function findPackages(view: RootfsView, task: Task): Promise<Packag
 function order(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1
 }
+
+interface FoundFile { readonly path: string; readonly sizeBytes: number }
 
 class Finding {
   readonly packages: FoundPackage[] = []
@@ -45,11 +50,19 @@ class Finding {
       if (!name.endsWith('.md5sums')) await this.#readDatabase(`/var/lib/dpkg/status.d/${name}`, (path, text) => readDpkg({ path, text, distribution }))
     }
     for (const database of ['/lib/apk/db/installed', '/usr/lib/apk/db/installed']) await this.#readDatabase(database, (path, text) => readApk({ path, text, distribution }))
-    const read = new Set<string>()
-    for (const path of rpmDatabases) {
-      const file = await this.#find(path)
-      if (file !== undefined && !read.has(file.path)) this.problems.push(`${file.path}: a database of rpm is not read`)
-      if (file !== undefined) read.add(file.path)
+    for (const folder of rpmFolders) await this.#readRpm(folder, distribution)
+  }
+
+  async #readRpm(folder: string, distribution: Distribution): Promise<void> {
+    const file = await this.#takeDatabase(`${folder}/rpmdb.sqlite`)
+    if (file !== undefined) {
+      const log = await this.#find(`${file.path}-wal`)
+      const bytes = await this.#view.readFile(file.path, maxDatabaseBytes)
+      this.#add(readRpm({ path: file.path, bytes, log: log === undefined ? new Uint8Array() : await this.#view.readFile(log.path, maxDatabaseBytes), distribution }))
+    }
+    for (const [name, kind] of Object.entries(foreignRpmDatabases)) {
+      const foreign = await this.#takeDatabase(`${folder}/${name}`)
+      if (foreign !== undefined) this.problems.push(`${foreign.path}: found but not read: a database of rpm in the form of ${kind}; rpm --rebuilddb with _db_backend sqlite makes one that is read`)
     }
   }
 
@@ -85,18 +98,24 @@ class Finding {
     return { id: undefined, version: undefined }
   }
 
-  /** Where two paths are one file, links being followed, it is read once. */
   async #readDatabase(path: string, read: (path: string, text: string) => PackageList): Promise<void> {
+    const file = await this.#takeDatabase(path)
+    if (file !== undefined) this.#add(read(file.path, (await this.#view.readFile(file.path, maxDatabaseBytes)).toString()))
+  }
+
+  /** Where two paths are one file, links being followed, it is read once. */
+  async #takeDatabase(path: string): Promise<FoundFile | undefined> {
     const file = await this.#find(path)
-    if (file === undefined || this.#read.has(file.path)) return
+    if (file === undefined || this.#read.has(file.path)) return undefined
     this.#read.add(file.path)
-    if (file.sizeBytes > maxDatabaseBytes) this.problems.push(`${path}: it has ${file.sizeBytes} bytes, more than ${maxDatabaseBytes}`)
-    else this.#add(read(file.path, (await this.#view.readFile(file.path, maxDatabaseBytes)).toString()))
+    if (file.sizeBytes <= maxDatabaseBytes) return file
+    this.problems.push(`${path}: it has ${file.sizeBytes} bytes, more than ${maxDatabaseBytes}`)
+    return undefined
   }
 
   readonly #read = new Set<string>()
 
-  async #find(path: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined> {
+  async #find(path: string): Promise<FoundFile | undefined> {
     const resolved = await this.#resolve(path)
     const entry = resolved === undefined ? undefined : await this.#view.lstat(resolved)
     return resolved !== undefined && entry?.type === 'file' ? { path: resolved.toString(), sizeBytes: entry.sizeBytes } : undefined

@@ -19,7 +19,7 @@ export interface PackageList {
 }
 
 export interface PurlParts {
-  readonly type: 'deb' | 'apk' | 'npm' | 'pypi'
+  readonly type: 'deb' | 'apk' | 'rpm' | 'npm' | 'pypi'
   readonly namespace: string | undefined
   readonly name: string
   readonly version: string

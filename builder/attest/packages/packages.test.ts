@@ -1,9 +1,15 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { readApk } from './apk.ts'
 import { readDpkg } from './dpkg.ts'
 import { readNpm } from './npm.ts'
 import { parseOsRelease } from './package.ts'
 import { readPip } from './pip.ts'
+import { readRpm } from './rpm.ts'
 
 const debian = parseOsRelease('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n')
 const bytes = (text: string): Buffer => Buffer.from(text)
@@ -53,6 +59,38 @@ describe('apk', () => {
       packages: [{ name: 'musl', version: '1.2.4-r2', purl: 'pkg:apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.18.4&upstream=musl', license: 'MIT', homepage: 'https://musl.libc.org/', foundAt: '/lib/apk/db/installed' }],
       problems: ['/lib/apk/db/installed: an entry has no package or version'],
     })
+  })
+})
+
+describe('rpm', () => {
+  const database = gunzipSync(readFileSync(join(import.meta.dirname, '../../../testdata/rpm/rpmdb.sqlite.gz')))
+  const read = (given: Uint8Array): ReturnType<typeof readRpm> => readRpm({ path: '/db', bytes: given, log: new Uint8Array(), distribution: { id: 'fedora', version: '39' } })
+  const made = (sql: string): Buffer => {
+    const folder = mkdtempSync(join(tmpdir(), 'tsbuild-rpm-test-'))
+    const sqlite = new DatabaseSync(join(folder, 'db'))
+    sqlite.exec(sql)
+    sqlite.close()
+    const file = readFileSync(join(folder, 'db'))
+    rmSync(folder, { recursive: true })
+    return file
+  }
+
+  it('lists what a database that rpm wrote has', () => {
+    expect(read(database)).toEqual({
+      packages: [
+        { name: 'tools', version: '0.1-1', purl: 'pkg:rpm/fedora/tools@0.1-1?arch=noarch&distro=fedora-39&upstream=tools-0.1-1.src.rpm', license: 'Very own', homepage: undefined, foundAt: '/db' },
+        { name: 'hello', version: '1:2.10-3.fc39', purl: 'pkg:rpm/fedora/hello@2.10-3.fc39?arch=noarch&distro=fedora-39&epoch=1&upstream=hello-2.10-3.fc39.src.rpm', license: 'GPL-3.0-or-later', homepage: 'https://example.org/hello', foundAt: '/db' },
+      ],
+      problems: [],
+    })
+  })
+
+  it('names what is no database, and runs nothing of one', () => {
+    expect(read(Buffer.from('no database')).problems).toEqual([expect.stringMatching(/^\/db: it is no database of rpm/u) as string])
+    expect(read(made('CREATE VIEW Packages AS WITH RECURSIVE endless(blob) AS (SELECT 1 UNION ALL SELECT blob + 1 FROM endless) SELECT blob FROM endless WHERE blob < 0')).problems).toEqual(['/db: it has no table of packages'])
+    expect(read(made("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB); INSERT INTO Packages VALUES (1, x'ffffffffffffffff'), (2, x'00'), (3, 'text'), (4, x'0000000100000004000003e80000000600000063000000016c6f6e67')")))
+      .toEqual({ packages: [], problems: ['/db: 4 headers have no name or version'] })
+    expect(read(database.subarray(0, 90_000)).problems).not.toEqual([])
   })
 })
 

@@ -41,8 +41,8 @@ export class LayoutFolder {
     return Buffer.concat(chunks)
   }
 
+  /** Also where a blob of this name and size is there. */
   async put(blob: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    if (this.has(blob)) return
     this.#prepare()
     const path = this.#blob(blob)
     const temporary = `${path}.${randomUUID()}`
@@ -59,7 +59,7 @@ export class LayoutFolder {
   /** Puts the manifest there and points the tag to it. What others write at the same moment under other tags may get lost, nothing else. */
   async tag(tag: string, manifest: { readonly bytes: Uint8Array; readonly mediaType: string }): Promise<Descriptor> {
     const descriptor: Descriptor = { mediaType: manifest.mediaType, digest: sha256(manifest.bytes), size: manifest.bytes.byteLength, annotations: { [refName]: tag } }
-    await this.put(descriptor, once(manifest.bytes))
+    if (!this.has(descriptor)) await this.put(descriptor, once(manifest.bytes))
     const manifests = [...this.#entries().filter(({ annotations }) => annotations?.[refName] !== tag), descriptor]
     const path = join(this.#folder, 'index.json')
     const temporary = `${path}.${randomUUID()}`

@@ -25,6 +25,7 @@ interface Shared {
 export class SharedCaches {
   readonly #store: Store
   readonly #found = new Map<string, Shared>()
+  readonly #distrusted = new Set<string>()
 
   constructor(store: Store, sources: readonly OpenedSource[]) {
     this.#store = store
@@ -52,8 +53,14 @@ export class SharedCaches {
 
   /** Forgets everything a source said. @returns whether anything was left of it */
   distrust(place: CacheSource): boolean {
+    this.#distrusted.add(describePlace(place))
     const keys = [...this.#found].filter(([, { source }]) => source.place === place).map(([key]) => key)
     return keys.filter((key) => this.#found.delete(key)).length > 0
+  }
+
+  /** Whether something a place said turned out to be wrong. */
+  isDistrusted(place: CacheSource): boolean {
+    return this.#distrusted.has(describePlace(place))
   }
 
   async #bring({ record, source }: Shared, base: NodeResult, task: Task<BuildEvent>): Promise<void> {

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from '../../../core/task.ts'
 import { silent } from '../../../core/task.ts'
 import type { Descriptor } from '../../../oci/descriptor.ts'
 import { mediaTypes } from '../../../oci/descriptor.ts'
+import { sha256 } from '../../../oci/digest.ts'
 import type { DiffId } from '../../../oci/digest.ts'
 import type { Manifest } from '../../../oci/manifest.ts'
 import { encodeDocument } from '../../../oci/manifest.ts'
@@ -9,12 +11,12 @@ import { BlobMissing } from '../../../storage/index.ts'
 import type { Engine } from '../../engine.ts'
 import type { BuildEvent } from '../../events.ts'
 import type { NodeResult } from '../../execute/executor.ts'
-import { uploadPortable } from '../../transfer/push.ts'
 import type { SharedRecord } from './cache-config.ts'
 import { cacheConfigType, encodeCacheConfig, encodeInlineCache } from './cache-config.ts'
 import type { CacheSource, CacheTarget } from './cache-place.ts'
 import { describePlace } from './cache-place.ts'
-import { LayoutFolder } from './layout-folder.ts'
+import type { PlaceWriter } from './place-writer.ts'
+import { openWriter } from './place-writer.ts'
 import { readSource } from './read-source.ts'
 import { isTrouble } from './trouble.ts'
 import type { SharedCaches } from './shared-caches.ts'
@@ -23,11 +25,16 @@ export interface CacheToWrite {
   /** By key, all results this build used or made. */
   readonly used: ReadonlyMap<string, NodeResult>
   readonly shared: SharedCaches
-  /** Of the image's layers, bottom first, as the steps made them. */
-  readonly diffIds: readonly DiffId[]
+  /** Of each image's layers, bottom first, as the steps made them. */
+  readonly images: readonly (readonly DiffId[])[]
 }
 
 type PlacedTarget = Exclude<CacheTarget, { type: 'inline' }>
+
+/** Longer than it takes to point a name elsewhere. */
+const settleMs = 30
+/** Of a writer who is always overtaken the last word may forget what another has just written. */
+const maxAttempts = 20
 
 /** More records than this are left out, those of other builds first. */
 const maxRecords = 2000
@@ -46,7 +53,8 @@ export async function writeCaches(engine: Engine, { targets, cache }: { targets:
 }
 
 /** What an image is to say of its own layers. */
-export function inlineCache({ used, diffIds }: CacheToWrite): string {
+export function inlineCache({ used, images }: CacheToWrite, image: number): string {
+  const diffIds = images[image] ?? []
   const records = [...used].flatMap(([key, result]) => {
     const layer = result.diffIds.length - 1
     return isInImage(result, diffIds) ? [{ key, layer, created: result.created }] : []
@@ -54,23 +62,40 @@ export function inlineCache({ used, diffIds }: CacheToWrite): string {
   return encodeInlineCache(records)
 }
 
+/**
+ * No place has a lock, so writers look and try again: what they read has to be what the name points to when they point it
+ * elsewhere, and what they wrote has to be there a moment later.
+ */
 async function writeCache(engine: Engine, { target, cache }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<void> {
   const own = await ownRecords(engine, { target, cache }, task)
-  const others = target.isReset ? [] : await otherRecords(engine, { target, own }, task)
-  try {
-    await put(engine, { target, records: [...own, ...others] }, task)
-  } catch (error) {
-    // A layer of another build is not there any more.
-    if (others.length === 0 || !(error instanceof BlobMissing)) throw error
-    await put(engine, { target, records: own }, task)
+  const isDistrusted = cache.shared.isDistrusted(target)
+  if (!target.isReset && !isDistrusted && await holdsAll(engine, { target, own }, task)) return
+  const writer = await openWriter(engine, { place: target, isDistrusted }, task)
+  await writer.putBlobs(blobsOf(own))
+  for (let attempt = 1; ; attempt += 1) {
+    const seen = await writer.current()
+    const written = await putRecords(engine, { writer, own, others: target.isReset ? [] : await otherRecords(engine, { target, own }, task) })
+    const isLast = attempt === maxAttempts || target.isReset
+    if (isLast || await writer.current() === seen) {
+      await writer.point(written)
+      if (isLast) return
+      await sleep(settleMs, undefined, { signal: task.signal })
+      if (await writer.current() === sha256(written) || await holdsAll(engine, { target, own }, task)) return
+    }
+    await sleep(settleMs * Math.random() * attempt, undefined, { signal: task.signal })
   }
 }
 
-async function ownRecords({ store }: Engine, { target, cache: { used, shared, diffIds } }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
+async function holdsAll(engine: Engine, { target, own }: { target: PlacedTarget; own: readonly SharedRecord[] }, task: Task<BuildEvent>): Promise<boolean> {
+  const there = new Map((await readRecords(engine, target, task)).map(({ key, blob, diffId }) => [key, `${blob.digest} ${diffId}`]))
+  return own.every(({ key, blob, diffId }) => there.get(key) === `${blob.digest} ${diffId}`)
+}
+
+async function ownRecords({ store }: Engine, { target, cache: { used, shared, images } }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
   const records: SharedRecord[] = []
   for (const [key, result] of used) {
     const diffId = result.diffIds.at(-1)
-    if (result.chainId === undefined || diffId === undefined || (target.mode === 'min' && !isInImage(result, diffIds))) continue
+    if (result.chainId === undefined || diffId === undefined || (target.mode === 'min' && !images.some((diffIds) => isInImage(result, diffIds)))) continue
     let blob = shared.blobAt(key, target)
     if (blob === undefined) {
       await result.ensure(task)
@@ -85,30 +110,40 @@ function isInImage({ diffIds: own }: NodeResult, image: readonly DiffId[]): bool
   return own.length <= image.length && own.every((diffId, index) => image[index] === diffId)
 }
 
-/** An unreadable cache is written anew. */
 async function otherRecords(engine: Engine, { target, own }: { target: CacheSource; own: readonly SharedRecord[] }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
   const keys = new Set(own.map(({ key }) => key))
+  const others = (await readRecords(engine, target, task)).filter(({ key }) => !keys.has(key))
+  return others.sort((one, other) => (other.created ?? '').localeCompare(one.created ?? '')).slice(0, maxRecords - own.length)
+}
+
+/** None of an unreadable cache, which is written anew. */
+async function readRecords(engine: Engine, target: CacheSource, task: Task<BuildEvent>): Promise<readonly SharedRecord[]> {
   try {
-    const { records } = await readSource(engine, target, task)
-    const others = records.filter(({ key }) => !keys.has(key))
-    return others.sort((one, other) => (other.created ?? '').localeCompare(one.created ?? '')).slice(0, maxRecords - own.length)
+    return (await readSource(engine, target, task)).records
   } catch (error) {
     if (!isTrouble(error)) throw error
     return []
   }
 }
 
-async function put(engine: Engine, { target, records }: { target: PlacedTarget; records: readonly SharedRecord[] }, task: Task<BuildEvent>): Promise<void> {
-  const { store } = engine
-  const config = await store.content.write(encodeCacheConfig(records), cacheConfigType)
-  const blobs = [...new Map(records.map(({ blob, diffId }) => [blob.digest, { ...blob, annotations: { 'containerd.io/uncompressed': diffId } }])).values()]
-  const manifest: Manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers: blobs }
-  const bytes = encodeDocument(manifest)
-  if (target.type === 'registry') {
-    await uploadPortable(engine, { name: target.name, portable: { manifest, bytes, mediaType: mediaTypes.ociManifest } }, task)
-    return
+/** Puts all there but the name. @returns the manifest */
+async function putRecords({ store }: Engine, { writer, own, others }: { readonly writer: PlaceWriter; readonly own: readonly SharedRecord[]; readonly others: readonly SharedRecord[] }): Promise<Uint8Array> {
+  const put = async (records: readonly SharedRecord[]): Promise<Uint8Array> => {
+    const config = await store.content.write(encodeCacheConfig(records), cacheConfigType)
+    const layers = blobsOf(records)
+    await writer.putBlobs([...layers, config])
+    const manifest: Manifest = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers }
+    return encodeDocument(manifest)
   }
-  const folder = new LayoutFolder(target.folder)
-  for (const blob of [...blobs, config] as Descriptor[]) if (!folder.has(blob)) await folder.put(blob, store.content.read(blob, silent(task)))
-  await folder.tag(target.tag, { bytes, mediaType: mediaTypes.ociManifest })
+  try {
+    return await put([...own, ...others])
+  } catch (error) {
+    // A layer of another build is not there any more.
+    if (others.length === 0 || !(error instanceof BlobMissing)) throw error
+    return await put(own)
+  }
+}
+
+function blobsOf(records: readonly SharedRecord[]): Descriptor[] {
+  return [...new Map(records.map(({ blob, diffId }) => [blob.digest, { ...blob, annotations: { 'containerd.io/uncompressed': diffId } }])).values()]
 }

@@ -11,7 +11,6 @@
 #include "tree/files/delete.h"
 
 #include <limits.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 
 struct bundle {
@@ -40,13 +38,10 @@ static void put_u32(uint8_t *at, uint32_t value)
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
 }
 
-/* The scratch folder and images lie on /proc, and the runtime needs one that shows its own process ids. */
-static int uncover_proc(void)
+/* The runtime needs one that shows its own process ids. */
+static int renew_proc(void)
 {
-    struct statfs filesystem;
-    while (statfs("/proc", &filesystem) == 0 && filesystem.f_type != PROC_SUPER_MAGIC) {
-        if (kernel_umount("/proc", UMOUNT_DETACH) < 0) return report_failure(STAGE_ROOT, "/proc");
-    }
+    if (uncover_proc() < 0) return -1;
     return kernel_mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ? report_failure(STAGE_ROOT, "/proc") : 0;
 }
 
@@ -93,7 +88,7 @@ static int mount_rootfs(struct bundle *bundle)
     close(target);
     /* What lies on "/" would be all that the runtime detaches when it leaves the host's root, which would stay then. */
     if (fchdir(root) < 0 || kernel_umount(".", UMOUNT_DETACH) < 0 || chdir("/") < 0) return report_failure(STAGE_ROOT, "/");
-    return uncover_proc();
+    return renew_proc();
 }
 
 /* By host path, before a runtime's own view of the groups is mounted. */

@@ -84,6 +84,10 @@ int create_container(struct wire *request)
     if (read_creation(request, &creation) < 0) return report_failure(STAGE_REQUEST, "create"), 1;
     /* Nothing inside may look into its first process, which inherits this, before that has executed. */
     prctl(PR_SET_DUMPABLE, 0);
+    if (creation.container.users.count) {
+        errno = EINVAL;
+        return report_failure(STAGE_IDS, "create"), 1;
+    }
     if (prepare_state(&creation) < 0) return 1;
     if (creation.is_followed) return follow_first(&creation) < 0 ? 1 : 0;
     int console = connect_console(&creation.console);

@@ -1,4 +1,5 @@
 #include "follow.h"
+#include "id-maps.h"
 #include "kernel.h"
 #include "process.h"
 #include "report.h"
@@ -22,7 +23,7 @@
 static const struct {
     const char *name;
     int type;
-} kinds[] = {{"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}, {"mnt", CLONE_NEWNS}};
+} kinds[] = {{"user", CLONE_NEWUSER}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}, {"mnt", CLONE_NEWNS}};
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
 static int open_namespace(pid_t pid, const char *name)
@@ -32,6 +33,8 @@ static int open_namespace(pid_t pid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+#define ENTERED 1
+
 /* One that we are in already need not be entered, and a kernel without time namespaces has no file for them. */
 static int enter(int fd, int type, const char *name)
 {
@@ -40,7 +43,7 @@ static int enter(int fd, int type, const char *name)
     snprintf(path, sizeof path, "/proc/self/ns/%s", name);
     if (fd < 0) return type == CLONE_NEWTIME ? 0 : -1;
     if (fstat(fd, &theirs) == 0 && stat(path, &ours) == 0 && theirs.st_ino == ours.st_ino) return 0;
-    return setns(fd, type);
+    return setns(fd, type) < 0 ? -1 : ENTERED;
 }
 
 static int enter_container(const struct container_exec *exec)
@@ -48,7 +51,9 @@ static int enter_container(const struct container_exec *exec)
     int fds[KIND_COUNT];
     for (size_t i = 0; i < KIND_COUNT; i++) fds[i] = open_namespace(exec->pid, kinds[i].name);
     for (size_t i = 0; i < KIND_COUNT; i++) {
-        if (enter(fds[i], kinds[i].type, kinds[i].name) < 0) return report_failure(STAGE_NAMESPACES, kinds[i].name);
+        int entered = enter(fds[i], kinds[i].type, kinds[i].name);
+        if (entered < 0) return report_failure(STAGE_NAMESPACES, kinds[i].name);
+        if (entered == ENTERED && kinds[i].type == CLONE_NEWUSER && become_namespace_root() < 0) return -1;
         close(fds[i]);
     }
     return 0;
@@ -58,9 +63,14 @@ static int enter_container(const struct container_exec *exec)
 static int run_child(const struct container_exec *exec, int life)
 {
     int v2 = -1, folder = -1;
-    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true};
+    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = exec->cgroup_count, .is_cgroup_shared = true, .has_oom_score = true};
     if (!exec->is_detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
+    int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (self < 0 || set_oom_score(&exec->process, self) < 0) return 1;
+    close(self);
     if (open_cgroups(exec->cgroups, &start, &v2, &folder) < 0 || enter_container(exec) < 0) return 1;
+    /* Becoming another namespace's root took it away. */
+    if (!exec->is_detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent");
     start.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (start.root < 0 || (start.null = open_null(start.root)) < 0) return 1;
     if (exec->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life, false)) < 0) return 1;

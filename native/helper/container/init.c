@@ -1,15 +1,12 @@
 #include "init.h"
 
-#include "flat/start-time.h"
+#include "id-maps.h"
 #include "kernel.h"
-#include "layers.h"
-#include "mount-points.h"
-#include "mounts.h"
 #include "namespaces.h"
 #include "network.h"
 #include "process.h"
 #include "report.h"
-#include "root.h"
+#include "setup.h"
 #include "stages.h"
 #include "terminal.h"
 
@@ -21,7 +18,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 void fill_awaited_signals(sigset_t *signals)
@@ -39,71 +35,29 @@ static int die_with_helper(int life)
     return other.revents & POLLHUP ? -1 : 0;
 }
 
+/* The helper maps the ids of the new user namespace, then says so; when it cannot, its end of `life` closes. */
+static int become_root(int life)
+{
+    char byte;
+    ssize_t got;
+    while ((got = read(life, &byte, 1)) < 0 && errno == EINTR) {}
+    return got == 1 ? become_namespace_root() : -1;
+}
+
+/* By host path, unless the helper has done that where init has no privilege over the host. */
+static int open_root(struct container *container, const struct outside *outside)
+{
+    struct setup setup;
+    if (outside->setup) return enter_setup(container, outside->setup);
+    if (kernel_mount(NULL, "/", NULL, MS_REC | (container->has_slaves ? MS_SLAVE : MS_PRIVATE), NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
+    return prepare_setup(container, &setup) < 0 ? -1 : enter_setup(container, &setup);
+}
+
 static int set_names(const struct container *container)
 {
     if (sethostname(container->hostname, strlen(container->hostname)) < 0) return report_failure(STAGE_HOSTNAME, container->hostname);
     if (setdomainname(container->domainname, strlen(container->domainname)) < 0) return report_failure(STAGE_HOSTNAME, container->domainname);
     return 0;
-}
-
-/* Returns the mount that is to become the root, or -1 with the failure reported. */
-static int mount_root(struct container *container, int scratch)
-{
-    struct layers layers;
-    int stub = -1;
-    if (container->root.kind == ROOT_DIRECTORY) return mount_directory(&container->root);
-    if (open_layers(&container->root, &layers) < 0 || make_mount_points(container, &layers, scratch, &stub) < 0) return -1;
-    return mount_overlay(&container->root, &layers, scratch, stub);
-}
-
-static int write_sysctls(const struct container *container, int root)
-{
-    for (uint32_t i = 0; i < container->sysctls.count; i++) {
-        const struct pair *sysctl = &container->sysctls.items[i];
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "proc/sys/%s", sysctl->key);
-        int file = kernel_open_in_root(root, path, O_WRONLY, RESOLVE_NO_SYMLINKS);
-        if (file < 0 || write(file, sysctl->value, strlen(sysctl->value)) < 0) return report_failure(STAGE_SYSCTL, sysctl->key);
-        close(file);
-    }
-    return 0;
-}
-
-/* NO_START when nobody wants to know. */
-#define NO_START (-2)
-
-static int open_start(const struct container_root *root)
-{
-    if (!*root->start) return NO_START;
-    struct stat stat;
-    int file = open(root->start, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (file < 0 || fstat(file, &stat) < 0) return report_failure(STAGE_ROOT, root->start);
-    if (stat.st_size == 0) return file;
-    close(file);
-    return NO_START;
-}
-
-/* Something in the file says that the time is set: a later process in the same tree goes on with the work of the first. */
-static int note_start(int file)
-{
-    return write(file, "s", 1) != 1 || stamp_start(file) < 0 ? -1 : close(file);
-}
-
-static int set_up_root(struct container *container)
-{
-    if (kernel_mount(NULL, "/", NULL, MS_REC | (container->has_slaves ? MS_SLAVE : MS_PRIVATE), NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
-    struct masks masks;
-    int start = open_start(&container->root);
-    if (start == -1 || prepare_foreign_mounts(container) < 0) return -1;
-    int scratch = mount_scratch();
-    if (scratch < 0 || prepare_masks(&masks, scratch) < 0 || prepare_mounts(container, scratch) < 0) return -1;
-    int root = mount_root(container, scratch);
-    if (root < 0 || enter_root(root) < 0 || attach_mounts(container, root) < 0) return -1;
-    if (write_sysctls(container, root) < 0 || mask_paths(container, &masks, root) < 0) return -1;
-    if (container->root.is_readonly && kernel_mount_setattr(root, 0, MOUNT_ATTR_RDONLY) < 0) return report_failure(STAGE_ROOT, "/");
-    if (container->root_propagation && kernel_set_propagation(root, 0, container->root_propagation) < 0) return report_failure(STAGE_ROOT, "/");
-    if (start != NO_START && note_start(start) < 0) return report_failure(STAGE_ROOT, container->root.start);
-    return root;
 }
 
 struct launch {
@@ -169,7 +123,8 @@ static int prepare_process(struct container *container, const struct outside *ou
     if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
     if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
     if (wait_for_go(outside->go) < 0) return -1;
-    if (open_cgroups(container->cgroups, start, &v2[0], &v2[1]) < 0 || (start->root = set_up_root(container)) < 0) return -1;
+    if (!start->cgroups && open_cgroups(container->cgroups, start, &v2[0], &v2[1]) < 0) return -1;
+    if ((start->root = open_root(container, outside)) < 0) return -1;
     if ((start->null = open_null(start->root)) < 0) return -1;
     start->is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
     if (container->process.stdio != STDIO_TERMINAL) return 0;
@@ -181,7 +136,7 @@ static int prepare_process(struct container *container, const struct outside *ou
 static pid_t start_process(struct container *container, const struct outside *outside)
 {
     int v2[2] = {-1, -1};
-    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = container->cgroup_count};
+    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = container->cgroup_count, .cgroups = outside->cgroups, .has_oom_score = outside->setup != NULL};
     if (prepare_process(container, outside, &start, v2) < 0) return -1;
     struct launch launch = {.process = &container->process, .start = &start};
     pid_t pid = v2[0] >= 0 ? start_in_cgroup(&launch, v2[1], &start.cgroups[v2[0]]) : container->time_offsets.count > 0 ? start_copying(&launch) : start_sharing(&launch);
@@ -249,6 +204,8 @@ int run_init(struct container *container, const struct wire *request, const stru
     sigset_t awaited;
     fill_awaited_signals(&awaited);
     umask(0); /* what is made here has the mode it is made with */
+    /* Becoming root takes away what makes us die with the helper, so it comes first. */
+    if (container->users.count && become_root(outside->life) < 0) return 1;
     if (die_with_helper(outside->life) < 0) return 1;
     if (!is_first) prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t process = start_process(container, outside);

@@ -2,6 +2,7 @@
 #define TSBUILD_CONTAINER_INIT_H
 
 #include "request.h"
+#include "setup.h"
 
 #include <signal.h>
 
@@ -11,10 +12,12 @@ void fill_awaited_signals(sigset_t *signals);
 /* What init has from the helper outside. */
 struct outside {
     int life;    /* ends when the helper does; of what outlives it: the console, or -1 */
-    int network; /* a socket of the host's network namespace, or -1 */
+    int network; /* a socket of the host's network namespace, or -1: the helper has made the link already */
     int state;   /* the folder of the fifo that the process waits for before it executes, or -1 */
     int go;      /* gives a byte when the container may be set up further; -1: at once */
     const struct console *console; /* who gets the master of its terminal, by `life`; NULL: the helper */
+    struct setup *setup; /* prepared outside; NULL: init does that */
+    int *cgroups;        /* opened outside, or NULL */
 };
 
 /*

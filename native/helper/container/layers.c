@@ -1,5 +1,7 @@
 #include "layers.h"
 
+#include "id-maps.h"
+#include "kernel.h"
 #include "report.h"
 #include "root.h"
 #include "stages.h"
@@ -13,17 +15,51 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static int open_layer(const char *path)
+/* A mount of its own, with the container's ids, where the container has its own. */
+static int open_folder(const char *path, int id_map)
 {
-    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = id_map < 0 ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : kernel_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+    if (fd < 0) return report_failure(STAGE_LAYERS, path);
+    if (id_map < 0) return fd;
+    if (map_mount(fd, id_map, 0) < 0) return report_failure(STAGE_IDS, path);
+    return attach_layer(fd) < 0 ? report_failure(STAGE_LAYERS, path) : fd;
+}
+
+static int open_lower(const struct lower *lower, int id_map)
+{
+    if (lower->kind == LOWER_DIRECTORY) return open_folder(lower->path, id_map);
+    int fd = lower_open(lower, O_PATH);
+    if (fd >= 0 && id_map >= 0 && map_mount(fd, id_map, 0) < 0) return report_failure(STAGE_IDS, lower->path);
+    return fd < 0 || attach_layer(fd) < 0 ? report_failure(STAGE_LAYERS, lower->path) : fd;
+}
+
+static int open_child(int parent, const char *path)
+{
+    int fd = openat(parent, strrchr(path, '/') + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? report_failure(STAGE_LAYERS, path) : fd;
 }
 
-static int open_lower(const struct lower *lower)
+/* Overlay wants the two on one mount: with ids of the container's own that is one of the folder that holds both. */
+static int open_upper(const struct container_root *root, int *upperdir, int *workdir)
 {
-    int fd = lower_open(lower, O_PATH);
-    if (fd < 0 || (lower->kind != LOWER_DIRECTORY && attach_layer(fd) < 0)) return report_failure(STAGE_LAYERS, lower->path);
-    return fd;
+    char parent[PATH_MAX];
+    const char *slash = strrchr(root->upperdir, '/');
+    size_t length = slash ? (size_t)(slash - root->upperdir) : 0;
+    if (root->id_map < 0) {
+        *upperdir = open_folder(root->upperdir, -1);
+        *workdir = *upperdir < 0 ? -1 : open_folder(root->workdir, -1);
+        return *workdir < 0 ? -1 : 0;
+    }
+    if (length == 0 || length >= sizeof parent || strncmp(root->upperdir, root->workdir, length + 1) != 0 || strchr(root->workdir + length + 1, '/')) {
+        errno = EXDEV;
+        return report_failure(STAGE_LAYERS, root->workdir);
+    }
+    memcpy(parent, root->upperdir, length);
+    parent[length] = 0;
+    int folder = open_folder(parent, root->id_map);
+    *upperdir = folder < 0 ? -1 : open_child(folder, root->upperdir);
+    *workdir = *upperdir < 0 ? -1 : open_child(folder, root->workdir);
+    return *workdir < 0 ? -1 : 0;
 }
 
 static int look_in_layers(struct tree *tree, const char *path, struct entry *entry);
@@ -60,11 +96,10 @@ int open_layers(const struct container_root *root, struct layers *layers)
     uint32_t at = 0;
     if (prepare_layers(root, layers) < 0) return -1;
     if (layers->has_upper) {
-        if ((layers->roots[at++] = open_layer(root->upperdir)) < 0) return -1;
-        if ((layers->workdir = open_layer(root->workdir)) < 0) return -1;
+        if (open_upper(root, &layers->roots[at++], &layers->workdir) < 0) return -1;
     }
     for (uint32_t i = 0; i < root->lowers.count; i++) {
-        if ((layers->roots[at++] = open_lower(&root->lowers.items[i])) < 0) return -1;
+        if ((layers->roots[at++] = open_lower(&root->lowers.items[i], root->id_map)) < 0) return -1;
         if (root->lowers.items[i].kind != LOWER_DIRECTORY) layers->has_images = true;
     }
     return 0;

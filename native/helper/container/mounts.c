@@ -1,6 +1,7 @@
 #include "mounts.h"
 
 #include "flat/flatten.h"
+#include "id-maps.h"
 #include "kernel.h"
 #include "mounted-tree.h"
 #include "report.h"
@@ -48,12 +49,13 @@ static int prepare_filesystem(const struct container_mount *mount)
     return fd;
 }
 
-static int prepare_bind(struct container_mount *mount)
+static int prepare_bind(struct container_mount *mount, int id_map)
 {
     struct stat stat;
     int fd = kernel_open_tree(AT_FDCWD, mount->source, OPEN_TREE_CLONE | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
     if (fd < 0 || fstat(fd, &stat) < 0) return -1;
     mount->is_folder = S_ISDIR(stat.st_mode);
+    if (mount->has_container_ids && id_map >= 0 && map_mount(fd, id_map, AT_RECURSIVE) < 0) return -1;
     if (!S_ISLNK(stat.st_mode)) return fd;
     errno = ELOOP;
     return -1;
@@ -64,7 +66,7 @@ static int prepare_foreign_bind(struct container_mount *mount)
 {
     int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), other = open(mount->namespace, O_RDONLY | O_CLOEXEC);
     if (own < 0 || other < 0 || setns(other, CLONE_NEWNS) < 0) return -1;
-    int fd = prepare_bind(mount), error = errno;
+    int fd = prepare_bind(mount, -1), error = errno;
     if (setns(own, CLONE_NEWNS) < 0) return -1;
     close(own);
     close(other);
@@ -81,9 +83,10 @@ int prepare_foreign_mounts(struct container *container)
     return 0;
 }
 
-static int prepare_file(const struct container_mount *mount, int scratch, uint32_t number)
+static int prepare_file(const struct container *container, int scratch, uint32_t number)
 {
     char name[32];
+    const struct container_mount *mount = &container->mounts[number];
     snprintf(name, sizeof name, "file-%u", number);
     int file = openat(scratch, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0) return -1;
@@ -92,12 +95,14 @@ static int prepare_file(const struct container_mount *mount, int scratch, uint32
         if (written < 0) return -1;
         done += (size_t)written;
     }
-    if (fchown(file, mount->uid, mount->gid) < 0 || fchmod(file, mount->mode) < 0 || close(file) < 0) return -1;
+    if (fchown(file, map_id(&container->users, mount->uid), map_id(&container->groups, mount->gid)) < 0 || fchmod(file, mount->mode) < 0 || close(file) < 0) return -1;
     return kernel_open_tree(scratch, name, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
 }
 
-static int prepare_layers(struct container_mount *mount, int scratch, uint32_t number)
+static int prepare_layers(struct container *container, int scratch, uint32_t number)
 {
+    struct container_mount *mount = &container->mounts[number];
+    mount->layers.id_map = container->root.id_map;
     struct stat stat;
     int fd = open_in_layers(&mount->layers, mount->source, scratch, number);
     if (fd < 0 || fstat(fd, &stat) < 0) return -1;
@@ -105,33 +110,40 @@ static int prepare_layers(struct container_mount *mount, int scratch, uint32_t n
     return fd;
 }
 
-static int prepare_mount(struct container_mount *mount, int scratch, uint32_t number)
+static int prepare_mount(struct container *container, int scratch, uint32_t number)
 {
-    switch (mount->kind) {
-    case MOUNT_FILESYSTEM:
-        mount->is_folder = true;
-        return prepare_filesystem(mount);
-    case MOUNT_BIND:
-        return *mount->namespace ? mount->fd : prepare_bind(mount);
-    case MOUNT_FILE:
-        return prepare_file(mount, scratch, number);
-    case MOUNT_LAYERS:
-        return prepare_layers(mount, scratch, number);
-    }
-    return -1;
+    struct container_mount *mount = &container->mounts[number];
+    if (mount->kind == MOUNT_FILE) return prepare_file(container, scratch, number);
+    if (mount->kind == MOUNT_LAYERS) return prepare_layers(container, scratch, number);
+    return *mount->namespace ? mount->fd : prepare_bind(mount, container->root.id_map);
 }
 
 int prepare_mounts(struct container *container, int scratch)
 {
     for (uint32_t i = 0; i < container->mount_count; i++) {
         struct container_mount *mount = &container->mounts[i];
-        mount->fd = prepare_mount(mount, scratch, i);
+        if (mount->kind == MOUNT_FILESYSTEM) {
+            mount->is_folder = true;
+            continue;
+        }
+        mount->fd = prepare_mount(container, scratch, i);
         if (mount->fd < 0) return report_failure(STAGE_MOUNT, mount->kind == MOUNT_BIND ? mount->source : mount->target);
         bool is_followed = mount->kind == MOUNT_BIND && (mount->propagation || container->has_slaves);
         if (is_followed && kernel_set_propagation(mount->fd, AT_RECURSIVE, mount->propagation ? mount->propagation : MS_PRIVATE) < 0) return report_failure(STAGE_MOUNT, mount->target);
-        bool is_done = mount->kind == MOUNT_FILESYSTEM && !(mount->attributes & MOUNT_ATTR_RDONLY);
         unsigned recursive = mount->kind == MOUNT_BIND ? AT_RECURSIVE : 0;
-        if (!is_done && kernel_mount_setattr(mount->fd, recursive, mount->attributes) < 0) return report_failure(STAGE_MOUNT, mount->target);
+        if (kernel_mount_setattr(mount->fd, recursive, mount->attributes) < 0) return report_failure(STAGE_MOUNT, mount->target);
+    }
+    return 0;
+}
+
+int prepare_filesystems(struct container *container)
+{
+    for (uint32_t i = 0; i < container->mount_count; i++) {
+        struct container_mount *mount = &container->mounts[i];
+        if (mount->kind != MOUNT_FILESYSTEM) continue;
+        mount->fd = prepare_filesystem(mount);
+        if (mount->fd < 0) return report_failure(STAGE_MOUNT, mount->target);
+        if (mount->attributes & MOUNT_ATTR_RDONLY && kernel_mount_setattr(mount->fd, 0, mount->attributes) < 0) return report_failure(STAGE_MOUNT, mount->target);
     }
     return 0;
 }

@@ -9,8 +9,11 @@
  */
 int prepare_foreign_mounts(struct container *container);
 
-/* Makes each mount, detached, while the host's paths can still be opened. 0, or -1 with the failure reported. */
+/* Makes each mount of something that is there, detached, while the host's paths can still be opened. 0, or -1 with the failure reported. */
 int prepare_mounts(struct container *container, int scratch);
+
+/* Makes those of filesystems of the container's own, detached, in its namespaces. 0, or -1 with the failure reported. */
+int prepare_filesystems(struct container *container);
 
 /*
  * Puts the prepared mounts in their places below `root`, which is the root by now. Mount points that are missing are

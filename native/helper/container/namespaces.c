@@ -18,6 +18,7 @@ unsigned long new_namespaces(const struct container *container)
     if (container->ipc.kind == NAMESPACE_NEW) flags |= CLONE_NEWIPC;
     if (container->uts.kind == NAMESPACE_NEW) flags |= CLONE_NEWUTS;
     if (container->network.kind == NAMESPACE_NEW) flags |= CLONE_NEWNET;
+    if (container->users.count) flags |= CLONE_NEWUSER;
     return flags;
 }
 
@@ -36,7 +37,7 @@ int join_pid_namespace(const struct container *container)
     return join(&container->pid, CLONE_NEWPID);
 }
 
-static int set_clocks(const struct pairs *offsets)
+int set_clocks(const struct pairs *offsets)
 {
     if (offsets->count == 0) return 0;
     if (unshare(CLONE_NEWTIME) < 0) return report_failure(STAGE_NAMESPACES, "time");
@@ -53,7 +54,7 @@ static int set_clocks(const struct pairs *offsets)
 int enter_namespaces(const struct container *container)
 {
     if (join(&container->ipc, CLONE_NEWIPC) < 0 || join(&container->uts, CLONE_NEWUTS) < 0 || join(&container->network, CLONE_NEWNET) < 0) return -1;
-    return set_clocks(&container->time_offsets);
+    return container->users.count ? 0 : set_clocks(&container->time_offsets);
 }
 
 int enter_own_clocks(const struct container *container)

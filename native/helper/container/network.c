@@ -43,23 +43,23 @@ static int close_ipv6(void)
 }
 
 /* The hardware address follows from the IP address, so that what neighbours remember of it stays true. */
-static int make_link(const struct bridge_port *port, int host)
+int make_container_link(const struct bridge_port *port, int host, pid_t pid)
 {
-    struct link_pair pair = {.name = port->name, .bridge = port->index, .peer = DEVICE, .pid = getpid(), .hardware = {0x02, 0x42}, .mtu = port->mtu};
+    struct link_pair pair = {.name = port->name, .bridge = port->index, .peer = DEVICE, .pid = pid, .hardware = {0x02, 0x42}, .mtu = port->mtu};
     memcpy(pair.hardware + 2, &port->address.ip, sizeof port->address.ip);
-    if (make_link_pair(host, &pair) < 0) return -1;
-    return port->is_isolated ? isolate_port(host, port->name) : 0;
+    if (make_link_pair(host, &pair) < 0 || (port->is_isolated && isolate_port(host, port->name) < 0)) return report_failure(STAGE_NETWORK, port->name);
+    return 0;
 }
 
 int connect_network(const struct bridge_port *port, int host)
 {
     if (raise_loopback() < 0) return -1;
     if (!*port->bridge) return 0;
-    if (make_link(port, host) < 0) return report_failure(STAGE_NETWORK, port->name);
+    if (host >= 0 && make_container_link(port, host, getpid()) < 0) return -1;
     int own = open_netlink(NETLINK_ROUTE), index = (int)if_nametoindex(DEVICE);
     if (own < 0 || close_ipv6() < 0 || set_address(own, index, port->address) < 0 || raise_link(own, index) < 0) return report_failure(STAGE_NETWORK, DEVICE);
     if (set_default_route(own, port->gateway) < 0) return report_failure(STAGE_NETWORK, "default route");
     close(own);
-    close(host);
+    if (host >= 0) close(host);
     return 0;
 }

@@ -49,13 +49,14 @@ static int install_seccomp(const struct container_process *process)
 
 /*
  * In a user namespace with one id the kernel forbids setgroups for good. What the process has there are groups of the
- * caller that are not mapped; who may set groups and is refused all the same is in such a namespace.
+ * caller that are not mapped; who may set groups and is refused all the same is in such a namespace. The group itself it
+ * has anyway.
  */
 static bool may_keep_groups(const struct container_process *process)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
-    if (errno != EPERM || process->group_count > 0 || syscall(SYS_capget, &header, data) < 0) return false;
+    if (errno != EPERM || process->group_count > 1 || (process->group_count == 1 && process->groups[0] != process->gid) || syscall(SYS_capget, &header, data) < 0) return false;
     return data[0].effective & 1u << CAP_SETGID;
 }
 

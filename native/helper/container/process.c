@@ -46,6 +46,15 @@ int open_null(int root)
     return report_failure(STAGE_STDIO, "/dev/null");
 }
 
+static int set_own_oom_score(const struct container_process *process, const struct process_start *start)
+{
+    if (start->has_oom_score) return 0;
+    int self = openat(start->root, "proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = self < 0 ? report_failure(STAGE_LIMITS, "/proc/self") : set_oom_score(process, self);
+    close(self);
+    return result;
+}
+
 static int join_cgroups(const struct process_start *start)
 {
     for (uint32_t i = 0; i < start->cgroup_count; i++) {
@@ -60,10 +69,10 @@ static int join_cgroups(const struct process_start *start)
  * A host process can be protected from the OOM killer, the container's must not inherit that. Becoming a likelier victim
  * needs no privilege; the opposite does, and a value above 0 stays unless another is asked for.
  */
-static int set_oom_score(const struct container_process *process, int root)
+int set_oom_score(const struct container_process *process, int folder)
 {
     char value[16] = {0};
-    int file = openat(root, "proc/self/oom_score_adj", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int file = openat(folder, "oom_score_adj", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (file < 0 || read(file, value, sizeof value - 1) < 0) return report_failure(STAGE_LIMITS, "oom_score_adj");
     bool is_written = process->has_oom_score || *value == '-';
     int length = snprintf(value, sizeof value, "%d", process->has_oom_score ? process->oom_score : 0);
@@ -110,7 +119,7 @@ static int connect_stdio(const struct container_process *process, const struct p
         if (source != fd && dup2(source, fd) < 0) return report_failure(STAGE_STDIO, "descriptor");
         /* /dev/stdout opens the pipe anew, which only its owner may. */
         if (process->stdio != STDIO_PIPES || fstat(fd, &stat) < 0 || !S_ISFIFO(stat.st_mode)) continue;
-        if (fchown(fd, process->uid, process->gid) < 0) return report_failure(STAGE_STDIO, "pipe");
+        if ((stat.st_uid != process->uid || stat.st_gid != process->gid) && fchown(fd, process->uid, process->gid) < 0) return report_failure(STAGE_STDIO, "pipe");
     }
     if (start->terminal >= 0 && ioctl(0, TIOCSCTTY, 0) < 0) return report_failure(STAGE_STDIO, "controlling terminal");
     return 0;
@@ -234,7 +243,7 @@ static int wait_for_start(int state)
 int run_process(const struct container_process *process, const struct process_start *start)
 {
     if (join_cgroups(start) < 0 || setsid() < 0) return 1;
-    if (set_oom_score(process, start->root) < 0 || connect_stdio(process, start) < 0 || set_limits(process) < 0) return 1;
+    if (set_own_oom_score(process, start) < 0 || connect_stdio(process, start) < 0 || set_limits(process) < 0) return 1;
     /* A session keyring of its own, so that keys of the caller's session cannot be reached; without keyrings there is none. */
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS) {
         report_failure(STAGE_LIMITS, "session keyring");

@@ -14,6 +14,7 @@ struct process_start {
     uint32_t cgroup_count;
     int state;             /* the folder of START_FIFO, which is waited for, or -1 */
     bool is_cgroup_shared; /* no cgroup namespace of its own */
+    bool has_oom_score;    /* set from outside: a process that comes into a user namespace may not open its own files of /proc before it executes */
 };
 
 /*
@@ -21,6 +22,9 @@ struct process_start {
  * that moves only itself, by "tasks" of v1, takes no lock; by "cgroup.procs" it waits for an RCU grace period, 4 to 15 ms.
  */
 int open_cgroups(const struct cgroup *cgroups, struct process_start *start, int *v2, int *folder);
+
+/* `folder` is that of a process in /proc. 0, or -1 with the failure reported. */
+int set_oom_score(const struct container_process *process, int folder);
 
 /* The container's own null device, or -1 with the failure reported: an image can have put something else there. */
 int open_null(int root);

@@ -58,6 +58,7 @@ static void read_root(struct wire *wire, struct container_root *root)
     root->has_user_xattrs = read_flag(wire);
     root->has_lowerdir_append = read_flag(wire);
     root->is_readonly = read_flag(wire);
+    root->id_map = -1;
     if (root->kind == ROOT_DIRECTORY && root->lowers.count != 1) wire->broken = true;
 }
 
@@ -94,6 +95,7 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
     case MOUNT_BIND:
         mount->source = wire_text(wire);
         mount->namespace = wire_text(wire);
+        mount->has_container_ids = read_flag(wire);
         break;
     case MOUNT_FILE:
         mount->content = wire_get_bytes(wire);
@@ -159,6 +161,18 @@ static void read_namespace(struct wire *wire, struct namespace *namespace)
     namespace->path = wire_text(wire);
 }
 
+static struct id_ranges read_id_ranges(struct wire *wire)
+{
+    struct id_ranges ranges = {.count = wire_count(wire, 12)};
+    ranges.items = make_array(wire, ranges.count, sizeof *ranges.items);
+    for (uint32_t i = 0; i < ranges.count && !wire->broken; i++) {
+        ranges.items[i].inside = wire_u32(wire);
+        ranges.items[i].outside = wire_u32(wire);
+        ranges.items[i].count = wire_u32(wire);
+    }
+    return ranges;
+}
+
 static void read_port(struct wire *wire, struct bridge_port *port)
 {
     port->bridge = wire_text(wire);
@@ -177,6 +191,9 @@ static void read_namespaces(struct wire *wire, struct container *container)
     read_namespace(wire, &container->uts);
     read_namespace(wire, &container->network);
     read_namespace(wire, &container->cgroup);
+    container->users = read_id_ranges(wire);
+    container->groups = read_id_ranges(wire);
+    if ((container->users.count == 0) != (container->groups.count == 0)) wire->broken = true;
     read_port(wire, &container->port);
     container->time_offsets = read_pairs(wire);
 }

@@ -49,6 +49,7 @@ struct container_root {
     bool has_user_xattrs;
     bool has_lowerdir_append; /* the kernel takes lower layers one by one */
     bool is_readonly;
+    int id_map; /* a user namespace that its files are shown by the ids of, once there is one, or -1 */
 };
 
 enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_FILE, MOUNT_LAYERS };
@@ -72,6 +73,7 @@ struct container_mount {
     /* MOUNT_BIND */
     const char *source;
     const char *namespace; /* path of the mount namespace that the source is in, "" for ours */
+    bool has_container_ids; /* its files belong to ids as the container has them */
     /* MOUNT_FILE */
     struct wire_bytes content;
     uint32_t mode;
@@ -131,6 +133,18 @@ struct console {
     uint32_t columns;
 };
 
+/* `count` ids from `inside` on are those from `outside` on around the container. */
+struct id_range {
+    uint32_t inside;
+    uint32_t outside;
+    uint32_t count;
+};
+
+struct id_ranges {
+    uint32_t count;
+    struct id_range *items;
+};
+
 enum namespace_kind { NAMESPACE_NEW, NAMESPACE_HOST, NAMESPACE_JOINED };
 
 /* Which namespace of a kind the container is in. */
@@ -157,6 +171,8 @@ struct container {
     struct namespace uts;
     struct namespace network;
     struct namespace cgroup;
+    struct id_ranges users; /* none: no user namespace of its own */
+    struct id_ranges groups;
     struct bridge_port port;
     struct pairs time_offsets; /* key: clock; none for the host's time namespace */
     const char *hostname;

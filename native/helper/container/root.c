@@ -1,13 +1,16 @@
 #include "root.h"
 
+#include "id-maps.h"
 #include "kernel.h"
 #include "report.h"
 #include "stages.h"
 
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #define MAX_MOUNT_DATA 4096
 
@@ -17,9 +20,23 @@ static int attach_at(int fd, const char *path)
     return (int)syscall(SYS_move_mount, fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
+int attach_root(int root)
+{
+    return attach_at(root, "/");
+}
+
 int attach_layer(int fd)
 {
     return attach_at(fd, "/proc");
+}
+
+int uncover_proc(void)
+{
+    struct statfs filesystem;
+    while (statfs("/proc", &filesystem) == 0 && filesystem.f_type != PROC_SUPER_MAGIC) {
+        if (kernel_umount("/proc", UMOUNT_DETACH) < 0) return report_failure(STAGE_ROOT, "/proc");
+    }
+    return 0;
 }
 
 int mount_scratch(void)
@@ -30,7 +47,7 @@ int mount_scratch(void)
     if (context < 0 || kernel_fsconfig(context, "mode", "0700") < 0 || kernel_fscreate(context) < 0) return report_failure(STAGE_ROOT, "tmpfs");
     int scratch = kernel_fsmount(context, 0);
     close(context);
-    if (scratch < 0 || attach_at(scratch, "/proc") < 0) return report_failure(STAGE_ROOT, "tmpfs");
+    if (scratch < 0 || attach_layer(scratch) < 0) return report_failure(STAGE_ROOT, "tmpfs");
     if (mkdirat(scratch, "empty", 0755) < 0) return report_failure(STAGE_ROOT, "empty folder");
     /* In a user namespace no device can be made; there the host's is used. */
     if (mknodat(scratch, "null", S_IFCHR | 0666, makedev(1, 3)) < 0 && errno != EPERM) return report_failure(STAGE_ROOT, "null device");
@@ -141,10 +158,11 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
     if (find_filling(layers, scratch, stub, &filling) < 0) return report_failure(STAGE_ROOT, "empty folder");
     if (!root->has_lowerdir_append) {
         int mounted = mount_in_scratch(layers, root->has_user_xattrs, (const int[2]){stub, filling}, scratch, "root");
+        if (mounted >= 0 && root->id_map >= 0) mounted = kernel_open_tree(mounted, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
         return mounted < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
     }
     int mounted = mount_by_context(layers, root->has_user_xattrs, stub, filling);
-    return mounted < 0 || attach_at(mounted, "/") < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
+    return mounted < 0 || (root->id_map < 0 && attach_root(mounted) < 0) ? report_failure(STAGE_ROOT, "overlay") : mounted;
 }
 
 static int open_in_directory(const struct container_root *root, const char *path)
@@ -152,6 +170,7 @@ static int open_in_directory(const struct container_root *root, const char *path
     int folder = open(root->lowers.items[0].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int found = folder < 0 ? -1 : kernel_open_in_root(folder, path, O_PATH, 0);
     int clone = found < 0 ? -1 : kernel_open_tree(found, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    if (clone >= 0 && root->id_map >= 0 && map_mount(clone, root->id_map, 0) < 0) return report_failure(STAGE_IDS, path);
     return clone < 0 ? report_failure(STAGE_MOUNT, path) : clone;
 }
 
@@ -181,7 +200,8 @@ int mount_directory(const struct container_root *root)
 {
     const char *path = root->lowers.items[0].path;
     int tree = kernel_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_RECURSIVE);
-    return tree < 0 || attach_at(tree, "/") < 0 ? report_failure(STAGE_ROOT, path) : tree;
+    if (tree >= 0 && root->id_map >= 0) return map_mount(tree, root->id_map, AT_RECURSIVE) < 0 ? report_failure(STAGE_IDS, path) : tree;
+    return tree < 0 || attach_root(tree) < 0 ? report_failure(STAGE_ROOT, path) : tree;
 }
 
 int enter_root(int root)

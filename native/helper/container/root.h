@@ -12,13 +12,19 @@
  */
 int mount_scratch(void);
 
+/* Takes the scratch space and layers off it again: what has been made of them stays. 0, or -1 with the failure reported. */
+int uncover_proc(void);
+
 /*
  * Attaches a detached mount where nobody looks, on the scratch space: kernels before 6.15 want an overlay's layers to be
  * mounted in this namespace. 0, or -1 with errno.
  */
 int attach_layer(int fd);
 
-/* Mounts the root; `stub` is the stub layer's descriptor or -1. The mount's descriptor, or -1 with the failure reported. */
+/* Puts what is to be the root on top of the one that is. 0, or -1 with errno. */
+int attach_root(int root);
+
+/* Mounts the root, attached unless the container has ids of its own; `stub` is the stub layer's descriptor or -1. The mount's descriptor, or -1 with the failure reported. */
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub);
 /*
  * A detached mount of what lies at `path` of an overlay that is mounted nowhere else; links on the way stay inside it.

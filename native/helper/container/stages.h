@@ -26,6 +26,7 @@ enum container_stage {
     STAGE_SECCOMP,
     STAGE_INIT,
     STAGE_LABEL,
+    STAGE_IDS,
 };
 
 enum container_report {

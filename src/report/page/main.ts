@@ -19,10 +19,12 @@ function header({ title, build, image, createdAtMs }: ReportData): HTMLElement {
 
 function facts(build: ReportedBuild | undefined, image: ReportedImage | undefined): [string, string][] {
   const peak = Math.max(0, ...(build?.steps ?? []).map(({ memoryPeakBytes }) => memoryPeakBytes ?? 0))
+  const throttled = (build?.steps ?? []).reduce((sum, { throttledMs }) => sum + (throttledMs ?? 0), 0)
   const cached = build?.steps.filter(({ state }) => state === 'cached').length ?? 0
   return [
     ...(build === undefined ? [] : [['took', formatElapsed(build.durationMs)], ['steps from the cache', `${cached} of ${build.steps.length}`]] satisfies [string, string][]),
     ...(peak === 0 ? [] : [['memory peak', formatBytes(peak)]] satisfies [string, string][]),
+    ...(throttled === 0 ? [] : [['throttled', formatElapsed(throttled)]] satisfies [string, string][]),
     ...(image === undefined ? [] : [
       [`on disk in ${image.layers.length} layers`, formatBytes(image.layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))],
       ['inodes', count(image.layers.reduce((sum, { inodes }) => sum + inodes, 0))],
@@ -32,7 +34,7 @@ function facts(build: ReportedBuild | undefined, image: ReportedImage | undefine
 }
 
 function cacheSection({ steps }: ReportedBuild): HTMLElement {
-  const explain = (step: ReportedBuild['steps'][number]): string => step.state === 'cached' ? 'found' : step.cause ?? (step.state === 'waiting' ? 'not reached' : '')
+  const explain = (step: ReportedBuild['steps'][number]): string => step.state === 'cached' ? step.cause ?? 'found' : step.cause ?? (step.state === 'waiting' ? 'not reached' : '')
   return section('cache', 'Cache', table('Steps and the cache', ['Step', 'Instruction', 'Cache', 'Why'], steps.map((step) => [
     `${step.stage} ${step.count}`, element('code', {}, step.source), element('span', { class: `mark ${step.state}` }, step.state === 'cached' ? 'hit' : step.state === 'waiting' ? '–' : 'miss'), explain(step),
   ])))

@@ -47,14 +47,15 @@ function bar({ startMs, endMs, state }: ReportedStep, durationMs: number): HTMLE
 }
 
 function stepDetails(step: ReportedStep, width: number): HTMLElement[] {
-  const { source, place, state, startMs, endMs, cause, memoryPeakBytes, cpuMs, log, logCutBytes } = step
+  const { source, place, state, startMs, endMs, cause, memoryPeakBytes, cpuMs, throttledMs, log, logCutBytes } = step
   const facts: readonly (readonly [string, string | undefined])[] = [
     ['Where', place],
     ['Outcome', state],
     ['Ran', startMs === undefined ? undefined : `from ${formatElapsed(startMs)}${endMs === undefined ? '' : ` to ${formatElapsed(endMs)}`}`],
-    ['Why it ran', cause],
+    [state === 'cached' ? 'Cache' : 'Why it ran', cause],
     ['Memory peak', memoryPeakBytes === undefined ? undefined : formatBytes(memoryPeakBytes)],
     ['Processor time', cpuMs === undefined ? undefined : formatElapsed(cpuMs)],
+    ['Throttled', throttledMs === undefined || throttledMs === 0 ? undefined : formatElapsed(throttledMs)],
   ]
   const chart = usageChart(step, Math.max(300, width - 48))
   return [

@@ -1,0 +1,53 @@
+'use strict'
+// Runs dist/cli.cjs from the code V8 compiled in an earlier run: Node's own compile cache keeps a module as it was when
+// loaded, without the functions compiled since, which is most of what a short command waits for.
+const { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } = require('fs')
+const { createRequire } = require('module')
+const path = require('path')
+const { Script, constants } = require('vm')
+
+const file = path.join(__dirname, '..', 'dist', 'cli.cjs')
+const cache = path.join(__dirname, '..', 'dist', '.code-cache', cacheName())
+const cachedData = readIfThere(cache)
+const script = new Script(`(function (require, __filename, __dirname) {${readFileSync(file, 'latin1')}\n})`, {
+  filename: file,
+  cachedData,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+})
+if (cachedData === undefined || script.cachedDataRejected) process.on('exit', keepCode)
+script.runInThisContext()(createRequire(file), file, path.dirname(file))
+
+/** V8 refuses code of another version or with other flags, but knows the source by its length alone. */
+function cacheName() {
+  const { size, mtimeMs } = statSync(file)
+  const first = process.argv[2] || ''
+  const command = /^[a-z][a-z-]{1,19}$/.test(first) ? first : 'build'
+  return `${command}-${process.version}-${process.arch}-${size}-${Math.round(mtimeMs)}`
+}
+
+/** After a command's first success: by then what it needs is compiled, and a word that is no command leaves no file. */
+function keepCode(exitCode) {
+  if (exitCode !== 0) return
+  const unfinished = `${cache}.${process.pid}`
+  try {
+    mkdirSync(path.dirname(cache), { recursive: true })
+    const fd = openSync(unfinished, 'wx', 0o644)
+    writeFileSync(fd, script.createCachedData())
+    // V8 trusts what it reads: a name must never lead to half a file, not even after a loss of power.
+    fsyncSync(fd)
+    closeSync(fd)
+    renameSync(unfinished, cache)
+  } catch (error) {
+    // An installation that is not ours to write to, or a full disk: the command itself has succeeded, and the next one compiles again.
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT'].includes(error.code)) throw error
+  }
+}
+
+function readIfThere(name) {
+  try {
+    return readFileSync(name)
+  } catch (error) {
+    if (['ENOENT', 'EACCES'].includes(error.code)) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,89 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, describe, expect, it } from 'vitest'
+import { chooseGzipEngine } from './compression/choose-gzip-engine.ts'
+import type { HashedFileOptions } from './hashed-file.ts'
+import { HashedFile } from './hashed-file.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tsbuild-hashed-file-'))
+afterAll(() => { rmSync(folder, { recursive: true, force: true }) })
+
+interface Way { readonly inflater: HashedFileOptions['inflater']; readonly size: number; readonly maxBytes?: number; readonly heldBytes?: number }
+
+/** What lies in the file after bytes were added in pieces of a size, and what it is said to be. */
+async function write(bytes: Uint8Array, { inflater, size, maxBytes = 1e9, heldBytes = 0 }: Way): Promise<{ readonly stored: Buffer; readonly digest: string; readonly sizeBytes: number }> {
+  const path = join(folder, randomBytes(8).toString('hex'))
+  writeFileSync(path, bytes.subarray(0, heldBytes))
+  const file = new HashedFile(await open(path, 'a+'), { algorithm: 'sha256', inflater, heldBytes, maxBytes })
+  try {
+    for (let at = 0; at < bytes.byteLength; at += size) await file.add(bytes.subarray(at, at + size))
+    return { ...await file.finish(), stored: readFileSync(path) }
+  } finally {
+    await file.close()
+  }
+}
+
+/** ISA-L where the machine has it. */
+const engines = [...new Set(['zlib', chooseGzipEngine().engine.name] as const)]
+const noise = randomBytes(3_000_001)
+const text = Buffer.alloc(700_000, 'text that gzip makes small ')
+const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+
+describe('a hashed file', () => {
+  it.each((['none', ...engines] as const).flatMap((inflater) => [[997, inflater], [65_536, inflater], [5_000_000, inflater]] as const))('holds what was added in pieces of %i bytes, by %s', async (size, inflater) => {
+    const plain = Buffer.concat([noise, text])
+    const bytes = inflater !== 'none' ? Buffer.concat([gzipSync(noise), gzipSync(Buffer.alloc(0)), gzipSync(text)]) : plain
+    const { stored, digest, sizeBytes } = await write(bytes, { inflater, size })
+    expect(stored.equals(plain)).toBe(true)
+    expect({ digest, sizeBytes }).toEqual({ digest: sha256(plain), sizeBytes: plain.byteLength })
+  })
+
+  it.each([0, 1, 999, 1000, 1001, 2_000_000, 3_000_001])('goes on behind %i bytes that are there', async (heldBytes) => {
+    const { stored, digest } = await write(noise, { inflater: 'none', size: 1000, heldBytes })
+    expect(stored.equals(noise)).toBe(true)
+    expect(digest).toBe(sha256(noise))
+  })
+
+  it('hashes by the algorithm that is asked for', async () => {
+    const file = new HashedFile(await open(join(folder, 'sha512'), 'wx'), { algorithm: 'sha512', inflater: 'none', heldBytes: 0, maxBytes: 1e9 })
+    await file.add(text)
+    expect((await file.finish()).digest).toBe(`sha512:${createHash('sha512').update(text).digest('hex')}`)
+    await file.close()
+  })
+
+  it.each([1, 2, 7])('undoes gzip in pieces of %i bytes', async (size) => {
+    for (const inflater of engines) {
+      const { stored } = await write(Buffer.concat([gzipSync('one'), gzipSync(text)]), { inflater, size })
+      expect(stored.equals(Buffer.concat([Buffer.from('one'), text]))).toBe(true)
+    }
+  })
+
+  it.each([
+    ['nothing', Buffer.alloc(0)],
+    ['a part', gzipSync(text).subarray(0, -1)],
+    ['a header', gzipSync(text).subarray(0, 5)],
+    ['gzip followed by zeros', Buffer.concat([gzipSync(text), Buffer.alloc(20)])],
+    ['gzip followed by garbage', Buffer.concat([gzipSync(text), Buffer.from('garbage')])],
+    ['gzip with another checksum', Buffer.concat([gzipSync(text).subarray(0, -8), Buffer.alloc(8)])],
+    ['gzip that was changed', Buffer.concat([gzipSync(noise).subarray(0, 1000), randomBytes(100_000)])],
+  ])('refuses %s as gzip', async (_, bytes) => {
+    for (const inflater of engines) for (const size of [3, 1 << 20]) await expect(write(bytes, { inflater, size })).rejects.toMatchObject({ code: 'STORAGE_MALFORMED_COMPRESSION', compression: 'gzip' })
+  })
+
+  it.each(['none', ...engines] as const)('takes no more than it may, by %s', async (inflater) => {
+    const bytes = inflater === 'none' ? text : gzipSync(text)
+    await expect(write(bytes, { inflater, size: 1000, maxBytes: 699_999 })).rejects.toMatchObject({ code: 'STORAGE_STREAM_TOO_LARGE', maxBytes: 699_999 })
+    expect((await write(bytes, { inflater, size: 1000, maxBytes: 700_000 })).sizeBytes).toBe(700_000)
+  })
+
+  it('fails with what the file says', async () => {
+    const file = new HashedFile(await open('/dev/full', 'w'), { algorithm: 'sha256', inflater: 'none', heldBytes: 0, maxBytes: 1e9 })
+    await file.add(text)
+    await expect(file.finish()).rejects.toMatchObject({ code: 'ENOSPC', syscall: 'pwritev' })
+    await file.close()
+  })
+})
