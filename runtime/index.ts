@@ -33,4 +33,5 @@ export { ContainerInUse, ContainerNotFound, ContainerNotRunning, NameInUse } fro
 export type { ExecSpec } from './exec-in-container.ts'
 export { execInContainer, findMainProcess } from './exec-in-container.ts'
 export type { PublishedPort } from './network/publish-ports.ts'
+export { readContainerFile } from './detached/container-file.ts'
 export { publishPorts } from './network/publish-ports.ts'
