@@ -36,7 +36,8 @@ export interface Places {
   readonly readonly: readonly string[]
   /** Kernel settings, by their paths below /proc/sys. */
   readonly settings: readonly Pair[]
-  readonly rootPropagation?: Propagation
+  /** `shared`: with mount namespaces that the container makes itself. */
+  readonly rootPropagation?: Propagation | 'shared'
 }
 
 interface RequestParts {
@@ -84,8 +85,8 @@ const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, direct
 const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
 
-/** MS_SLAVE and MS_UNBINDABLE of mount(2). */
-const propagations: Readonly<Record<Propagation, number>> = { private: 0, slave: 1 << 19, unbindable: 1 << 17 }
+/** MS_* of mount(2). */
+const propagations: Readonly<Record<Propagation | 'shared', number>> = { private: 0, shared: 1 << 20, slave: 1 << 19, unbindable: 1 << 17 }
 
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined

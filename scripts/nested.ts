@@ -46,8 +46,8 @@ function check(engine: string, { folder, options, volumes = [] }: { readonly fol
 }
 
 function isThere(engine: string): boolean {
-  const [file = '', ...args] = [...prefix, engine, '--version']
-  return spawnSync(file, args, { stdio: 'ignore' }).status === 0
+  const args = [...prefix, engine, '--version']
+  return spawnSync(args[0] ?? engine, args.slice(1), { stdio: 'ignore' }).status === 0
 }
 
 const folder = mkdtempSync(join(share, 'tsbuild-nested-'))

@@ -45,9 +45,7 @@ function readMount(mount: ConfigNode, bundle: string, nodes: readonly DeviceNode
   const target = normalize(mount.needText('destination'))
   const type = mount.text('type') ?? ''
   const options = mount.texts('options')
-  const wrong = options.find((option) => refused.includes(option))
-  if (wrong !== undefined) throw new InvalidSpec(`${mount.field}.options`, wrong, 'nothing: this runtime cannot do it')
-  if (target === '/' || (target === '/dev' && type !== 'tmpfs') || (/^\/(?:proc|sys)(?:\/|$)/u.test(target) && !pinned.includes(target))) throw new InvalidSpec(`${mount.field}.destination`, target, 'neither / nor, but for what belongs there, /dev, /proc or /sys')
+  refuseMount(mount, { target, type, options })
   const attributes = options.reduce((sum, option) => sum | (flags[option] ?? 0), 0)
   const propagation = options.map((option) => propagations[option]).findLast((found) => found !== undefined)
   const place = { target, isPinned: pinned.includes(target), attributes, ...(propagation === undefined ? {} : { propagation }) }
@@ -57,11 +55,22 @@ function readMount(mount: ConfigNode, bundle: string, nodes: readonly DeviceNode
   }
   if (type === 'cgroup') return (cgroup) => target === '/sys/fs/cgroup' ? cgroupMounts(cgroup, attributes) : refuseType(mount, 'at /sys/fs/cgroup')
   if (!filesystems.includes(type)) return refuseType(mount, `bind, cgroup, ${filesystems.join(', ')}`)
-  const data = options.filter((option) => !plain.includes(option) && !Object.hasOwn(flags, option)).map(readOption)
-  const source = mount.text('source') ?? ''
-  if (source !== '') data.unshift(['source', source])
-  const made: HelperMount = target === '/dev' ? { ...deviceFolder(nodes, foldersOf(nodes)), attributes, options: data } : { ...place, kind: 'filesystem', type, options: data, ...(options.includes('tmpcopyup') && type === 'tmpfs' ? { isFilled: true } : {}) }
+  const filled = options.includes('tmpcopyup') && type === 'tmpfs' ? { isFilled: true } : {}
+  const made: HelperMount = target === '/dev' ? { ...deviceFolder(nodes, foldersOf(nodes)), attributes, options: filesystemOptions(mount, options) } : { ...place, kind: 'filesystem', type, options: filesystemOptions(mount, options), ...filled }
   return () => [made]
+}
+
+/** What the filesystem itself is asked for; its source goes first, where the helper looks for it. */
+function filesystemOptions(mount: ConfigNode, options: readonly string[]): Pair[] {
+  const source = mount.text('source') ?? ''
+  return [...source === '' ? [] : [['source', source] as const], ...options.filter((option) => !plain.includes(option) && !Object.hasOwn(flags, option)).map(readOption)]
+}
+
+function refuseMount({ field }: ConfigNode, { target, type, options }: { readonly target: string; readonly type: string; readonly options: readonly string[] }): void {
+  const wrong = options.find((option) => refused.includes(option))
+  if (wrong !== undefined) throw new InvalidSpec(`${field}.options`, wrong, 'nothing: this runtime cannot do it')
+  const isForeign = /^\/(?:proc|sys)(?:\/|$)/u.test(target) && !pinned.includes(target)
+  if (target === '/' || (target === '/dev' && type !== 'tmpfs') || isForeign) throw new InvalidSpec(`${field}.destination`, target, 'neither / nor, but for what belongs there, /dev, /proc or /sys')
 }
 
 const nodeKinds: Readonly<Record<string, number>> = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 }

@@ -38,7 +38,8 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
   const linux = config.child('linux')
   linux.refuse(['uidMappings', 'gidMappings', 'netDevices', 'intelRdt', 'mountLabel', 'personality', 'memoryPolicy'])
   const propagation = linux.text('rootfsPropagation') ?? ''
-  if (propagation !== '' && !Object.hasOwn(propagations, propagation)) throw new InvalidSpec('linux.rootfsPropagation', propagation, `${Object.keys(propagations).join(', ')}: no mount of a container reaches the host`)
+  const rootPropagation = propagation === 'shared' || propagation === 'rshared' ? 'shared' : propagations[propagation]
+  if (propagation !== '' && rootPropagation === undefined) throw new InvalidSpec('linux.rootfsPropagation', propagation, ['shared', 'rshared', ...Object.keys(propagations)].join(', '))
   const root = config.child('root')
   const specId = /^[a-z0-9-]{1,64}$/u.test(id) ? id : createHash('sha256').update(id).digest('hex')
   const spec: ContainerSpec = {
@@ -61,7 +62,7 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
     ...readTerminal(config.child('process')),
     places: (made) => ({
       mounts: mounts(made),
-      ...(propagations[propagation] === undefined ? {} : { rootPropagation: propagations[propagation] }),
+      ...(rootPropagation === undefined ? {} : { rootPropagation }),
       masked: linux.texts('maskedPaths'),
       readonly: linux.texts('readonlyPaths'),
       settings: Object.entries(spec.isolation.sysctls ?? {}).map(([name, value]) => [name.replaceAll('.', '/'), value]),

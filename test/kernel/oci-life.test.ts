@@ -49,7 +49,10 @@ async function create(script: string, config: Config = {}): Promise<{ readonly i
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !isSo(); await setTimeout(5)) if (Date.now() > deadline) throw new Error('it did not come to that')
+  for (const deadline = Date.now() + 20_000; !isSo();) {
+    if (Date.now() > deadline) throw new Error('it did not come to that')
+    await setTimeout(5)
+  }
 }
 
 describe('run', () => {

@@ -157,7 +157,7 @@ describe('what a bundle asks that cannot be done', () => {
     ['linux.uidMappings', { linux: { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] } }],
     ['linux.namespaces[1].type', { linux: namespace('user') }],
     ['linux.timeOffsets', { linux: { timeOffsets: { monotonic: { secs: 1 } } } }],
-    ['linux.rootfsPropagation', { linux: { rootfsPropagation: 'shared' } }],
+    ['linux.rootfsPropagation', { linux: { rootfsPropagation: 'everywhere' } }],
     ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
     ['linux.seccomp.listenerPath', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/x' } } }],
     ['linux.cgroupsPath', { linux: { cgroupsPath: 'system.slice:engine:id' } }],

@@ -183,7 +183,7 @@ struct container {
     struct texts readonly;
     struct pairs sysctls; /* key: path below /proc/sys */
     bool has_slaves;           /* mounts that follow those of the host */
-    uint32_t root_propagation; /* MS_SLAVE, MS_UNBINDABLE, or 0 */
+    uint32_t root_propagation; /* MS_SHARED, MS_SLAVE, MS_UNBINDABLE, or 0 */
     struct cgroup *cgroups;
     uint32_t cgroup_count;
     struct container_process process;
