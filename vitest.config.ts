@@ -10,6 +10,8 @@ export default defineConfig({
       { test: { name: 'kernel', include: ['test/{kernel,contract}/**/*.test.ts'], exclude, testTimeout: 60_000, hookTimeout: 120_000 } },
       // Against erofs-utils 1.8 or later, which Debian 12 does not have.
       { test: { name: 'erofs-utils', include: ['test/erofs-utils/**/*.test.ts'], exclude, testTimeout: 60_000 } },
+      // Against a second implementation of the server, which has to be built first.
+      { test: { name: 'other-registry', include: ['test/other-registry/**/*.test.ts'], exclude, testTimeout: 60_000 } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude, testTimeout: 180_000, hookTimeout: 300_000 } },
     ],
   },

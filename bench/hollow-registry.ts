@@ -11,6 +11,8 @@ import { createServer } from 'node:http'
 const [hugeDigest = '', sizeText = ''] = process.argv.slice(2)
 const size = Number(sizeText)
 const zeros = Buffer.alloc(1024 * 1024)
+/** Of what is larger only the size is kept. */
+const maxKeptBytes = 64 * 1024 * 1024
 const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 
 /** By repository and digest or tag. */
@@ -60,7 +62,7 @@ async function take(request: IncomingMessage, session: string | undefined): Prom
   let total = session === undefined ? 0 : sessions.get(session) ?? 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     total += chunk.byteLength
-    if (total < zeros.byteLength) kept.push(chunk)
+    if (total < maxKeptBytes) kept.push(chunk)
   }
   if (session !== undefined) sessions.set(session, total)
   return Buffer.concat(kept)

@@ -13,6 +13,7 @@ import { Peers, tools } from './peers.ts'
 import type { Tool } from './peers.ts'
 import type { Scenario } from './scenarios.ts'
 import { listScenarios, writeContexts } from './scenarios.ts'
+import { languageRows } from './language-rows.ts'
 import { runtimeRows } from './runtime-rows.ts'
 
 interface Measured { readonly seconds: readonly number[]; readonly failure: string | undefined }
@@ -37,7 +38,7 @@ for (const scenario of listScenarios(peers).filter(({ name }) => only === undefi
   results[scenario.name] = Object.fromEntries(measured)
   console.log(describe(scenario.name, measured))
 }
-for (const row of runtimeRows.filter(({ name }) => only === undefined || only.includes(name))) {
+for (const row of [...languageRows, ...runtimeRows].filter(({ name }) => only === undefined || only.includes(name))) {
   for (const line of await row.measure(Number(values.runs))) console.log(line)
 }
 peers.clearAside()

@@ -32,6 +32,11 @@ export class Peers {
     this.present = new Set(options.wanted.filter((tool) => this.#isPresent(tool)))
   }
 
+  /** With the build contexts. */
+  get folder(): string {
+    return this.#options.folder
+  }
+
   get tsbuildRoot(): string {
     return join(this.#options.folder, 'tsbuild-root')
   }

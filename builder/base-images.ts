@@ -139,7 +139,7 @@ export class BuildBases implements BaseImages {
     if (found.layout !== undefined) return pullFromLayout(this.#engine.store, found.layout, silent(task))
     if (found.remote !== undefined) {
       await pullLayers(this.#home, { found: found.remote }, task)
-      await recordImage(this.#home.store, { found: found.remote, names: isNamed(found, all) ? [found.image.name] : [] }, silent(task))
+      await recordImage(this.#home.store, { found: found.remote, names: isNamed(found, all) ? [found.remote.name] : [] }, silent(task))
     }
     if (this.#home !== this.#engine) await copyLayers(found.image.config.rootfs.diff_ids, { from: this.#home.store, to: this.#engine.store }, silent(task))
   }

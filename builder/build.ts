@@ -37,6 +37,7 @@ import type { OnFailure } from './debug/failed-step.ts'
 import { describeFailure } from './debug/failed-step.ts'
 import type { StepPolicy } from './dockerfile/step-policy.ts'
 import { noPolicy } from './dockerfile/step-policy.ts'
+import { usualCdiFolders } from './device/cdi-spec.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
 import type { Entitlement } from './errors.ts'
@@ -100,8 +101,10 @@ export interface BuildRequest extends Omit<ContextRequest, 'context' | 'dockerfi
   readonly cacheTo?: readonly CacheTarget[]
   /** What RUN --mount=type=secret gives to steps, by id. */
   readonly secrets?: Readonly<Record<string, SecretSource>>
-  /** The sockets of agents for RUN --mount=type=ssh, by id. */
-  readonly sshAgents?: Readonly<Record<string, string>>
+  /** For RUN --mount=type=ssh, by id: the socket of an agent, or files of keys without passphrase. */
+  readonly sshAgents?: Readonly<Record<string, readonly string[]>>
+  /** Folders of CDI specifications for RUN --device; default /etc/cdi and /var/run/cdi. */
+  readonly cdiFolders?: readonly string[]
   /** What steps may ask for beyond the ordinary. */
   readonly allow?: readonly Entitlement[]
   /** What RUN steps see as the host's name. It is in no cache key. */
@@ -308,6 +311,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan, lay
         limits: { ...(request.executor?.kind !== 'chroot' && canLimit('pids') ? { pids: defaultPids } : {}), ...request.limits },
         allowed: new Set(request.allow),
         hostname: request.hostname,
+        cdiFolders: request.cdiFolders ?? usualCdiFolders,
         env: proxyVariables(new Map(Object.entries(request.buildArgs ?? {}))),
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },

@@ -169,6 +169,17 @@ export class PlatformNotRunnable extends TsbuildError {
   }
 }
 
+/** A device of RUN --device is not there, or our containers cannot have it. */
+export class DeviceUnsuitable extends TsbuildError {
+  readonly code = 'BUILDER_DEVICE_UNSUITABLE'
+  readonly device: string
+
+  constructor(device: string, problem: string, options?: ErrorOptions) {
+    super(`cannot use device "${device}": ${problem}`, options)
+    this.device = device
+  }
+}
+
 /** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
 export class SecretUnavailable extends TsbuildError {
   readonly code = 'BUILDER_SECRET_UNAVAILABLE'
@@ -195,7 +206,8 @@ export class NotEntitled extends TsbuildError {
   }
 }
 
-export type Entitlement = 'network.host' | 'security.insecure'
+/** With `device` goes any device, or behind `=` its name, or its kind. */
+export type Entitlement = 'network.host' | 'security.insecure' | 'device' | `device=${string}`
 
 /** FROM or --from names an image that neither the store nor a registry gave. */
 export class ImageUnavailable extends TsbuildError {

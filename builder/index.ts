@@ -23,7 +23,7 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, ChecksFailed, CommandFailed, ContextUnreadable, CopyConflict, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, PlatformNotRunnable, LayersGone, NotReproducible, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
+  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, ChecksFailed, CommandFailed, ContextUnreadable, CopyConflict, DeviceUnsuitable, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, PlatformNotRunnable, LayersGone, NotReproducible, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
   NoRoom, OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'

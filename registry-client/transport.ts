@@ -58,7 +58,7 @@ export function createTransport(options: TransportOptions): Transport {
     },
     speaksTls: async ({ url, trust }, signal) => {
       if (options.proxies(url) !== undefined) return undefined
-      return speaksTls({ url, connectMs: options.limits.connectMs, signal, ...await openLookup(options.lookup, { trust, sentBy: undefined }) })
+      return speaksTls({ url, connectMs: options.limits.connectMs, signal, ...openLookup(options.lookup, { trust, sentBy: undefined }) })
     },
   }
 }

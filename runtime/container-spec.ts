@@ -91,12 +91,16 @@ export interface Device {
   readonly target: string
   /** Some of `r`, `w` and `m` (mknod). */
   readonly permissions: string
+  /** Other permission bits and owner than the host's node has. */
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
 }
 
 export interface ProcessUser {
   readonly uid: number
   readonly gid: number
-  /** Supplementary groups, `gid` not included. */
+  /** Supplementary groups; in images' own processes `gid` is among them. */
   readonly groups: readonly number[]
 }
 
@@ -123,8 +127,24 @@ export type Network =
   | { readonly mode: 'none' }
   | { readonly mode: 'host' }
   | { readonly mode: 'bridge'; readonly port: BridgePort }
+  /** One of a plain user's, connected by a program of the host that runs as long as the container; it publishes the ports too. */
+  | { readonly mode: 'private'; readonly program: UserNetworkProgram; readonly ports: readonly PublishedPort[] }
   /** That of another container, as the path of its namespace. */
   | { readonly mode: 'joined'; readonly path: string }
+
+export interface UserNetworkProgram {
+  readonly kind: 'pasta' | 'slirp4netns'
+  readonly path: string
+}
+
+/** A port of the host that leads to one of a container. */
+export interface PublishedPort {
+  /** IP address to listen on; default every one of the host. */
+  readonly address: string | undefined
+  readonly hostPort: number
+  readonly containerPort: number
+  readonly protocol: 'tcp' | 'udp'
+}
 
 /** How a container hangs on a bridge; `leaseBridgePort` gives one. Addresses are IPv4, dotted. */
 export interface BridgePort {

@@ -56,9 +56,9 @@ function walk(path: string, device: Device): AllowedDevice[] {
   if (stat.isDirectory()) return readdirSync(path).filter((name) => path !== '/dev' || !ownNames.includes(name)).flatMap((name) => walk(join(path, name), device))
   const kind = stat.mode & kindMask
   if (kind !== characterDevice && kind !== blockDevice) return []
-  const { source, target, permissions } = device
+  const { source, target, permissions, mode, uid, gid } = device
   const name = join(target, path.slice(source.length)).slice('/dev/'.length)
-  return [{ name, mode: stat.mode, uid: stat.uid, gid: stat.gid, major: deviceMajor(stat.rdev), minor: deviceMinor(stat.rdev), permissions, source: path }]
+  return [{ name, mode: mode === undefined ? stat.mode : kind | (mode & 0o7777), uid: uid ?? stat.uid, gid: gid ?? stat.gid, major: deviceMajor(stat.rdev), minor: deviceMinor(stat.rdev), permissions, source: path }]
 }
 
 function statIfThere(path: string): Stats | undefined {

@@ -57,6 +57,7 @@ export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlace
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
   writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
   writeNamespaces(wire, spec.isolation)
+  wire.flag(isKernelAtLeast(host, 6, 6))
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
   wire.list(places.mounts, (mount) => writeMount(wire, mount, hasLowerdirAppend))
   wire.list(places.masked, (path) => wire.bytes(path))
@@ -103,6 +104,7 @@ function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffs
   writeNamespace(wire, namespaces.cgroup)
   for (const ranges of [idMaps?.uids ?? [], idMaps?.gids ?? []]) wire.list(ranges, ({ inside, outside, count }) => wire.u32(inside).u32(outside).u32(count))
   writePort(wire, network.mode === 'bridge' ? network.port : undefined)
+  wire.flag(network.mode === 'private')
   writePairs(wire, (['monotonic', 'boottime'] as const).flatMap((clock): readonly Pair[] => {
     const seconds = clockOffsets[clock]
     return seconds === undefined ? [] : [[clock, `${Math.floor(seconds)} ${Math.round((seconds - Math.floor(seconds)) * 1e9)}`]]

@@ -3,7 +3,7 @@ export { canLimit } from './cgroup/delegation.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
 export type {
   BridgePort, ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Device, DeviceRate, Executor, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, NotExecuted, OutputEvent, Pressure,
-  Privilege, ProcessSpec, ProcessUser, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled,
+  Privilege, ProcessSpec, ProcessUser, PublishedPort, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled, UserNetworkProgram,
 } from './container-spec.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
 export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, NetworkUnavailable, OciRuntimeFailed, OciRuntimeMissing, UserNamespaceUnavailable } from './errors.ts'
@@ -32,6 +32,7 @@ export { ContainerRecords } from './detached/container-records.ts'
 export { ContainerInUse, ContainerNotFound, ContainerNotRunning, NameInUse } from './detached/errors.ts'
 export type { ExecSpec } from './exec-in-container.ts'
 export { execInContainer, findMainProcess } from './exec-in-container.ts'
-export type { PublishedPort } from './network/publish-ports.ts'
 export { readContainerFile } from './detached/container-file.ts'
 export { publishPorts } from './network/publish-ports.ts'
+export type { UserNetwork } from './network/user-network.ts'
+export { findUserNetwork } from './network/user-network.ts'

@@ -17,6 +17,8 @@ import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
 import { createBundle, restrictsDevices } from './oci/bundle.ts'
 import { sampleUsage } from './sample-usage.ts'
+import type { NetworkAttendant } from './network/user-network.ts'
+import { attendNetwork } from './network/user-network.ts'
 import { forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
@@ -41,7 +43,7 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
     const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
-    const exit = await follow(start({ mode: modes[spec.executor?.kind ?? 'helper'], request }, stdio, task.emit), { spec, stdio, cgroup, task })
+    const exit = await attend({ mode: modes[spec.executor?.kind ?? 'helper'], request }, { spec, stdio, cgroup, task })
     const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
     if (failure !== undefined) throw failure
     return exit
@@ -52,6 +54,18 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
 
 const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
 
+/** With a network that a program of the host connects as long as it runs. */
+async function attend(work: { readonly mode: string; readonly request: Uint8Array }, run: Run): Promise<ContainerExit> {
+  const { network } = run.spec.isolation
+  const attendant = network.mode === 'private' ? attendNetwork(network) : undefined
+  const following = follow(start({ ...work, attendant }, run.stdio, run.task.emit), run)
+  const end = await following.then((exit) => ({ exit }), (error: unknown) => ({ error }))
+  // Why there is no network comes before what that led to.
+  await attendant?.end()
+  if ('error' in end) throw end.error
+  return end.exit
+}
+
 interface Started {
   readonly helper: HelperProcess
   readonly outputs: readonly OutputReader[]
@@ -59,13 +73,24 @@ interface Started {
   readonly reports: readonly ContainerReport[]
 }
 
-function start(work: { readonly mode: string; readonly request: Uint8Array }, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
+interface Work {
+  readonly mode: string
+  readonly request: Uint8Array
+  readonly attendant: NetworkAttendant | undefined
+}
+
+function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const launch = (fds: readonly [number, number, number]): HelperProcess => startHelper({ ...work, stdio: fds }, (bytes) => {
-    const report = decodeReport(bytes)
-    reports.push(report)
-    if (report.kind === 'started' && stdio.kind === 'events') stdio.onStarted?.(report.pid)
-  })
+  const launch = (fds: readonly [number, number, number]): HelperProcess => {
+    const helper = startHelper({ mode, request, stdio: fds, fds: attendant === undefined ? [] : [attendant.fd] }, (bytes) => {
+      const report = decodeReport(bytes)
+      reports.push(report)
+      if (report.kind !== 'started') return
+      attendant?.connect(report.pid, () => { helper.kill('SIGKILL') })
+      if (stdio.kind === 'events') stdio.onStarted?.(report.pid)
+    })
+    return helper
+  }
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
   if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
   const stdout = getAddon().pipe(0)

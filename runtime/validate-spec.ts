@@ -13,6 +13,7 @@ export function validateSpec(spec: ContainerSpec): void {
   validateProcess(spec.process)
   const { hostname, domainname, shmSizeBytes } = spec.isolation
   validateNamespaces(spec.isolation)
+  if (spec.isolation.network.mode === 'private' && spec.executor !== undefined && spec.executor.kind !== 'helper') throw new InvalidSpec('executor', spec.executor.kind, 'our own helper, with a private network')
   requireText('isolation.hostname', hostname, 64)
   if (domainname !== undefined) requireText('isolation.domainname', domainname, 64)
   if (shmSizeBytes !== undefined) requireInteger('isolation.shmSizeBytes', shmSizeBytes, 1)

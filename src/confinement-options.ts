@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { Confinement, HostEntry } from '../builder/index.ts'
 import { defaultRoot } from '../builder/index.ts'
 import type { Device, Executor, Privilege, Seccomp, Ulimit, UserNamespaceChoice } from '../runtime/index.ts'
-import { chrootShortcomings, needsChroot } from '../runtime/index.ts'
+import { chrootShortcomings, findUserNetwork, needsChroot } from '../runtime/index.ts'
 import type { App } from './app.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
@@ -13,7 +13,7 @@ import type { FindInit } from './run-options.ts'
 
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
-  { name: 'network', value: 'MODE', help: 'default (bridge where possible), bridge, host or none' },
+  { name: 'network', value: 'MODE', help: 'default (bridge; private for a plain user), bridge, private, pasta, slirp4netns, host or none' },
   { name: 'userns', value: 'MODE', help: 'Ids of containers that root makes: host (default), remap[:USER], auto[:size=N]; users by TSBUILD_USERNS_USER, default dockremap and containers' },
   { name: 'cap-add', value: 'NAME', isRepeatable: true, help: 'Add a capability, or ALL' },
   { name: 'cap-drop', value: 'NAME', isRepeatable: true, help: 'Drop a capability, or ALL' },
@@ -30,22 +30,26 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'runtime', value: 'NAME|PATH', help: 'Make containers with another OCI runtime: runc, crun, runsc' },
 ]
 
-const networks = ['default', 'bridge', 'host', 'none'] as const
+const networks = ['default', 'bridge', 'private', 'pasta', 'slirp4netns', 'host', 'none'] as const
 
 /** @throws {UsageError} */
 export function parseConfinement(options: OptionValues, env: NodeJS.ProcessEnv): Confinement {
-  const network = parseChoice(options, 'network', networks) ?? 'default'
-  return { ...parseCommon(options, env), network, subnet: env['TSBUILD_SUBNET'] }
+  const word = parseChoice(options, 'network', networks) ?? 'default'
+  const isProgram = word === 'pasta' || word === 'slirp4netns'
+  return {
+    ...parseCommon(options, env), network: isProgram ? 'private' : word, subnet: env['TSBUILD_SUBNET'],
+    userNetwork: isProgram ? findUserNetwork(env, [word]) : findUserNetwork(env),
+  }
 }
 
 /** As `parseConfinement`, and the network may be that of another container. @throws {UsageError} */
 export function parseRunConfinement(options: OptionValues, env: NodeJS.ProcessEnv, findInit: FindInit): Confinement {
   const [, container] = /^container:(.+)$/u.exec(options.text('network') ?? '') ?? []
   if (container === undefined) return parseConfinement(options, env)
-  return { ...parseCommon(options, env), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined }
+  return { ...parseCommon(options, env), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined, userNetwork: findUserNetwork(env) }
 }
 
-function parseCommon(options: OptionValues, env: NodeJS.ProcessEnv): Omit<Confinement, 'network' | 'subnet'> {
+function parseCommon(options: OptionValues, env: NodeJS.ProcessEnv): Omit<Confinement, 'network' | 'subnet' | 'userNetwork'> {
   return {
     limits: parseLimits(options),
     privilege: parsePrivilege(options),

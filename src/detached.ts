@@ -31,7 +31,7 @@ interface Detached {
  */
 export async function startDetached({ name, image, imageName, settings, isRemovedAtEnd }: Detached, app: App): Promise<number> {
   const id = randomBytes(32).toString('hex')
-  const ports = settings.ports.map(({ address, hostPort, containerPort }) => `${address}:${hostPort}->${containerPort}/tcp`)
+  const ports = settings.ports.map(({ address = '0.0.0.0', hostPort, containerPort, protocol }) => `${address}:${hostPort}->${containerPort}/${protocol}`)
   const record: ContainerRecord = { id, name: name ?? id.slice(0, shortIdLength), image: imageName, command: settings.command, createdAtMs: Date.now(), ports, isRemovedAtEnd }
   const order: SupervisorOrder = { record, imageId: image.id, settings }
   const supervisor = spawn(process.execPath, [process.argv[1] ?? '', 'supervise'], { detached: true, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] })

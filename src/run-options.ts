@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { RunRequest } from '../builder/index.ts'
 import type { Mount, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
@@ -17,7 +18,7 @@ export const runOptions: readonly OptionSpec[] = [
   { name: 'sysctl', value: 'NAME=VALUE', isRepeatable: true, help: 'Kernel setting of a namespace of the container\'s own' },
   { name: 'tmpfs', value: 'DIR[:OPTIONS]', isRepeatable: true, help: 'Folder in memory; options size=, mode=, ro, exec' },
   { name: 'volume', short: 'v', value: 'HOST:DIR[:ro]', isRepeatable: true, help: 'Folder or file of the host' },
-  { name: 'publish', short: 'p', value: '[IP:]HOST:CONTAINER[/tcp]', isRepeatable: true, help: 'TCP port of the host that leads to one of the container' },
+  { name: 'publish', short: 'p', value: '[IP:]HOST:CONTAINER[/udp]', isRepeatable: true, help: 'Port of the host, or range of ports, that leads to one of the container' },
   { name: 'pid', value: 'host|container:NAME', help: 'PID namespace, default its own' },
   { name: 'ipc', value: 'host|container:NAME', help: 'IPC namespace, default its own' },
   { name: 'uts', value: 'host|container:NAME', help: 'UTS namespace, default its own' },
@@ -42,7 +43,7 @@ export function parseRunOptions(options: OptionValues, findInit: FindInit): Pars
     sysctls: Object.fromEntries(options.texts('sysctl').map(parseSysctl)),
     namespaces: { ...parseShared('pid', options, findInit), ...parseShared('ipc', options, findInit), ...parseShared('uts', options, findInit), ...(parseChoice(options, 'cgroupns', ['host', 'private']) === 'host' ? { cgroup: { kind: 'host' as const } } : {}) },
     clockOffsets: Object.fromEntries(options.texts('time-offset').map(parseOffset)),
-    ports: options.texts('publish').map(parsePort),
+    ports: options.texts('publish').flatMap(parsePorts),
     mounts: [...options.texts('volume').map(parseVolume), ...options.texts('tmpfs').map(parseTmpfs)],
   }
 }
@@ -111,10 +112,19 @@ function parseOffset(text: string): ['monotonic' | 'boottime', number] {
 
 const highestPort = 65_535
 
-function parsePort(text: string): PublishedPort {
-  const [, address = '0.0.0.0', host, container, protocol = 'tcp'] = /^(?:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?(\d{1,5}):(\d{1,5})(?:\/(\w+))?$/u.exec(text) ?? []
-  const [hostPort, containerPort] = [Number(host), Number(container)]
-  if (protocol !== 'tcp') throw new UsageError(`option --publish passes TCP on, not ${protocol}`)
-  if (!(hostPort >= 1 && hostPort <= highestPort && containerPort >= 1 && containerPort <= highestPort)) throw new UsageError(`option --publish takes [IP:]HOST:CONTAINER with port numbers, not "${text}"`)
-  return { address: address.replace(/^\[(.*)\]$/u, '$1'), hostPort, containerPort }
+/** A range leads to a range of the same length, port by port. */
+function parsePorts(text: string): PublishedPort[] {
+  const [, address, host = '', container = '', protocol = 'tcp'] = /^(?:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:]+\]):)?([\d-]+):([\d-]+)(?:\/(\w+))?$/u.exec(text) ?? []
+  if (protocol !== 'tcp' && protocol !== 'udp') throw new UsageError(`option --publish passes TCP and UDP on, not ${protocol}`)
+  const [hostPorts, containerPorts] = [parseRange(host), parseRange(container)]
+  const ip = address?.replace(/^\[(.*)\]$/u, '$1')
+  if (hostPorts === undefined || containerPorts === undefined || (ip !== undefined && isIP(ip) === 0)) throw new UsageError(`option --publish takes [IP:]HOST:CONTAINER[/udp] with port numbers or ranges, not "${text}"`)
+  if (hostPorts.count !== containerPorts.count) throw new UsageError(`option --publish takes ranges of one length, not "${text}"`)
+  return Array.from({ length: hostPorts.count }, (_, index) => ({ address: ip, hostPort: hostPorts.first + index, containerPort: containerPorts.first + index, protocol }))
+}
+
+function parseRange(text: string): { readonly first: number; readonly count: number } | undefined {
+  const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/u.exec(text) ?? []
+  const isPort = (port: number): boolean => port >= 1 && port <= highestPort
+  return isPort(Number(first)) && isPort(Number(last)) && Number(last) >= Number(first) ? { first: Number(first), count: Number(last) - Number(first) + 1 } : undefined
 }

@@ -40,16 +40,16 @@ function secretSource(id: string, fields: ReadonlyMap<string, string>, env: Node
 }
 
 /**
- * `--ssh default`, `--ssh id`, `--ssh id=SOCKET`.
+ * `--ssh default`, `--ssh id`, `--ssh id=SOCKET`, `--ssh id=KEY[,KEY]`.
  * @throws {UsageError}
  */
-export function parseSshAgents(texts: readonly string[], env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(texts.map((text): [string, string] => {
+export function parseSshAgents(texts: readonly string[], env: NodeJS.ProcessEnv): Record<string, string[]> {
+  return Object.fromEntries(texts.map((text): [string, string[]] => {
     const equals = text.indexOf('=')
     const id = equals === -1 ? text : text.slice(0, equals)
-    const path = equals === -1 ? env['SSH_AUTH_SOCK'] : text.slice(equals + 1)
-    if (id === '' || path?.includes(',') === true) throw new UsageError(`option --ssh takes ID or ID=SOCKET, not "${text}"`)
-    if (path === undefined || path === '') throw new UsageError(`option --ssh ${id}: the environment has no SSH_AUTH_SOCK; start ssh-agent, or name its socket: --ssh ${id}=SOCKET`)
-    return [id, resolve(path)]
+    const paths = equals === -1 ? env['SSH_AUTH_SOCK'] : text.slice(equals + 1)
+    if (id === '' || id.includes(',') || (equals !== -1 && paths?.split(',').includes('') === true)) throw new UsageError(`option --ssh takes ID, ID=SOCKET or ID=KEY[,KEY], not "${text}"`)
+    if (paths === undefined || paths === '') throw new UsageError(`option --ssh ${id}: the environment has no SSH_AUTH_SOCK; start ssh-agent, or name its socket or a key: --ssh ${id}=SOCKET`)
+    return [id, paths.split(',').map((path) => resolve(path))]
   }))
 }

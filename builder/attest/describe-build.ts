@@ -10,7 +10,7 @@ export interface DescribedRequest {
   readonly buildArgs?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
   readonly secrets?: Readonly<Record<string, unknown>>
-  readonly sshAgents?: Readonly<Record<string, string>>
+  readonly sshAgents?: Readonly<Record<string, readonly string[]>>
   readonly build: string
   readonly startedAtMs: number
   readonly progress: BuildProgress

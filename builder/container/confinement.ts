@@ -1,5 +1,10 @@
-import type { Device, Executor, Limits, Privilege, Ulimit, UserNamespaceChoice } from '../../runtime/index.ts'
-import type { NetworkChoice } from './open-network.ts'
+import type { Device, Executor, Limits, Privilege, Ulimit, UserNamespaceChoice, UserNetwork } from '../../runtime/index.ts'
+
+/**
+ * `default` is a bridge, for a plain user a private network, and the host's, with a warning, where that cannot be had; `joined` is the path of
+ * a namespace.
+ */
+export type NetworkChoice = 'default' | 'none' | 'host' | 'bridge' | 'private' | { readonly joined: string }
 
 /** What a caller says about how containers are confined: the same words for RUN steps and for run. */
 export interface Confinement {
@@ -7,6 +12,8 @@ export interface Confinement {
   /** Of the bridge, `10.213.0.0/16`; default one that the host does not use. */
   readonly subnet: string | undefined
   readonly userNamespace: UserNamespaceChoice
+  /** What connects private networks. */
+  readonly userNetwork: UserNetwork
   readonly limits: Limits
   readonly privilege: Privilege
   readonly ulimits: readonly Ulimit[]
@@ -32,6 +39,6 @@ export interface DnsSettings {
 }
 
 export const unsetConfinement: Confinement = {
-  network: 'default', subnet: undefined, userNamespace: { kind: 'host' }, limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
+  network: 'default', subnet: undefined, userNamespace: { kind: 'host' }, userNetwork: { kind: 'missing', reason: 'no program for it was named' }, limits: {}, privilege: {}, ulimits: [], devices: [], shmSizeBytes: undefined, hosts: [], dns: { servers: [], search: [], options: [] },
   executor: { kind: 'helper' },
 }

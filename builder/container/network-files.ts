@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isErrno } from '../../core/errors.ts'
 import type { Mount, Network } from '../../runtime/index.ts'
+import { NetworkUnavailable } from '../../runtime/index.ts'
 import type { Confinement, DnsSettings } from './confinement.ts'
 
 const fileMode = 0o644
@@ -19,7 +20,7 @@ export function networkFiles({ network, hostname, confinement: { hosts, dns } }:
   return [
     file('/etc/hosts', hostsFile({ network, hostname, confinement: { hosts, dns } })),
     file('/etc/hostname', `${hostname}\n`),
-    file('/etc/resolv.conf', network.mode === 'none' ? '' : resolvConf(network.mode === 'bridge' ? reachableResolvConf() : hostResolvConf(), dns)),
+    file('/etc/resolv.conf', network.mode === 'none' ? '' : resolvConf(network.mode === 'bridge' || network.mode === 'private' ? reachableResolvConf() : hostResolvConf(), dns)),
   ]
 }
 
@@ -29,6 +30,7 @@ function file(target: string, text: string): Mount {
 
 function hostsFile({ network, hostname, confinement: { hosts } }: NetworkFileParts): string {
   const own = network.mode === 'bridge' ? `127.0.0.1\tlocalhost\n${network.port.address}\t${hostname}\n` : `127.0.0.1\tlocalhost ${hostname}\n`
+  if (network.mode === 'private' && hosts.some(({ address }) => address === 'host-gateway')) throw new NetworkUnavailable('private', 'the host is out of its reach, so host-gateway has no address; use --network host')
   const gateway = network.mode === 'bridge' ? network.port.gateway : '127.0.0.1'
   const common = '::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n'
   return own + common + hosts.map(({ name, address }) => `${address === 'host-gateway' ? gateway : address}\t${name}\n`).join('')

@@ -53,13 +53,13 @@ export async function runImage({ store }: Engine, request: RunRequest & RunPlace
   const { config, chain } = await openImage(store, request.image)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)
-  const { network: choice, subnet, userNamespace } = request.confinement
-  const warn = (reason: string): void => { task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so the container uses the host's: ${reason}`, range: undefined }) }
-  using open = await openNetwork(choice, { subnet, isIsolated: false, executor: request.confinement.executor, userNamespace, warn })
-  using ids = leaseIds(userNamespace)
+  const { confinement, ports } = request
+  const warn = (reason: string): void => { task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no network of its own here, so the container uses the host's: ${reason}`, range: undefined }) }
+  using open = await openNetwork(confinement.network, { ...confinement, isIsolated: false, ports, warn })
+  using ids = leaseIds(confinement.userNamespace)
   const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network, idMaps: ids.idMaps })
   request.onSpec?.(spec)
-  await using _published = await publishPorts(request.ports, open.network)
+  await using _published = await publishPorts(ports, open.network)
   return await runInStore(store, spec, request.stdio, task)
 }
 

@@ -69,8 +69,8 @@ function parseUrl(text: string, base?: URL): URL {
 
 async function send(url: URL, known: Validators | undefined, task: Task): Promise<IncomingMessage> {
   const isSecure = url.protocol === 'https:'
-  const { request, Agent } = isSecure ? await import('node:https') : await import('node:http')
-  const ca = isSecure ? { ca: await readCertificates() } : {}
+  const { request, Agent } = isSecure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http')
+  const ca = isSecure ? { ca: readCertificates() } : {}
   const headers = {
     'user-agent': 'tsbuild',
     'accept-encoding': 'identity',
@@ -86,8 +86,8 @@ async function send(url: URL, known: Validators | undefined, task: Task): Promis
   })
 }
 
-async function readCertificates(): Promise<string[]> {
-  const { getCACertificates } = await import('node:tls')
+function readCertificates(): string[] {
+  const { getCACertificates } = process.getBuiltinModule('node:tls')
   return [...getCACertificates('default'), ...getCACertificates('system')]
 }
 

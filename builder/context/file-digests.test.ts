@@ -1,8 +1,10 @@
+import type { BigIntStats } from 'node:fs'
 import { lstatSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { FileDigests } from './file-digests.ts'
+import { treeEntry } from '../../storage/index.ts'
+import { FileDigests, identifyFile } from './file-digests.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbuild-digests-'))
 const path = join(folder, 'file')
@@ -19,7 +21,7 @@ function ask(laterMs: number, content: string): { readonly digest: string; reado
   let isRead = false
   const taken = stats()
   if (taken === undefined || typeof taken.size !== 'bigint') throw new TypeError('no file')
-  const digest = digests.get(Buffer.from('file'), taken as Parameters<FileDigests['get']>[1], () => {
+  const digest = digests.get(Buffer.from('file'), identifyFile(treeEntry(taken as BigIntStats, undefined), taken as BigIntStats), () => {
     isRead = true
     return content
   })

@@ -88,8 +88,8 @@ function joinRelative(above: Buffer, below: Buffer): Buffer {
 
 async function withContents(view: RootfsView, walked: readonly WalkedEntry[]): Promise<CopyEntry[]> {
   const entries: CopyEntry[] = []
-  for (const { relative, path, entry, xattrs } of walked) {
-    const content = entry.type === 'file' ? await view.content(path) : undefined
+  for (const { relative, path, entry, xattrs, content: known } of walked) {
+    const content = known ?? (entry.type === 'file' ? await view.content(path) : undefined)
     const digest = content === undefined || !hasDigests(view) ? undefined : (): string => view.contentDigest(path, content)
     entries.push({ relative, entry, xattrs, content, ...(digest === undefined ? {} : { digest }) })
   }

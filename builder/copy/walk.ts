@@ -1,4 +1,4 @@
-import type { RootfsView, TreeEntry } from '../../storage/index.ts'
+import type { FileContent, RootfsView, TreeEntry } from '../../storage/index.ts'
 import type { SelectedRoot } from './select.ts'
 import { joinPath } from './select.ts'
 
@@ -10,6 +10,8 @@ export interface WalkedEntry {
   readonly path: Buffer
   readonly entry: TreeEntry
   readonly xattrs: ReadonlyMap<string, Buffer>
+  /** Of a regular file that was met on the walk. */
+  readonly content?: FileContent | undefined
 }
 
 const nothing = Buffer.alloc(0)
@@ -20,7 +22,8 @@ export async function walkRoot(view: RootfsView, root: SelectedRoot): Promise<Wa
   const walked: WalkedEntry[] = []
   const visit = async (relative: Buffer, path: Buffer, entry: TreeEntry): Promise<void> => {
     if (entry.type === 'socket') return
-    walked.push({ relative, path, entry, xattrs: await view.xattrs(path) })
+    const content = entry.type === 'file' ? await view.content(path) : undefined
+    walked.push({ relative, path, entry, xattrs: await view.xattrs(path), content })
     if (entry.type !== 'directory') return
     for (const name of await view.list(path)) {
       const inside = joinPath(path, name)

@@ -20,7 +20,7 @@ export interface DebugOptions {
   /** undefined: the shell the step was written for. */
   readonly args: readonly string[] | undefined
   readonly secrets: Readonly<Record<string, SecretSource>>
-  readonly sshAgents: Readonly<Record<string, string>>
+  readonly sshAgents: Readonly<Record<string, readonly string[]>>
   readonly stdio: ContainerStdio
 }
 

@@ -7,13 +7,15 @@ import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
-import type { Confinement } from '../container/confinement.ts'
+import type { Confinement, NetworkChoice } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
 import { resolveUser } from '../container/user.ts'
 import { networkFiles } from '../container/network-files.ts'
-import type { NetworkChoice } from '../container/open-network.ts'
 import { openNetwork } from '../container/open-network.ts'
 import { runInStore } from '../container/run-in-store.ts'
+import type { DeviceEdits } from '../device/device-edits.ts'
+import { deviceEdits } from '../device/device-edits.ts'
+import { findDevices } from '../device/find-devices.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Entitlement } from '../errors.ts'
 import { CommandFailed, NotEntitled, PlatformNotRunnable } from '../errors.ts'
@@ -36,6 +38,8 @@ export interface RunSettings extends Confinement {
   readonly env: ReadonlyMap<string, string>
   /** Default the one BuildKit gives its steps: programs write it into what they make. */
   readonly hostname: string | undefined
+  /** Where the Container Device Interface has its specifications. */
+  readonly cdiFolders: readonly string[]
 }
 
 const usualHostname = 'buildkitsandbox'
@@ -110,11 +114,12 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   const { store, settings, log } = parts
   const { chainId } = step.input(step.node.base)
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
+  const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { subnet: settings.subnet, isIsolated: true, executor: settings.executor, userNamespace: settings.userNamespace, warn: (reason) => { warnOnce(reason, settings, task) } })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), { ...settings, isIsolated: true, ports: [], warn: (reason) => { warnOnce(reason, settings, task) } })
   using ids = leaseIds(settings.userNamespace)
-  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
+  const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
   const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
@@ -137,7 +142,7 @@ const warned = new WeakSet<RunSettings>()
 function warnOnce(reason: string, settings: RunSettings, task: Task<BuildEvent>): void {
   if (warned.has(settings)) return
   warned.add(settings)
-  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no bridge network here, so RUN steps use the host's: ${reason}`, range: undefined })
+  task.emit({ type: 'warning-raised', rule: 'NetworkFallback', message: `no network of their own here, so RUN steps use the host's: ${reason}`, range: undefined })
 }
 
 /** Below so many periods, of 0.1 s each, a share says nothing. */
@@ -195,6 +200,7 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...(node.script === undefined ? [] : [{ name: 'script', value: node.script.content }]),
     ...(node.isInsecure ? [{ name: 'security', value: 'insecure' }] : []),
     ...mountDefinitions(node),
+    ...(node.devices.length === 0 ? [] : [{ name: 'devices', value: JSON.stringify(node.devices) }]),
   ]
 }
 
@@ -208,26 +214,28 @@ interface SpecParts {
   readonly user: ResolvedUser
   readonly settings: RunSettings
   readonly opened: OpenMounts
+  readonly devices: DeviceEdits
   readonly policy: StepPolicy
   readonly network: Network
   readonly idMaps: IdMaps | undefined
 }
 
-function containerSpec({ node, snapshot, user, settings, opened, policy, network, idMaps }: SpecParts): ContainerSpec {
+function containerSpec({ node, snapshot, user, settings, opened, devices, policy, network, idMaps }: SpecParts): ContainerSpec {
   const hostname = settings.hostname ?? usualHostname
   return {
     id: `tsbuild-${randomUUID()}`,
     rootfs: snapshot.rootfs,
-    process: { args: node.args, env: processEnv({ node, user, settings, opened }), cwd: node.cwd, user, ulimits: settings.ulimits },
+    process: { args: node.args, env: processEnv({ node, user, settings, opened, devices }), cwd: node.cwd, user: { ...user, groups: [...new Set([...user.groups, ...devices.groups])] }, ulimits: settings.ulimits },
     isolation: { hostname, network, ...(idMaps === undefined ? {} : { idMaps }), ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },
     mounts: [
       ...networkFiles({ network, hostname, confinement: settings }),
       ...opened.mounts,
+      ...devices.mounts,
       ...(node.script === undefined ? [] : [{ kind: 'file' as const, target: node.script.path, content: Buffer.from(node.script.content), mode: scriptMode, uid: 0, gid: 0 }]),
     ],
     limits: { ...settings.limits, ...policyLimits(policy) },
     privilege: node.isInsecure ? { ...settings.privilege, isPrivileged: true } : settings.privilege,
-    devices: settings.devices,
+    devices: [...settings.devices, ...devices.devices],
     executor: settings.executor,
   }
 }
@@ -241,9 +249,11 @@ function policyLimits({ memoryBytes, pids, timeoutMs }: StepPolicy): Limits {
   }
 }
 
-function processEnv({ node, user, settings, opened }: Pick<SpecParts, 'node' | 'user' | 'settings' | 'opened'>): string[] {
-  const own = [...node.env, ...opened.env]
-  const names = new Set(own.map((entry) => entry.slice(0, entry.indexOf('='))))
+function processEnv({ node, user, settings, opened, devices }: Pick<SpecParts, 'node' | 'user' | 'settings' | 'opened' | 'devices'>): string[] {
+  const nameOf = (entry: string): string => entry.slice(0, entry.indexOf('='))
+  const edited = new Set(devices.env.map(nameOf))
+  const own = [...[...node.env, ...opened.env].filter((entry) => !edited.has(nameOf(entry))), ...devices.env]
+  const names = new Set(own.map(nameOf))
   const added = [...settings.env, ['HOME', user.home] as const].filter(([name]) => !names.has(name))
   return [...own, ...added.map(([name, value]) => `${name}=${value}`)]
 }

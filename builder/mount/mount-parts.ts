@@ -8,8 +8,8 @@ export interface MountParts {
   /** The build context, or the folder of a --build-context. */
   readonly context: (name: string | undefined) => Promise<RootfsView>
   readonly secrets: Readonly<Record<string, SecretSource>>
-  /** The socket of an agent, by id. */
-  readonly sshAgents: Readonly<Record<string, string>>
+  /** The socket of an agent or files of keys, by id. */
+  readonly sshAgents: Readonly<Record<string, readonly string[]>>
 }
 
 /** Where the value of a secret comes from. */

@@ -108,12 +108,12 @@ class MountOpener {
   }
 
   async #ssh({ id, target, isRequired, mode, uid, gid }: PlannedSshMount): Promise<Mount[]> {
-    const path = Object.hasOwn(this.#parts.sshAgents, id) ? this.#parts.sshAgents[id] : undefined
-    if (path === undefined) {
+    const paths = Object.hasOwn(this.#parts.sshAgents, id) ? this.#parts.sshAgents[id] : undefined
+    if (paths === undefined) {
       if (isRequired) throw new SecretUnavailable(id, 'the step requires this ssh agent, and the build was not given it', `--ssh ${id}`)
       return []
     }
-    const socket = this.#held.use(await openAgentSocket({ id, path }, { uid, gid, mode }))
+    const socket = this.#held.use(await openAgentSocket({ id, paths }, { uid, gid, mode }))
     if (!this.env.some((entry) => entry.startsWith('SSH_AUTH_SOCK='))) this.env.push(`SSH_AUTH_SOCK=${target}`)
     return [{ kind: 'bind', source: socket.path, target, readonly: false, hasContainerIds: true }]
   }

@@ -21,6 +21,7 @@ import type { Departure } from '../transfer/portable-tree.ts'
 import { makePortableTree } from '../transfer/portable-tree.ts'
 import { uploadTree } from '../transfer/push.ts'
 import type { BuildOutput, Destination } from './build-output.ts'
+import { writeThere } from './no-room.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
 
 /** What is written of a build. */
@@ -67,7 +68,10 @@ function checkWritable(folder: string): void {
 /** Writes the outputs one after the other. Layers are durable already. */
 export async function writeOutputs(engine: Engine, written: { readonly image: OutputImage; readonly outputs: readonly BuildOutput[] }, task: Task<BuildEvent>): Promise<WrittenOutput[]> {
   const results: WrittenOutput[] = []
-  for (const output of written.outputs) results.push({ output, descriptor: await writeOutput(engine, { image: written.image, output }, task) })
+  for (const output of written.outputs) {
+    const write = (): ReturnType<typeof writeOutput> => writeOutput(engine, { image: written.image, output }, task)
+    results.push({ output, descriptor: 'to' in output && output.to.kind !== 'stream' ? await writeThere(output.to.path, write) : await write() })
+  }
   return results
 }
 

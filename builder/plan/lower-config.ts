@@ -5,6 +5,7 @@ import { parseStopSignal } from '../dockerfile/values/signal.ts'
 import { commandArgs } from './command-args.ts'
 import { goDuration, goQuotedRune } from './go-format.ts'
 import type { StageState } from './stage-state.ts'
+import { noteConfig } from './stage-state.ts'
 
 export type ConfigInstruction = Exclude<StageInstruction, { kind: 'RUN' | 'COPY' | 'ADD' | 'WORKDIR' | 'ARG' }>
 
@@ -13,7 +14,8 @@ export function lowerConfig(state: StageState, instruction: ConfigInstruction, s
   const { config, author, hasOwnCmd, createdBy } = { author: state.author, hasOwnCmd: state.hasOwnCmd, ...foldConfig(state, instruction, source) }
   // A trigger is no part of the history until it fires.
   if (instruction.kind === 'ONBUILD') return { ...state, config }
-  return { ...state, config, author, hasOwnCmd, history: [...state.history, { createdBy, comment: undefined, node: undefined }] }
+  noteConfig(state, createdBy)
+  return { ...state, config, author, hasOwnCmd }
 }
 
 interface Folded {

@@ -2,8 +2,8 @@ import { posix } from 'node:path'
 import { findNearest } from '../../core/nearest.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import { DockerfileError } from '../dockerfile/errors.ts'
-import type { Place } from '../dockerfile/errors.ts'
 import type { DockerfileSource, Heredoc, RunInstruction, WorkdirInstruction } from '../dockerfile/instruction.ts'
+import { parseRunDevice } from '../dockerfile/values/run-device.ts'
 import { commandArgs, shellOf } from './command-args.ts'
 import type { PlanNode, PlannedMount, RunNode } from './plan.ts'
 import type { StageState } from './stage-state.ts'
@@ -18,7 +18,6 @@ export interface LoweredStep {
 const scriptFolder = '/dev/pipes'
 
 export function lowerRun(state: StageState, { instruction, mounts }: { instruction: RunInstruction; mounts: readonly PlannedMount[] }, source: DockerfileSource): LoweredStep {
-  refuseFlag(source, instruction.devices[0], 'RUN --device')
   const { args, script } = runCommand(instruction, state)
   const node: RunNode = {
     kind: 'run',
@@ -32,6 +31,7 @@ export function lowerRun(state: StageState, { instruction, mounts }: { instructi
     isInsecure: isInsecure(instruction, source),
     platform: formatPlatform(state.platform),
     mounts,
+    devices: instruction.devices.map(({ text, range }) => parseRunDevice(text, { source, range })),
   }
   const buildArgs = state.scope.historyArgs().map(([name, value]) => `${name}=${value}`)
   const shownArgs = buildArgs.length === 0 ? '' : `|${buildArgs.length} ${buildArgs.join(' ')} `
@@ -71,9 +71,4 @@ export function lowerWorkdir(state: StageState, { path }: WorkdirInstruction): L
     node: { kind: 'mkdir', base: state.rootfs, path: absolute, user: state.config.User ?? '' },
     createdBy: `WORKDIR ${shown}`,
   }
-}
-
-function refuseFlag(source: DockerfileSource, word: { readonly range: Place['range'] } | undefined, feature: string): void {
-  if (word === undefined) return
-  throw new DockerfileError({ source, range: word.range }, { rule: 'flag', problem: `${feature} is not supported by this version of tsbuild`, remedy: 'leave it out' })
 }

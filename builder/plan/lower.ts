@@ -20,7 +20,7 @@ import { lowerRun, lowerWorkdir } from './lower-steps.ts'
 import type { BuildPlan, CopyOrigin, NodeId, PlannedMount, PlanNode, StepLabel } from './plan.ts'
 import { nodeId } from './plan.ts'
 import type { StageState } from './stage-state.ts'
-import { derivedState, imageState, plannedImage, scratchState } from './stage-state.ts'
+import { derivedState, imageState, noteConfig, plannedImage, scratchState } from './stage-state.ts'
 
 export interface LowerOptions {
   readonly dockerfile: Dockerfile
@@ -136,7 +136,8 @@ class Lowering {
         if (fallback === undefined) return name
         return `${name}=${origin === 'build-arg' ? expandWord(fallback, state.scope.variables, context).text : value ?? ''}`
       })
-      return { ...state, history: [...state.history, { createdBy: `ARG ${shown.join(' ')}`, comment: undefined, node: undefined }] }
+      noteConfig(state, `ARG ${shown.join(' ')}`)
+      return state
     }
     const { instruction } = expandInstruction(written, state.scope.variables, context)
     const add = (step: LoweredStep): StageState => this.#addStep(state, step, { instruction: written, source })
@@ -144,7 +145,8 @@ class Lowering {
       case 'RUN': return add(lowerRun(state, { instruction, mounts: await this.#mounts(state, instruction, { source, index }) }, source))
       case 'WORKDIR': {
         const step = lowerWorkdir(state, instruction)
-        const next = step.path === '/' ? { ...state, history: [...state.history, { createdBy: step.createdBy, comment: undefined, node: undefined }] } : add(step)
+        if (step.path === '/') noteConfig(state, step.createdBy)
+        const next = step.path === '/' ? state : add(step)
         return { ...next, config: { ...next.config, WorkingDir: step.path } }
       }
       case 'COPY': return add(lowerCopy(state, instruction, { source, origin: await this.#copyOrigin(instruction.from?.text, index), addNode: (node) => this.#addNode(node) }))
@@ -158,12 +160,9 @@ class Lowering {
     const policy = parseStepPolicy(instruction, source)
     if (policy !== noPolicy) for (const each of [id, ...remoteSources(node)]) this.#policies.set(each, policy)
     const label = { source: instruction.source, place: { source, range: instruction.range } }
-    return {
-      ...state,
-      rootfs: id,
-      history: [...state.history, { createdBy, comment: 'tsbuild.dockerfile.v0', node: id }],
-      steps: [...state.steps, { node: id, ...label }],
-    }
+    state.history.push({ createdBy, comment: 'tsbuild.dockerfile.v0', node: id })
+    state.steps.push({ node: id, ...label })
+    return { ...state, rootfs: id }
   }
 
   #mounts(state: StageState, instruction: RunInstruction, { source, index }: { source: DockerfileSource; index: number }): Promise<PlannedMount[]> {

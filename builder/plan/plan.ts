@@ -2,6 +2,7 @@ import type { Place } from '../dockerfile/errors.ts'
 import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import type { Chmod } from '../dockerfile/values/chmod.ts'
 import type { Chown } from '../dockerfile/values/chown.ts'
+import type { RunDevice } from '../dockerfile/values/run-device.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { sha256 } from '../../oci/digest.ts'
@@ -106,6 +107,7 @@ export interface RunNode {
   /** `linux/arm64`: whose programs it runs. */
   readonly platform: string
   readonly mounts: readonly PlannedMount[]
+  readonly devices: readonly RunDevice[]
 }
 
 /** A RUN --mount; targets are absolute and clean. */

@@ -22,8 +22,9 @@ export interface StageState {
   readonly author: string | undefined
   readonly config: RunConfig
   readonly base: PlannedBase | undefined
-  readonly history: readonly PlannedHistory[]
-  readonly steps: readonly StageStep[]
+  /** These two grow in place: a copy for each instruction of a long file costs more than all the rest. */
+  readonly history: PlannedHistory[]
+  readonly steps: StageStep[]
   /** Whether this stage itself has a CMD, which ENTRYPOINT then leaves alone. */
   readonly hasOwnCmd: boolean
   /** The variables; changed in place by ARG and ENV. */
@@ -62,7 +63,12 @@ export function imageState(image: BaseImage, options: { readonly global: GlobalS
 /** A stage that begins where another one ended. */
 export function derivedState(parent: StageState, global: GlobalScope): StageState {
   const { OnBuild: _, ...config } = parent.config
-  return { ...parent, config, steps: [], hasOwnCmd: false, scope: new StageScope(global, config.Env ?? [], parent.scope) }
+  return { ...parent, config, history: [...parent.history], steps: [], hasOwnCmd: false, scope: new StageScope(global, config.Env ?? [], parent.scope) }
+}
+
+/** Notes what an instruction did that made no layer. */
+export function noteConfig(state: StageState, createdBy: string): void {
+  state.history.push({ createdBy, comment: undefined, node: undefined })
 }
 
 export function plannedImage(state: StageState): PlannedImage {

@@ -57,6 +57,7 @@ static const struct mode modes[] = {
     {"exec", run_exec},
     {"create", create_container},
     {"enter", run_enter},
+    {"attend", run_attend},
     {"make-bridge", run_make_bridge},
     {"remove-bridge", run_remove_bridge},
     {"pack-tree", run_pack_tree},

@@ -39,7 +39,7 @@ export async function openConnector(request: HttpRequest, authorities: Authoriti
   const { url } = request
   const proxy = options.proxies(url)
   // Behind a proxy it is the proxy that resolves names.
-  const lookup = proxy === undefined ? await openLookup(options.lookup, request) : {}
+  const lookup = proxy === undefined ? openLookup(options.lookup, request) : {}
   if (url.protocol === 'http:') {
     if (proxy !== undefined) return { proxy, start: startPassedOn(proxy) }
     const http = process.getBuiltinModule('node:http')
@@ -57,14 +57,14 @@ async function tlsSettings(request: HttpRequest, authorities: Authorities, optio
   const client = found.client === undefined ? {} : { cert: found.client.certificate, key: found.client.key }
   if (request.trust !== 'checked') return { ...client, rejectUnauthorized: false }
   if (authorities === 'configured') return found.authorities.length === 0 ? client : { ...client, ca: [...found.authorities] }
-  const { getCACertificates } = await import('node:tls')
+  const { getCACertificates } = process.getBuiltinModule('node:tls')
   return { ...client, ca: [...found.authorities, ...getCACertificates('default'), ...getCACertificates('system')] }
 }
 
 /** One bad address spoils the name: which of them is connected to is not for us to say. */
-export async function openLookup(given: LookupFunction | undefined, { sentBy, trust }: Pick<HttpRequest, 'sentBy' | 'trust'>): Promise<{ lookup?: LookupFunction }> {
+export function openLookup(given: LookupFunction | undefined, { sentBy, trust }: Pick<HttpRequest, 'sentBy' | 'trust'>): { lookup?: LookupFunction } {
   if (sentBy === undefined && trust !== 'unchecked-here') return given === undefined ? {} : { lookup: given }
-  const resolve: LookupFunction = given ?? (await import('node:dns')).lookup
+  const resolve: LookupFunction = given ?? process.getBuiltinModule('node:dns').lookup
   const judge = (address: string): string | undefined => {
     const reach = classifyAddress(address)
     // A name that a registry chose must not resolve into a network the registry is not in.

@@ -43,7 +43,7 @@ describe('a blob whose connection is cut', () => {
     const [first, second, ...others] = rangesOf(registry)
     expect([first, others]).toEqual([undefined, []])
     // A reset may discard bytes that had arrived.
-    const resumedAt = Number(/^bytes=(\d+)-$/u.exec(String(second))?.[1] ?? 0)
+    const resumedAt = Number(/^bytes=(\d+)-\d+$/u.exec(String(second))?.[1] ?? 0)
     expect(resumedAt).toBeLessThanOrEqual(count)
     if (how === 'fin') expect(resumedAt).toBe(count)
   })
@@ -74,7 +74,7 @@ describe('a blob whose connection is cut', () => {
     await using registry = await startWithBlob()
     registry.on({ path: /blobs/u, times: 1 }, raw(Buffer.concat([Buffer.from(head), bytes.subarray(0, count)])))
     expect(await pull(registry)).toBe(true)
-    expect(rangesOf(registry)).toEqual([undefined, `bytes=${count}-`])
+    expect(rangesOf(registry)).toEqual([undefined, `bytes=${count}-${blob.size - 1}`])
   })
 
   it('is whole when the last thing that was cut off was the connection', async () => {
@@ -125,7 +125,7 @@ describe('an answer to a request for the rest', () => {
     expect(failure).toBeInstanceOf(WrongContent)
     expect(failure).toMatchObject({ host: registry.host, isWorthRetrying: true, cause: { code: 'OCI_DIGEST_MISMATCH' } })
     expect(await pull(registry, client)).toBe(true)
-    expect(rangesOf(registry)).toEqual([undefined, 'bytes=1000-', undefined])
+    expect(rangesOf(registry)).toEqual([undefined, `bytes=1000-${blob.size - 1}`, undefined])
     await registry[Symbol.asyncDispose]()
   })
 
@@ -289,7 +289,7 @@ describe('mirrors', () => {
     })
     const client = createTestClient({ rules: [mirrored(origin, mirrorOf(mirror))] })
     expect(await pull(origin, client)).toBe(true)
-    expect(rangesOf(origin)).toEqual(['bytes=2000000-'])
+    expect(rangesOf(origin)).toEqual(['bytes=2000000-2999999'])
   })
 
   it('that sent wrong bytes are asked last from then on', async () => {

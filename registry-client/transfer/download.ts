@@ -146,7 +146,7 @@ async function ask(connections: Connections, { place, blob, isLast, range }: Wis
     target: `/v2/${place.repository}/blobs/${blob.digest}`,
     scopes: [repositoryScope(place.repository, 'pull')],
     expect: range === undefined ? [200, 404] : [200, 206, 404, 416],
-    ...(range === undefined ? {} : { headers: { range: `bytes=${range.first}-${range.last ?? ''}` } }),
+    ...(range === undefined ? {} : { headers: { range: `bytes=${range.first}-${range.last ?? blob.size - 1}` } }),
     ...(isLast ? {} : { attempts: 2 }),
   }, task)
   try {

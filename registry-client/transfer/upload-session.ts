@@ -42,11 +42,11 @@ export function openSession({ connections, endpoint, place }: Upload, reply: Rep
   return { location: endpoint.ownLocation(reply), offset: 0 }
 }
 
-/** Sends the next piece. @throws {InvalidAnswer} when the registry took nothing of it */
+/** Sends the next piece. The registry of go-containerregistry answers 204, as Docker's API once said. @throws {InvalidAnswer} when the registry took nothing of it */
 export async function append(upload: Upload, { location, offset }: Session, length: number): Promise<Session> {
   const { blob, endpoint, scopes, task, what } = upload
   const reply = await endpoint.send({
-    what, method: 'PATCH', target: location, scopes, expect: [202], attempts: 1,
+    what, method: 'PATCH', target: location, scopes, expect: [202, 204], attempts: 1,
     headers: { 'content-type': 'application/octet-stream', 'content-range': `${offset}-${offset + length - 1}` },
     body: bodyFrom(upload, offset, length),
   }, task)
@@ -61,7 +61,7 @@ export async function complete(upload: Upload, { location, offset }: Session): P
   const { blob, connections: { limits }, endpoint, scopes, task, what } = upload
   const isPart = offset > 0 && offset < blob.size
   const reply = await endpoint.send({
-    what, method: 'PUT', target: withDigest(location, blob.digest), scopes, expect: [201], attempts: 1, answerMs: limits.commitMs,
+    what, method: 'PUT', target: withDigest(location, blob.digest), scopes, expect: [201, 204], attempts: 1, answerMs: limits.commitMs,
     headers: { 'content-type': 'application/octet-stream', ...(isPart ? { 'content-range': `${offset}-${blob.size - 1}` } : {}) },
     body: bodyFrom(upload, offset, blob.size - offset),
   }, task)

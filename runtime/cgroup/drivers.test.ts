@@ -74,10 +74,10 @@ describe('the v2 driver', () => {
     expect(read(root, 'cgroup.subtree_control')).toBe('+memory +pids')
   })
 
-  it('names the controller that the host does not have, or that nobody delegates', () => {
-    makeGroup('', { 'cgroup.subtree_control': '\n', 'cgroup.controllers': 'hugetlb\n' })
+  it('names the controller that the host does not have, or that our group does not get', () => {
+    makeGroup('', { 'cgroup.subtree_control': '\n', 'cgroup.controllers': 'hugetlb\n', 'cgroup.procs': '1\n' })
     expect(() => v2Driver.findParent(hierarchy('', ['hugetlb']), ['memory'])).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE', controller: 'memory', reason: expect.stringContaining('not available') as string }))
-    expect(() => v2Driver.findParent(hierarchy('', ['memory']), ['memory'])).toThrow(expect.objectContaining({ controller: 'memory', reason: expect.stringContaining('delegates') as string }))
+    expect(() => v2Driver.findParent(hierarchy('', ['memory']), ['memory'])).toThrow(expect.objectContaining({ controller: 'memory', reason: expect.stringContaining('does not get the memory controller') as string }))
   })
 })
 

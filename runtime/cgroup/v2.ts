@@ -2,11 +2,13 @@ import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
+import { isDelegated } from './delegation.ts'
 import { deviceProgram } from './device-program.ts'
 import type { CgroupDriver } from './driver.ts'
 import { blockDeviceNumber, defaultCpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit } from './driver.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
 import { readWords } from './hierarchies.ts'
+import { findStranger, vacate } from './vacate.ts'
 import type { Limits, Pressure } from '../container-spec.ts'
 import type { CgroupController } from '../errors.ts'
 import { LimitNotApplicable } from '../errors.ts'
@@ -117,10 +119,25 @@ function findParent(hierarchy: CgroupHierarchy, controllers: readonly CgroupCont
   const needed = controllers.filter((controller) => controller !== 'devices')
   const found = candidates.find((folder) => lacking(folder, needed).length === 0) ?? candidates.find((folder) => enable(folder, lacking(folder, needed)))
   if (found !== undefined) return found
+  const stranger = findStranger(hierarchy.ownGroup)
+  if (stranger === undefined && isAvailable(hierarchy.ownGroup, needed) && vacate(hierarchy.ownGroup) && enable(hierarchy.ownGroup, lacking(hierarchy.ownGroup, needed))) return hierarchy.ownGroup
   const missing = needed.find((controller) => !hierarchy.controllers.includes(controller)) ?? needed[0] ?? 'memory'
   throw new LimitNotApplicable(missing, hierarchy.controllers.includes(missing)
-    ? `no cgroup from ${hierarchy.ownGroup} upwards delegates the ${missing} controller to us`
+    ? describeLack(hierarchy.ownGroup, missing, stranger)
     : `the ${missing} controller is not available in ${hierarchy.mountPoint}`)
+}
+
+function isAvailable(folder: string, controllers: readonly CgroupController[]): boolean {
+  const available = readWords(join(folder, 'cgroup.controllers'))
+  return controllers.every((controller) => available.includes(controller))
+}
+
+const remedy = 'start tsbuild in a group of its own: systemd-run --user --scope -p Delegate=yes tsbuild …'
+
+function describeLack(group: string, controller: CgroupController, stranger: string | undefined): string {
+  if (!isAvailable(group, [controller])) return `${group} does not get the ${controller} controller from the groups above it; ${remedy}`
+  if (!isDelegated({ kind: 'v2', ownGroup: group })) return `no cgroup from ${group} upwards delegates the ${controller} controller to us; ${remedy}`
+  return `${group} cannot give the ${controller} controller to containers${stranger === undefined ? '' : ` while ${stranger} is in it`}; ${remedy}`
 }
 
 function* ancestors(hierarchy: CgroupHierarchy): Generator<string> {
@@ -136,8 +153,7 @@ function lacking(folder: string, controllers: readonly CgroupController[]): Cgro
 }
 
 function enable(folder: string, controllers: readonly CgroupController[]): boolean {
-  const available = readWords(join(folder, 'cgroup.controllers'))
-  if (!controllers.every((controller) => available.includes(controller))) return false
+  if (!isAvailable(folder, controllers)) return false
   try {
     writeFileSync(join(folder, 'cgroup.subtree_control'), controllers.map((controller) => `+${controller}`).join(' '), { flag: 'r+' })
     return true

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { findSystemProgram } from '../../core/find-program.ts'
 import type { HostSupport } from '../host-support.ts'
 import { isKernelAtLeast, probeHost } from '../host-support.ts'
+import type { UserNetwork } from '../network/user-network.ts'
+import { findUserNetwork } from '../network/user-network.ts'
 import { currentOwner, planIds } from '../rootless/id-mapping.ts'
 import { findSharedRanges, readSubordinateIds } from '../rootless/subordinate-ids.ts'
 import { examineCgroups } from './examine-cgroups.ts'
@@ -77,10 +79,15 @@ function examineSubordinateIds(env: NodeJS.ProcessEnv): HostFinding {
 function examineNetwork({ idMaps }: HostSupport, env: NodeJS.ProcessEnv): HostFinding[] {
   const isRoot = process.geteuid?.() === 0 && idMaps === undefined
   const firewall = findSystemProgram('nft', env) ?? findSystemProgram('iptables', env)
-  const userMode = findSystemProgram('pasta', env) ?? findSystemProgram('slirp4netns', env)
   return isRoot
     ? [firewall === undefined ? missing('firewall', 'neither nft nor iptables is installed, so a bridge cannot reach out', 'apt-get install nftables') : offered('firewall', firewall)]
-    : [userMode === undefined ? missing('user-mode-network', 'neither pasta nor slirp4netns is installed', 'apt-get install passt; until then use --network host or none') : offered('user-mode-network', userMode)]
+    : [examineUserNetwork(findUserNetwork(env))]
+}
+
+function examineUserNetwork(found: UserNetwork): HostFinding {
+  if (found.kind !== 'missing') return offered('user-mode-network', found.path)
+  const [reason = '', remedy = 'use --network host or none'] = found.reason.split('; ')
+  return missing('user-mode-network', reason, remedy)
 }
 
 /** Which other machines' programs the kernel hands to an interpreter. */

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
 import { build } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
@@ -43,8 +44,9 @@ export const buildCommand: CommandSpec = {
     { name: 'pull', value: 'MODE', bare: 'always', help: 'When to ask registries for base images: missing (default), always, newer or never' },
     { name: 'jobs', value: 'N', help: 'Steps at the same time (default 8, or the number of processors)' },
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret for RUN --mount=type=secret' },
-    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
-    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure' },
+    { name: 'ssh', value: 'ID[=SOCKET|=KEY,…]', isRepeatable: true, help: 'Agent or keys for RUN --mount=type=ssh (default the socket of SSH_AUTH_SOCK)' },
+    { name: 'allow', value: 'WHAT', isRepeatable: true, help: 'What RUN may ask for: network.host, security.insecure, device, device=NAME' },
+    { name: 'cdi-spec-dir', value: 'DIR', isRepeatable: true, help: 'Folder of CDI specifications for RUN --device (default /etc/cdi and /var/run/cdi)' },
     ...confinementOptions,
     failureOption,
     ...cacheOptions,
@@ -69,6 +71,7 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 }
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
+  checkResultFiles(options)
   const { outputs, loader, loaded } = openOutputs(options, app)
   const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
@@ -88,9 +91,9 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
     const verified = options.has('verify-reproducible') ? await gate.pause(() => verifyReproducible(request, { engine, progress, title, options: common }, app)) : request
     const result = await build(verified, { ...common, engine, onEvent, onFailure: failure?.handle })
     await loader?.finish()
+    writeResultFiles(result, options)
     await renderer.finish()
     noteCauses(causes, options, app)
-    writeResultFiles(result, options)
     if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
     return 0
   } catch (error) {
@@ -125,6 +128,20 @@ function parseProgress(options: OptionValues, app: App): (typeof progressModes)[
   const progress = options.has('quiet') ? 'quiet' : parseChoice(options, 'progress', progressModes) ?? 'auto'
   if (progress === 'tty' && !app.isTerminal) throw new UsageError('option --progress tty needs a terminal on standard error')
   return progress
+}
+
+/** What cannot be written in the end is refused in the beginning. */
+function checkResultFiles(options: OptionValues): void {
+  for (const name of ['iidfile', 'metadata-file']) {
+    const path = options.text(name)
+    if (path === undefined) continue
+    if (!isDirectory(dirname(resolve(path)))) throw new UsageError(`option --${name} names "${path}", and there is no folder for it`)
+    if (isDirectory(path)) throw new UsageError(`option --${name} names "${path}", which is a folder`)
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /** With the names that buildx gives these values. */
@@ -174,6 +191,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     secrets: parseSecrets(options.texts('secret'), env),
     sshAgents: parseSshAgents(options.texts('ssh'), env),
     allow: options.texts('allow').map(parseEntitlement),
+    ...(options.has('cdi-spec-dir') ? { cdiFolders: options.texts('cdi-spec-dir') } : {}),
     ...withStepTimeout(parseConfinement(options, env), parseDuration(options, 'step-timeout')),
     ...(dockerfile === undefined ? {} : { dockerfile }),
     ...(target === undefined ? {} : { target }),
@@ -189,8 +207,10 @@ function parsePull(options: OptionValues): PullMode {
 }
 
 function parseEntitlement(text: string): Entitlement {
-  if (text === 'network.host' || text === 'security.insecure') return text
-  throw new UsageError(`option --allow takes network.host or security.insecure, not "${text}"`)
+  if (text === 'network.host' || text === 'security.insecure' || text === 'device') return text
+  const device = /^device=(.+)$/u.exec(text)?.[1]
+  if (device !== undefined) return `device=${device}`
+  throw new UsageError(`option --allow takes network.host, security.insecure, device or device=NAME, not "${text}"`)
 }
 
 /** A name alone takes its value from the environment, and is not given at all where that has none. */

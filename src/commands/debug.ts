@@ -15,7 +15,7 @@ export const debugCommand: CommandSpec = {
   options: [
     { name: 'replay', help: 'Run the step\'s own command again, where it began' },
     { name: 'secret', value: 'id=NAME[,src=FILE|,env=NAME]', isRepeatable: true, help: 'Secret of the step; values are never kept' },
-    { name: 'ssh', value: 'ID[=SOCKET]', isRepeatable: true, help: 'Agent of the step' },
+    { name: 'ssh', value: 'ID[=SOCKET|=KEY,…]', isRepeatable: true, help: 'Agent or keys of the step' },
   ],
   examples: ['tsbuild debug 4f2a', 'tsbuild debug latest cat /tmp/build.log', 'tsbuild debug --replay ./tsbuild-4f2ab81c09de-bundle'],
   run: debug,

@@ -2,7 +2,9 @@ import type { ChildProcess } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { getAddon } from '../../native/index.ts'
 import { importBusybox, leftovers, useCommand } from '../support/command.ts'
 
 const command = useCommand('cache')
@@ -82,6 +84,18 @@ describe('COPY --link', () => {
     must('build', '-q', '--network', 'none', '-t', 'owned:1', path)
     expect(must('run', '--network', 'none', 'owned:1', 'stat', '-c', '%u', '/owned')).toBe('12')
   })
+})
+
+it('a file that gets a capability is another file, although its content and times of change are known', async () => {
+  const path = context('capable', { Dockerfile: 'FROM busybox\nCOPY tool /tool\n', tool: 'x' })
+  // What is known of a file is kept once its times are so old that any later change shows in them.
+  await sleep(2100)
+  must('build', '-q', '--network', 'none', path)
+  expect(causes(path)).toEqual(['every step came from the cache'])
+  getAddon().setXattr(join(path, 'tool'), 'security.capability', Buffer.from('0100000200040000000000000000000000000000', 'hex'))
+  expect(causes(path)[0]).toMatch(/^file tool changed/u)
+  must('build', '-q', '--network', 'none', '-t', 'capable:1', path)
+  expect(causes(path)).toEqual(['every step came from the cache'])
 })
 
 describe('--explain-cache', () => {

@@ -204,5 +204,7 @@ describe('--build-context', () => {
 
   it('is refused for what is neither', async () => {
     expect((await build('--build-context', 'x=./nowhere', folder)).said).toContain('neither a folder nor')
+    expect((await build('--build-context', 'x=target:base', folder)).said).toContain('docker-image://NAME')
+    expect((await build('--build-context', 'x=docker-imagee://base', folder)).said).toContain('did you mean docker-image://')
   })
 })

@@ -1,5 +1,6 @@
+import type { SpawnSyncReturns } from 'node:child_process'
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { HostFinding } from '../../runtime/index.ts'
@@ -39,12 +40,26 @@ describe('tsbuild doctor', () => {
     expect(parse(shared.stdout).get('subordinate-ids')).toMatchObject({ state: 'missing', detail: expect.stringContaining('mallory') as unknown })
   })
 
-  it('fails where no container runs: a store on overlay itself', () => {
+  it('fails exactly where a build would: no such driver or format, a store that cannot be opened', () => {
     const script = 'mkdir -p "$1/l" "$1/u" "$1/w" "$1/m" && mount -t overlay -o lowerdir="$1/l",upperdir="$1/u",workdir="$1/w" none "$1/m" && shift && exec env TSBUILD_ROOT="$@"'
     const folder = join(command.folder, 'stacked')
-    const { status, stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', folder, join(folder, 'm', 'store'), process.execPath, join(import.meta.dirname, '..', '..', 'bin', 'tsbuild.cjs'), 'doctor', '--json'], { encoding: 'utf8' })
-    expect(status, stderr).toBe(6)
-    expect(parse(stdout).get('container')).toMatchObject({ state: 'broken' })
+    const program = [process.execPath, join(import.meta.dirname, '..', '..', 'bin', 'tsbuild.cjs')]
+    const buildContext = command.context('trial', { Dockerfile: 'FROM scratch\nWORKDIR /made\n' })
+    const onOverlay = (...args: readonly string[]): SpawnSyncReturns<string> => spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', folder, join(folder, 'm', 'store'), ...program, ...args], { encoding: 'utf8' })
+    // There snapshots are made as copies, by probe; overlay that is asked for all the same is refused, to a build too.
+    const found = onOverlay('doctor', '--json')
+    expect(found.status, found.stderr).toBe(0)
+    expect(parse(found.stdout).get('store')).toMatchObject({ state: 'offered', detail: expect.stringContaining('vfs') as unknown })
+    expect(onOverlay('build', '-q', buildContext).status).toBe(0)
+    const asked = (root: string, env: NodeJS.ProcessEnv, ...args: readonly string[]): SpawnSyncReturns<string> => spawnSync(program[0] ?? '', [...program.slice(1), ...args], { encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: root, ...env } })
+    const file = join(command.folder, 'a-file')
+    writeFileSync(file, '')
+    for (const [root, env] of [[join(command.folder, 'other'), { TSBUILD_STORAGE_DRIVER: 'moon' }], [file, {}], [join(command.folder, 'third'), { TSBUILD_LAYER_FORMAT: 'moon' }]] as const) {
+      const refused = asked(root, env, 'doctor', '--json')
+      expect(refused.status, refused.stderr).toBe(6)
+      expect(parse(refused.stdout).get('store')).toMatchObject({ state: 'broken' })
+      expect(asked(root, env, 'build', '-q', buildContext).status).not.toBe(0)
+    }
   })
 
   it('leaves nothing where it tried', () => {

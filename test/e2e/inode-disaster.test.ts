@@ -39,4 +39,10 @@ describe('a filesystem without inodes', () => {
     expect(disaster.freeInodesAfter).toBeGreaterThanOrEqual(0.5)
     expect(disaster.freeInodesAfter).toBeLessThan(0.6)
   })
+
+  it('is out of sight where layers are tars with an index: two inodes each', () => {
+    const script = join(import.meta.dirname, '..', '..', 'scripts', 'inode-disaster.ts')
+    const { stdout, stderr } = spawnSync(process.execPath, [script, '--format', 'erofs', '--images', '6', '--layers', '5', '--files', '100', '--json'], { encoding: 'utf8' })
+    expect(JSON.parse(stdout || JSON.stringify({ stderr }))).toMatchObject({ layers: 30, inodesOfLayers: 60, inodesLeft: 0, exitCode: 0, freed: { layers: 25 } })
+  })
 })

@@ -109,6 +109,29 @@ describe('build --output', () => {
     expect(run('build', '--push', app).stderr).toContain('needs a name')
   })
 
+  it('says which filesystem is full, leaves nothing half written, and keeps what the steps made', () => {
+    const small = join(folder, 'small')
+    mkdirSync(small)
+    const large = context('large', { Dockerfile: 'FROM busybox\nRUN head -c 6000000 /dev/urandom >/large\n' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small])
+    try {
+      for (const [index, args] of [['-o', `type=oci,dest=${small}/x.tar`], ['-o', `type=tar,dest=${small}/x.tar`], ['-o', `type=oci,tar=false,dest=${small}/layout`], ['-o', join(small, 'local')], ['--cache-to', `type=local,dest=${small}/cache,mode=max`]].entries()) {
+        const { exitCode, stderr } = run('build', '--progress', 'plain', '--network', 'none', ...args, large)
+        expect({ exitCode, stderr }, args.join(' ')).toEqual({ exitCode: 1, stderr: expect.stringMatching(/cannot write "[^"]*small\/[a-z.]+": its filesystem has not enough room/u) as string })
+        expect(/RUN head[^\n]*\n#2 CACHED/u.test(stderr), stderr).toBe(index > 0)
+        const left = readdirSync(small, { recursive: true, encoding: 'utf8' }).filter((path) => statSync(join(small, path)).isFile())
+        expect(left.filter((path) => /x\.tar|tmp|tsbuild-|[0-9a-f]{8}-/u.test(path)), args.join(' ')).toEqual([])
+      }
+      expect(run('build', '-q', '--network', 'none', '--cache-to', `type=local,dest=${small}/cache,ignore-error=true`, large).exitCode).toBe(0)
+    } finally {
+      execFileSync('umount', [small])
+    }
+  })
+
+  it('refuses before the build to name an id or metadata where no file can be', () => {
+    for (const args of [['--iidfile', join(folder, 'no/such')], ['--metadata-file', folder]]) expect(run('build', '--progress', 'plain', ...args, app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(args[0] ?? '') as string })
+  })
+
   it('squashes new layers, or a range of them, to the same tree', () => {
     build('-o', join(folder, 'plain'))
     const expected = describeTree(join(folder, 'plain'))

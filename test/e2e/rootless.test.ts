@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
 import { importBusybox, leftovers, useCommand } from '../support/command.ts'
 import type { PlainUser } from '../support/plain-user.ts'
 import { createPlainUser, writeBusyboxTar } from '../support/plain-user.ts'
@@ -27,6 +28,23 @@ function must(...args: readonly string[]): string {
   const { exitCode, stdout, stderr } = user.run(...args)
   expect(exitCode, `tsbuild ${args.join(' ')}: ${stderr}`).toBe(0)
   return stdout.trimEnd()
+}
+
+/** Groups of the user's own that have these controllers: one on version 2, one for each on version 1. */
+function delegateGroups(controllers: readonly string[]): string[] {
+  const hierarchies = controllers.flatMap((controller) => findHierarchies().filter((hierarchy) => hierarchy.controllers.includes(controller)))
+  return [...new Set(hierarchies.map(({ mountPoint }) => mountPoint))].map((mountPoint) => {
+    const group = join(mountPoint, `tsbuild-lent-${process.pid}`)
+    if (hierarchies.some(({ kind }) => kind === 'v2')) writeFileSync(join(mountPoint, 'cgroup.subtree_control'), controllers.map((controller) => `+${controller}`).join(' '))
+    mkdirSync(group)
+    for (const path of [group, ...['cgroup.procs', 'cgroup.subtree_control', 'tasks'].map((name) => join(group, name)).filter((path) => existsSync(path))]) chownSync(path, user.uid, user.uid)
+    return group
+  })
+}
+
+function removeGroup(group: string): void {
+  for (const entry of readdirSync(group, { withFileTypes: true })) if (entry.isDirectory()) removeGroup(join(group, entry.name))
+  rmdirSync(group)
 }
 
 const inside = (script: string, ...options: readonly string[]): string[] => must('run', ...options, 'busybox', 'sh', '-c', script).split('\n')
@@ -102,6 +120,24 @@ describe('a plain user', () => {
     const { exitCode, stderr } = user.run('run', '--memory', '64m', 'busybox', 'true')
     expect(exitCode).toBe(6)
     expect(stderr).toMatch(/cannot apply memory limit: .*(?:EACCES|EPERM|EROFS|cgroup)/u)
+  })
+
+  it('applies the limits that cgroups delegated to them hold, and says which one a step died of', () => {
+    const groups = delegateGroups(['memory', 'cpu', 'pids'])
+    try {
+      const limited = user.runInGroups(groups, 'run', '-m', '64m', '--cpus', '0.5', '--pids-limit', '50', 'busybox', 'sh', '-c', 'cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us pids/pids.max memory.max cpu.max pids.max 2> /dev/null; true')
+      expect(limited.exitCode, limited.stderr).toBe(0)
+      expect(limited.stdout.split('\n').map((line) => line.split(' ')[0])).toEqual([String(64 << 20), '50000', '50', ''])
+      const killed = user.runInGroups(groups, 'run', '-m', '16m', 'busybox', 'sh', '-c', 'head -c 64m /dev/zero | tail -c 64m > /dev/null; exit 3')
+      expect(killed.stderr).toContain('memory')
+      expect(killed.exitCode).toBe(3)
+      const other = user.runInGroups(groups, 'run', '--cpuset-cpus', '0', 'busybox', 'true')
+      expect(other).toMatchObject({ exitCode: 6, stdout: '' })
+      expect(other.stderr).toContain('cannot apply cpuset limit')
+      expect(groups.flatMap((group) => readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !entry.name.startsWith('tsbuild-self-')))).toEqual([])
+    } finally {
+      for (const group of groups) removeGroup(group)
+    }
   })
 
   it('gets exit codes and signals passed through', () => {

@@ -35,7 +35,7 @@ describe('tsbuild run', () => {
   it.each([
     [['--security-opt', 'seccomp=/no/such'], 1], [['--security-opt', 'magic'], 2], [['--security-opt', 'apparmor=docker-default'], 1], [['--ulimit', 'nofile'], 2], [['--cap-add', 'FLY'], 1],
     [['--privileged', '--cap-drop', 'ALL'], 1], [['--tmpfs', '/x:colour=red'], 2], [['-v', 'relative:/x'], 2], [['--device', '/etc/passwd'], 1], [['--sysctl', 'kernel.core_pattern=x'], 1],
-    [['--network', 'moon'], 2], [['--pid', 'container:nobody'], 3], [['-p', '80'], 2], [['-p', '70000:80'], 2], [['--device-write-bps', '/dev/null:1m'], 6], [['--cpuset-cpus', '4000'], 6],
+    [['--network', 'moon'], 2], [['--pid', 'container:nobody'], 3], [['-p', '80'], 2], [['-p', '70000:80'], 2], [['-p', '80-82:90-91'], 2], [['-p', '82-80:82-80'], 2], [['-p', '80:80/sctp'], 2], [['-p', '1.2.3.400:80:80'], 2], [['--network', 'private'], 6], [['--network', 'host', '-p', '8080:80'], 6], [['--device-write-bps', '/dev/null:1m'], 6], [['--cpuset-cpus', '4000'], 6],
     [['--time-offset', 'wall=3'], 2], [['--memory-swap', '1g'], 2], [['--umask', '99'], 2], [['--add-host', 'db:nowhere'], 2],
   ])('refuses %j', (options, exitCode) => {
     expect(run('run', ...options, 'busybox', 'true')).toMatchObject({ exitCode, stdout: '' })

@@ -1,5 +1,5 @@
 /**
- * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --json]
+ * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --format erofs --json]
  * Takes the power away from a filesystem while processes work on a store on it: ext4 on a loop device forgets all it has not written. After the
  * next mount and a collection the store must be clean and have everything that was reported done. In a mount namespace of its own.
  */
@@ -17,8 +17,10 @@ import { task } from '../support/streams.ts'
 
 const { values } = parseArgs({ options: {
   rounds: { type: 'string', default: '20' }, kinds: { type: 'string', default: 'ingest,apply,pull,commit,image' }, mount: { type: 'string', default: 'data=ordered' },
-  json: { type: 'boolean', default: false }, inside: { type: 'string' },
+  format: { type: 'string' }, json: { type: 'boolean', default: false }, inside: { type: 'string' },
 } })
+// The processes that do the work take it from there.
+if (values.format !== undefined) process.env['TSBUILD_LAYER_FORMAT'] = values.format
 
 const slowestStartMs = 30_000
 

@@ -1,5 +1,5 @@
 /**
- * npm run faults [-- --operations pull,gc --every 1 --seed 1 --json]
+ * npm run faults [-- --operations pull,gc --every 1 --seed 1 --format erofs --json]
  * Disturbs each operation at its n-th system call of each kind: SIGKILL, no space, I/O error. After each the store must be clean, have what
  * was reported done, do the same again with the same result, and after gc take what one takes that was never disturbed.
  * `--every 10` takes a tenth of all places, from a place that the seed decides. With TMPDIR on a tmpfs it takes half as long.
@@ -14,8 +14,10 @@ import { judge, TrialStores } from './trial-stores.ts'
 
 const { values } = parseArgs({ options: {
   operations: { type: 'string', default: 'pull,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' },
-  faults: { type: 'string', default: 'kill,nospace,io' }, json: { type: 'boolean', default: false },
+  faults: { type: 'string', default: 'kill,nospace,io' }, format: { type: 'string' }, json: { type: 'boolean', default: false },
 } })
+// The processes that do the work take it from there.
+if (values.format !== undefined) process.env['TSBUILD_LAYER_FORMAT'] = values.format
 
 /** Calls that change something: between two of them dying leaves the same. Each name is disturbed on its own. */
 const changing = [

@@ -1,11 +1,12 @@
-import { closeSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { getAddon, startHelper, WireWriter } from '../../native/index.ts'
 import type { ContainerCgroup } from '../../runtime/cgroup/container-cgroup.ts'
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
 import type { ContainerReport } from '../../runtime/helper-protocol.ts'
 import { decodeReport, encodeRequest } from '../../runtime/helper-protocol.ts'
+import type { Mount, UpperDirs } from '../../runtime/container-spec.ts'
 import type { HostSupport } from '../../runtime/host-support.ts'
 import { probeHost } from '../../runtime/host-support.ts'
 import { readOutput } from '../../runtime/output.ts'
@@ -22,12 +23,14 @@ interface Circumstances {
   readonly host?: HostSupport
   readonly cgroup?: ContainerCgroup
   readonly lowers?: readonly string[]
+  readonly upper?: UpperDirs
+  readonly mounts?: readonly Mount[]
 }
 
 /** Asks the helper what runContainer would ask it in other circumstances: what the script wrote, and the reports. */
-async function runThere(script: string, { host = probeHost(), cgroup = noCgroup, lowers = [] }: Circumstances): Promise<{ readonly stdout: string; readonly reports: readonly ContainerReport[] }> {
-  const rootfs = { kind: 'overlay', lowers: [...lowers, busybox].map((path) => ({ kind: 'directory', path }) as const), upper: workspace.makeUpper(), xattrs: 'trusted' } as const
-  const request = encodeRequest({ spec: makeSpec({ args: ['/bin/sh', '-c', script], rootfs }), stdio: 'events', cgroup, host })
+async function runThere(script: string, { host = probeHost(), cgroup = noCgroup, lowers = [], upper = workspace.makeUpper(), mounts = [] }: Circumstances): Promise<{ readonly stdout: string; readonly reports: readonly ContainerReport[] }> {
+  const rootfs = { kind: 'overlay', lowers: [...lowers, busybox].map((path) => ({ kind: 'directory', path }) as const), upper, xattrs: 'trusted' } as const
+  const request = encodeRequest({ spec: makeSpec({ args: ['/bin/sh', '-c', script], rootfs, mounts }), stdio: 'events', cgroup, host })
   const [readFd, writeFd] = getAddon().pipe(0)
   let stdout = ''
   const reports: ContainerReport[] = []
@@ -45,6 +48,18 @@ describe('on a kernel before 6.8', () => {
   it('the root is mounted with one page of options', async () => {
     const { stdout } = await runThere('grep -c " / / " /proc/self/mountinfo; echo x > /made; cat /made; ls -A / | tr "\\n" " "', { host })
     expect(stdout).toBe('1\nx\nbin dev made proc sys ')
+  })
+
+  it('mount points below a folder with attributes of users are made all the same, and a layer of it keeps them', async () => {
+    const layer = workspace.makeFolder()
+    mkdirSync(join(layer, 'etc'))
+    workspace.setAttribute(join(layer, 'etc'), 'user.mine', 'kept')
+    const upper = workspace.makeUpper()
+    const { stdout } = await runThere('ls /etc; cat /etc/deep/hosts; touch /etc/made', { host, lowers: [layer], upper, mounts: [{ kind: 'file', target: '/etc/deep/hosts', content: Buffer.from('names\n'), mode: 0o644, uid: 0, gid: 0 }] })
+    expect(stdout).toBe('deep\nnames\n')
+    expect(workspace.describe(upper.upperdir).filter((line) => line.startsWith('./etc '))).toEqual([expect.stringContaining('user.mine')])
+    expect(readdirSync(dirname(upper.workdir)).sort()).toEqual(['stub-0', 'upper', 'work'])
+    expect(readdirSync(join(upper.upperdir, 'etc'))).toEqual(['made'])
   })
 
   it('that page has room for hundreds of layers', async () => {

@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { networkFiles } from '../../builder/container/network-files.ts'
 import { unsetConfinement } from '../../builder/container/confinement.ts'
-import { leaseBridgePort } from '../../runtime/index.ts'
+import { leaseBridgePort, publishPorts } from '../../runtime/index.ts'
 import type { BridgePort } from '../../runtime/index.ts'
+import { askByUdp } from '../support/ask-by-udp.ts'
 import { run, runScript } from '../support/container.ts'
 import { Workspace } from '../support/workspace.ts'
 
@@ -56,6 +57,31 @@ describe('a container on the bridge', () => {
   it('that is not there any more is an error of setting up', async () => {
     using lease = await leaseBridgePort({ isIsolated: true })
     await expect(run({ args: ['/bin/true'], rootfs: rootfs(), ...bridged({ ...lease.port, bridge: 'nosuch0' }) })).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'network', object: 'nosuch0' })
+  })
+})
+
+describe('published ports', () => {
+  it('lead to the container: streams and datagrams, on the address given or on all, version 6 too', async () => {
+    using lease = await leaseBridgePort({ isIsolated: true })
+    const { network } = bridged(lease.port).isolation
+    const first = 42_000 + process.pid % 20_000
+    const all = { address: undefined, containerPort: 80 } as const
+    await using _published = await publishPorts([{ ...all, hostPort: first, protocol: 'tcp' }, { address: '127.0.0.2', hostPort: first + 1, containerPort: 80, protocol: 'tcp' }, { ...all, hostPort: first, containerPort: 53, protocol: 'udp' }], network)
+    const controller = new AbortController()
+    const server = run({ args: ['/bin/sh', '-c', 'mkdir /w; echo hello > /w/index.html; httpd -p 80 -h /w; exec probe answer 53'], rootfs: rootfs(), ...bridged(lease.port) }, controller.signal)
+    const fetchPage = async (host: string, port: number): Promise<string> => (await fetch(`http://${host}:${port}/`, { signal: AbortSignal.timeout(5000) })).text()
+    await expect.poll(() => fetchPage('127.0.0.1', first), { timeout: 10_000 }).toBe('hello\n')
+    expect(await fetchPage('[::1]', first)).toBe('hello\n')
+    expect(await fetchPage('127.0.0.2', first + 1)).toBe('hello\n')
+    await expect(fetchPage('127.0.0.1', first + 1)).rejects.toThrow()
+    expect([await askByUdp('127.0.0.1', first, 'one'), await askByUdp('::1', first, 'two')]).toEqual(['one', 'two'])
+    await expect(publishPorts([{ ...all, hostPort: first, protocol: 'udp' }], network)).rejects.toMatchObject({ code: 'RUNTIME_NETWORK_UNAVAILABLE', reason: expect.stringContaining('EADDRINUSE') as unknown })
+    controller.abort(new Error('enough'))
+    await expect(server).rejects.toThrow('enough')
+  })
+
+  it('are refused without a network to publish from', async () => {
+    await expect(publishPorts([{ address: undefined, hostPort: 1, containerPort: 1, protocol: 'tcp' }], { mode: 'host' })).rejects.toMatchObject({ code: 'RUNTIME_NETWORK_UNAVAILABLE', mode: 'host' })
   })
 })
 

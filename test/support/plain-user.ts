@@ -18,6 +18,10 @@ export interface PlainUser extends Disposable {
   readonly run: (...args: readonly string[]) => Outcome
   /** The same where /etc/subuid and /etc/subgid hold these lines, for this command only. */
   readonly runWithIds: (ids: string, ...args: readonly string[]) => Outcome
+  /** The same where /dev/net/tun can be opened, as on most hosts. */
+  readonly runWithTunnel: (...args: readonly string[]) => Outcome
+  /** The same as a member of these cgroups, which have been given to the user. */
+  readonly runInGroups: (groups: readonly string[], ...args: readonly string[]) => Outcome
   /** A file below the home, which belongs to the user. @returns its path */
   readonly write: (path: string, text: string) => string
 }
@@ -54,6 +58,12 @@ export function createPlainUser(env: NodeJS.ProcessEnv = {}): PlainUser {
       writeFileSync(file, ids)
       return execute('unshare', ['-m', 'sh', '-c', 'for name in subuid subgid; do mount --bind "$1" /etc/$name || exit 99; done; shift; exec "$@"', 'sh', file, ...asUser, ...args])
     },
+    runWithTunnel: (...args) => {
+      const place = join(folder, 'tunnel')
+      mkdirSync(place, { recursive: true })
+      return execute('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs none "$1" && mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun || exit 99; shift; exec "$@"', 'sh', place, ...asUser, ...args])
+    },
+    runInGroups: (groups, ...args) => execute('sh', ['-c', 'for group in $1; do echo 0 > "$group/cgroup.procs" || exit 99; done; shift; exec "$@"', 'sh', groups.join(' '), ...asUser, ...args]),
     [Symbol.dispose]: () => {
       execFileSync('userdel', [name], { stdio: 'pipe' })
       rmSync(folder, { recursive: true, force: true })

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -196,6 +197,20 @@ static int try_surface(void)
     return 0;
 }
 
+/* answer: gives every datagram back. */
+static int answer_datagrams(int port)
+{
+    char bytes[2048];
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}, peer;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) < 0) return 1;
+    for (;;) {
+        socklen_t length = sizeof peer;
+        ssize_t got = recvfrom(fd, bytes, sizeof bytes, 0, (struct sockaddr *)&peer, &length);
+        if (got > 0) sendto(fd, bytes, (size_t)got, 0, (struct sockaddr *)&peer, length);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -214,6 +229,7 @@ int main(int argc, char **argv)
     if (strcmp(word, "set-attribute") == 0) return argc == 5 && lsetxattr(argv[2], argv[3], argv[4], strlen(argv[4]), 0) == 0 ? 0 : 1;
     if (strcmp(word, "keyring") == 0) return print_keyring();
     if (strcmp(word, "surface") == 0) return try_surface();
+    if (strcmp(word, "answer") == 0) return answer_datagrams(atoi(value));
     fprintf(stderr, "no such word: %s\n", word);
     return 64;
 }

@@ -131,7 +131,7 @@ function serveBlob({ request, response }: Served, digest: string, { blobs }: Sta
     reply(response, { status: 202 })
     return
   }
-  const start = Number(/^bytes=(\d+)-$/u.exec(request.headers.range ?? '')?.[1] ?? Number.NaN)
+  const start = Number(/^bytes=(\d+)-\d+$/u.exec(request.headers.range ?? '')?.[1] ?? Number.NaN)
   if (Number.isNaN(start)) reply(response, { status: 200, headers: { 'docker-content-digest': digest }, body: blob })
   else if (start >= blob.byteLength) reply(response, { status: 416 })
   else reply(response, { status: 206, headers: { 'content-range': `bytes ${start}-${blob.byteLength - 1}/${blob.byteLength}` }, body: blob.subarray(start) })
@@ -219,7 +219,7 @@ export function raw(text: string | Buffer, options: { keepOpen?: boolean } = {})
 /** Promises the whole body and breaks the connection after `count` bytes of it. */
 export function cutAfter(count: number, bytes: Buffer, how: 'reset' | 'fin' = 'reset'): Fault {
   return ({ request, response }) => {
-    const start = Number(/^bytes=(\d+)-$/u.exec(request.headers.range ?? '')?.[1] ?? 0)
+    const start = Number(/^bytes=(\d+)-\d+$/u.exec(request.headers.range ?? '')?.[1] ?? 0)
     const part = bytes.subarray(start)
     response.writeHead(start === 0 ? 200 : 206, { 'content-length': part.byteLength, ...(start === 0 ? {} : { 'content-range': `bytes ${start}-${bytes.byteLength - 1}/${bytes.byteLength}` }) })
     response.flushHeaders()

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isErrno } from '../../../core/errors.ts'
@@ -46,14 +46,12 @@ export class LayoutFolder {
     this.#prepare()
     const path = this.#blob(blob)
     const temporary = `${path}.${randomUUID()}`
-    const file = await open(temporary, 'wx', 0o644)
     try {
-      for await (const chunk of bytes) await file.writeFile(chunk)
-      await file.datasync()
+      await writeFileFrom(temporary, bytes)
+      renameSync(temporary, path)
     } finally {
-      await file.close()
+      rmSync(temporary, { force: true })
     }
-    renameSync(temporary, path)
   }
 
   /** Puts the manifest there and points the tag to it. What others write at the same moment under other tags may get lost, nothing else. */
@@ -87,6 +85,16 @@ export class LayoutFolder {
 
   #blob({ digest }: Descriptor): string {
     return join(this.#folder, 'blobs', digest.slice(0, digest.indexOf(':')), digestHex(digest))
+  }
+}
+
+async function writeFileFrom(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, 'wx', 0o644)
+  try {
+    for await (const chunk of bytes) await file.writeFile(chunk)
+    await file.datasync()
+  } finally {
+    await file.close()
   }
 }
 

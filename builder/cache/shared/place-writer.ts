@@ -6,6 +6,7 @@ import { mediaTypes } from '../../../oci/descriptor.ts'
 import { parseReference } from '../../../registry-client/index.ts'
 import type { Engine } from '../../engine.ts'
 import type { BuildEvent } from '../../events.ts'
+import { writeThere } from '../../output/no-room.ts'
 import { noteOrigin, readOrigins } from '../../transfer/blob-origins.ts'
 import type { CacheSource } from './cache-place.ts'
 import { LayoutFolder } from './layout-folder.ts'
@@ -59,7 +60,7 @@ function openFolderWriter({ store }: Engine, { place, isDistrusted }: { readonly
   const folder = new LayoutFolder(place.folder)
   return {
     current: () => Promise.resolve(folder.find(place.tag)?.digest),
-    putBlobs: async (blobs) => { for (const blob of blobs) if (!folder.has(blob) || (isDistrusted && store.content.find(blob.digest) !== undefined)) await folder.put(blob, store.content.read(blob, silent(task))) },
-    point: async (bytes) => { await folder.tag(place.tag, { bytes, mediaType: mediaTypes.ociManifest }) },
+    putBlobs: (blobs) => writeThere(place.folder, async () => { for (const blob of blobs) if (!folder.has(blob) || (isDistrusted && store.content.find(blob.digest) !== undefined)) await folder.put(blob, store.content.read(blob, silent(task))) }),
+    point: (bytes) => writeThere(place.folder, async () => { await folder.tag(place.tag, { bytes, mediaType: mediaTypes.ociManifest }) }),
   }
 }

@@ -127,10 +127,10 @@ static int prepare_process(struct container *container, const struct outside *ou
     if ((start->root = open_root(container, outside)) < 0) return -1;
     if ((start->null = open_null(start->root)) < 0) return -1;
     start->is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
-    if (container->process.stdio != STDIO_TERMINAL) return 0;
-    if ((start->terminal = make_terminal(start->root, 0, outside->life, true)) < 0) return -1;
-    if (outside->console) size_terminal(start->terminal, outside->console);
-    return 0;
+    bool has_terminal = container->process.stdio == STDIO_TERMINAL;
+    if (has_terminal && (start->terminal = make_terminal(start->root, 0, outside->life, true)) < 0) return -1;
+    if (has_terminal && outside->console) size_terminal(start->terminal, outside->console);
+    return container->awaits_network ? await_network() : 0;
 }
 
 static pid_t start_process(struct container *container, const struct outside *outside)

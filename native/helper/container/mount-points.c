@@ -16,7 +16,8 @@
 
 struct stubs {
     struct layers *layers;
-    int scratch;
+    int place; /* the folder that holds the stub layer */
+    bool may_lose_attributes; /* those of users, which no changeset is made of */
     int root; /* the stub layer's folder, -1 until something is missing */
 };
 
@@ -27,15 +28,16 @@ static bool is_copied(const struct layers *layers, const char *attribute)
     return strncmp(attribute, layers->private, length) != 0 || strncmp(attribute + length, "overlay.", 8) == 0;
 }
 
-static int copy_attributes(const struct layers *layers, int from, int to)
+static int copy_attributes(const struct stubs *stubs, int from, int to)
 {
     static char names[MAX_ATTRIBUTES], value[MAX_ATTRIBUTES];
     ssize_t length = flistxattr(from, names, sizeof names);
     if (length < 0) return errno == EOPNOTSUPP ? 0 : -1;
     for (const char *name = names; name < names + length; name += strlen(name) + 1) {
-        if (!is_copied(layers, name)) continue;
+        if (!is_copied(stubs->layers, name)) continue;
         ssize_t size = fgetxattr(from, name, value, sizeof value);
-        if (size < 0 || fsetxattr(to, name, value, (size_t)size, 0) < 0) return -1;
+        if (size < 0) return -1;
+        if (fsetxattr(to, name, value, (size_t)size, 0) < 0 && !(stubs->may_lose_attributes && errno == EOPNOTSUPP)) return -1;
     }
     return 0;
 }
@@ -48,23 +50,27 @@ static int copy_times(int from, int to)
     return futimens(to, times);
 }
 
-static int copy_metadata(const struct layers *layers, int from, int to)
+static int copy_metadata(const struct stubs *stubs, int from, int to)
 {
     struct stat stat;
     if (fstat(from, &stat) < 0 || fchown(to, stat.st_uid, stat.st_gid) < 0 || fchmod(to, stat.st_mode & 07777) < 0) return -1;
-    if (copy_attributes(layers, from, to) < 0) return -1;
+    if (copy_attributes(stubs, from, to) < 0) return -1;
     return copy_times(from, to);
 }
 
 static int open_stub(struct stubs *stubs)
 {
     if (stubs->root >= 0) return 0;
-    if (mkdirat(stubs->scratch, "stub", 0755) < 0) return -1;
-    stubs->root = openat(stubs->scratch, "stub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char name[32];
+    int number = 0;
+    /* An earlier container of the same snapshot can have left one there. */
+    do snprintf(name, sizeof name, "stub-%d", number++);
+    while (mkdirat(stubs->place, name, 0755) < 0 && errno == EEXIST);
+    stubs->root = openat(stubs->place, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (stubs->root < 0 || stubs->layers->count == 0) return stubs->root < 0 ? -1 : 0;
     int image = open_layer_folder(stubs->layers, "");
     if (image < 0) return -1;
-    int result = copy_metadata(stubs->layers, image, stubs->root);
+    int result = copy_metadata(stubs, image, stubs->root);
     close(image);
     return result;
 }
@@ -80,7 +86,7 @@ static int enter_stub(struct stubs *stubs, int parent, const char *name, const c
     if (stubs->layers->tree.look(&stubs->layers->tree, path, &entry) < 0) return -1;
     if (entry.kind != ENTRY_FOLDER) return folder;
     int image = open_layer_folder(stubs->layers, path);
-    if (image < 0 || copy_metadata(stubs->layers, image, folder) < 0) return -1;
+    if (image < 0 || copy_metadata(stubs, image, folder) < 0) return -1;
     close(image);
     return folder;
 }
@@ -149,9 +155,20 @@ static int find_mount_point(struct stubs *stubs, const struct container_mount *m
     return kind == ENTRY_MISSING ? add_stub(stubs, resolved, mount->is_folder) : 0;
 }
 
+/* Beside the workdir, which goes with the snapshot: it keeps every attribute that the image's layers do. */
+static int open_beside_workdir(const struct container_root *root)
+{
+    char path[PATH_MAX];
+    const char *slash = strrchr(root->workdir, '/');
+    snprintf(path, sizeof path, "%.*s", (int)(slash - root->workdir), root->workdir);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 int make_mount_points(const struct container *container, struct layers *layers, int scratch, int *stub)
 {
-    struct stubs stubs = {.layers = layers, .scratch = scratch, .root = -1};
+    bool is_on_disk = !container->has_tmpfs_attributes && layers->has_upper;
+    struct stubs stubs = {.layers = layers, .place = is_on_disk ? open_beside_workdir(&container->root) : scratch, .root = -1, .may_lose_attributes = !layers->has_upper};
+    if (stubs.place < 0) return report_failure(STAGE_MOUNT_POINTS, container->root.workdir);
     struct texts covered = {.items = calloc(container->mount_count + 1, sizeof *covered.items)};
     if (!covered.items) return report_failure(STAGE_MOUNT_POINTS, "mounts");
     layers->covered = &covered;

@@ -5,7 +5,7 @@
 #include "request.h"
 
 /*
- * The stub layer: folder "stub" in `scratch`, to be the topmost lower layer, with the mount points that the image
+ * The stub layer: a folder in `scratch`, or beside the workdir where tmpfs does not keep attributes of users (before Linux 6.6), to be the topmost lower layer, with the mount points that the image
  * lacks, so that making them does not touch the upperdir. Folders of the image that have to be in it as parents get the
  * image's metadata, since the merged folder shows that of its topmost instance. Writes an O_PATH descriptor to *stub,
  * or -1 when nothing is missing. 0, or -1 with the failure reported.

@@ -4,6 +4,7 @@
 #include "report.h"
 #include "stages.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -62,4 +63,12 @@ int connect_network(const struct bridge_port *port, int host)
     close(own);
     if (host >= 0) close(host);
     return 0;
+}
+
+int await_network(void)
+{
+    char byte;
+    ssize_t got;
+    while ((got = read(NETWORK_FD, &byte, 1)) < 0 && errno == EINTR) {}
+    return got == 1 ? 0 : -1;
 }

@@ -15,4 +15,7 @@ int make_container_link(const struct bridge_port *port, int host, pid_t pid);
  */
 int connect_network(const struct bridge_port *port, int host);
 
+/* Waits until somebody outside has connected the new network namespace. -1 when they could not, which they know. */
+int await_network(void);
+
 #endif

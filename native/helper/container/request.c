@@ -195,6 +195,7 @@ static void read_namespaces(struct wire *wire, struct container *container)
     container->groups = read_id_ranges(wire);
     if ((container->users.count == 0) != (container->groups.count == 0)) wire->broken = true;
     read_port(wire, &container->port);
+    container->awaits_network = read_flag(wire);
     container->time_offsets = read_pairs(wire);
 }
 
@@ -236,6 +237,7 @@ int read_container(struct wire *wire, struct container *container)
     memset(container, 0, sizeof *container);
     read_root(wire, &container->root);
     read_namespaces(wire, container);
+    container->has_tmpfs_attributes = read_flag(wire);
     container->hostname = wire_text(wire);
     container->domainname = wire_text(wire);
     container->mount_count = wire_count(wire, 11);

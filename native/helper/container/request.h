@@ -174,7 +174,9 @@ struct container {
     struct id_ranges users; /* none: no user namespace of its own */
     struct id_ranges groups;
     struct bridge_port port;
+    bool awaits_network; /* somebody outside connects the new network namespace, then writes a byte to NETWORK_FD */
     struct pairs time_offsets; /* key: clock; none for the host's time namespace */
+    bool has_tmpfs_attributes; /* the kernel's tmpfs keeps attributes of users */
     const char *hostname;
     const char *domainname;
     struct container_mount *mounts;
@@ -188,6 +190,9 @@ struct container {
     uint32_t cgroup_count;
     struct container_process process;
 };
+
+/* The first descriptor that a mode gets beyond the request and the reports. */
+#define NETWORK_FD 5
 
 /* A list of texts, ended by NULL. */
 struct texts read_texts(struct wire *wire);

@@ -4,7 +4,7 @@
  *                u8 whether the layers below are given, list of layers, top first
  *   done         {u64 entries, u64 bytes of the index, u32 whether the root has an entry, u32 whether it is opaque}
  *   needs lowers when the archive refers to what lies below and that was not given
- * Equal tars on equal layers give equal bytes.
+ * Equal tars on equal layers give equal bytes. While the archive is read, nothing of the host is in reach but the files named.
  */
 #include "erofs/index.h"
 
@@ -14,6 +14,7 @@
 #include "tree/base/stage.h"
 #include "tree/modes.h"
 #include "tree/tar/path.h"
+#include "tree/unpack/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,7 +118,7 @@ int run_index(struct wire *request)
     static struct layout layout;
     static struct output output;
     nodes_open(&index.nodes);
-    if (open_all(&index, request, &output) < 0 || index_all(&index) < 0) return 1;
+    if (open_all(&index, request, &output) < 0 || confine_to_descriptors() < 0 || index_all(&index) < 0) return 1;
     if (layout_make(&layout, &index.nodes) < 0 || index_write(&index, &layout, index.reader.input.size, &output) < 0) return 1;
     struct record record = record_start();
     record_u64(&record, index.reader.count);

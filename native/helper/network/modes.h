@@ -8,4 +8,12 @@
 int run_make_bridge(struct wire *request);
 int run_remove_bridge(struct wire *request);
 
+/*
+ * Runs a program that connects the network namespace of a process from outside, and kills it at SIGTERM and when this process ends. The program finds the
+ * namespace at ATTENDED_NETWORK. Request: u32 pid, program, arguments, environment. The exit code is the program's.
+ */
+int run_attend(struct wire *request);
+
+#define ATTENDED_NETWORK "/proc/version"
+
 #endif

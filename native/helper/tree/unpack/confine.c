@@ -14,8 +14,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* CAP_SYS_ADMIN is what setting trusted.* attributes asks for. */
-static const int kept[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_SETFCAP, CAP_SYS_ADMIN};
+/* CAP_SYS_ADMIN is what trusted.* attributes ask for. */
+static const int for_writing[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD, CAP_SETFCAP, CAP_SYS_ADMIN};
+static const int for_reading[] = {CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN};
+
+/* Where nobody can put anything, for want of a namespace, and which goes with the process. */
+#define OWN_FOLDER "/proc/self/fdinfo"
 
 /* Where no namespace can be had. CAP_SYS_CHROOT, the way out, is not among the capabilities kept. */
 static int enter_by_chroot(const char *directory)
@@ -24,22 +28,24 @@ static int enter_by_chroot(const char *directory)
     return 0;
 }
 
-static int enter_root(const char *directory)
+/* Into the directory, or with nothing mounted over it. */
+static int enter_root(const char *directory, bool is_emptied)
 {
     if (unshare(CLONE_NEWNS) < 0) return errno == EPERM ? enter_by_chroot(directory) : report_failure(STAGE_CONFINE, "unshare");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_CONFINE, "make mounts private");
-    if (mount(directory, directory, NULL, MS_BIND, NULL) < 0) return report_failure(STAGE_CONFINE, directory);
+    int mounted = is_emptied ? mount("nothing", directory, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) : mount(directory, directory, NULL, MS_BIND, NULL);
+    if (mounted < 0) return report_failure(STAGE_CONFINE, directory);
     if (chdir(directory) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return report_failure(STAGE_CONFINE, "pivot_root");
     if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) return report_failure(STAGE_CONFINE, "leave the old root");
     return 0;
 }
 
-static int keep_capabilities(void)
+static int keep_capabilities(const int *kept, size_t count)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2], wanted[2] = {0};
     if (syscall(SYS_capget, &header, data) < 0) return report_failure(STAGE_CONFINE, "capget");
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) wanted[CAP_TO_INDEX(kept[i])].permitted |= CAP_TO_MASK(kept[i]);
+    for (size_t i = 0; i < count; i++) wanted[CAP_TO_INDEX(kept[i])].permitted |= CAP_TO_MASK(kept[i]);
     for (int i = 0; i < 2; i++) wanted[i].permitted = wanted[i].effective = wanted[i].permitted & data[i].permitted;
     for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++) {
         bool is_kept = wanted[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability);
@@ -52,5 +58,10 @@ static int keep_capabilities(void)
 int confine_to(const char *directory)
 {
     umask(0);
-    return enter_root(directory) < 0 ? -1 : keep_capabilities();
+    return enter_root(directory, false) < 0 ? -1 : keep_capabilities(for_writing, sizeof for_writing / sizeof *for_writing);
+}
+
+int confine_to_descriptors(void)
+{
+    return enter_root(OWN_FOLDER, true) < 0 ? -1 : keep_capabilities(for_reading, sizeof for_reading / sizeof *for_reading);
 }

@@ -6,5 +6,7 @@
  * the descriptors already open, and keeps only the capabilities that writing a tree needs. 0, or -1 with a report.
  */
 int confine_to(const char *directory);
+/* Makes nothing this process's root, and keeps only what reading open trees takes. 0, or -1 with a report. */
+int confine_to_descriptors(void);
 
 #endif
