@@ -52,6 +52,8 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
     privilege: { ...readPrivilege(config.child('process'), linux, host), readonlyRootfs: root.flag('readonly') },
   }
   const mounts = bundleMounts({ mounts: config.children('mounts'), devices: linux.children('devices'), bundle })
+  const masked = absolutePaths(linux, 'maskedPaths')
+  const readonly = absolutePaths(linux, 'readonlyPaths')
   const cgroup = bundleCgroup({ linux, spec, hierarchies: host.hierarchies })
   validateSpec({ ...spec, limits: cgroup.limits })
   return {
@@ -63,11 +65,18 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
     places: (made) => ({
       mounts: mounts(made),
       ...(rootPropagation === undefined ? {} : { rootPropagation }),
-      masked: linux.texts('maskedPaths'),
-      readonly: linux.texts('readonlyPaths'),
+      masked,
+      readonly,
       settings: Object.entries(spec.isolation.sysctls ?? {}).map(([name, value]) => [name.replaceAll('.', '/'), value]),
     }),
   }
+}
+
+function absolutePaths(linux: ConfigNode, name: string): readonly string[] {
+  const paths = linux.texts(name)
+  const wrong = paths.find((path) => !path.startsWith('/'))
+  if (wrong !== undefined) throw new InvalidSpec(`linux.${name}`, wrong, 'absolute paths')
+  return paths
 }
 
 /** What `exec --process` names: an object as `process` of config.json, whose privileges are the container's where it has none. @throws {InvalidSpec} */

@@ -158,6 +158,7 @@ describe('what a bundle asks that cannot be done', () => {
     ['linux.namespaces[1].type', { linux: namespace('user') }],
     ['linux.timeOffsets', { linux: { timeOffsets: { monotonic: { secs: 1 } } } }],
     ['linux.rootfsPropagation', { linux: { rootfsPropagation: 'everywhere' } }],
+    ['linux.readonlyPaths', { linux: { readonlyPaths: ['etc'] } }],
     ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
     ['linux.seccomp.listenerPath', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/x' } } }],
     ['linux.cgroupsPath', { linux: { cgroupsPath: 'system.slice:engine:id' } }],
