@@ -47,6 +47,15 @@ describe('a detached container', () => {
     expect(run('exec', 'nobody', 'true')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('nobody') as string })
   })
 
+  it('has a terminal when asked for, whose output is the log', async () => {
+    must('run', '-d', '-t', '--name', 'typed', 'busybox', 'sh', '-c', 'tty; echo $TERM; echo late >&2; sleep 600')
+    for (const deadline = Date.now() + 20_000; !run('logs', 'typed').stdout.includes('late') && Date.now() < deadline;) await setTimeout(100)
+    expect(run('logs', 'typed')).toEqual({ exitCode: 0, stdout: '/dev/pts/0\r\nxterm\r\nlate\r\n', stderr: '' })
+    must('stop', '-t', '0', 'typed')
+    must('rm', 'typed')
+    expect(run('run', '-d', '-i', 'busybox', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no standard input') as string })
+  })
+
   it('shares its namespaces with another', () => {
     const net = must('exec', 'one', 'readlink', '/proc/self/ns/net')
     expect(must('run', '--network', 'container:one', '--pid', 'container:one', 'busybox', 'sh', '-c', 'readlink /proc/self/ns/net; cat /proc/1/comm')).toBe(`${net}\ntsbuild-helper`)
