@@ -1,3 +1,4 @@
+import type { CapabilitySets, Privilege } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
 
 /** By number. @see linux/capability.h */
@@ -14,6 +15,15 @@ const defaults = toMask([
   'CHOWN', 'DAC_OVERRIDE', 'FSETID', 'FOWNER', 'MKNOD', 'NET_RAW', 'SETGID', 'SETUID', 'SETFCAP', 'SETPCAP', 'NET_BIND_SERVICE',
   'SYS_CHROOT', 'KILL', 'AUDIT_WRITE',
 ])
+
+/** Each set as a mask, bit n for capability n. */
+export interface CapabilityMasks {
+  readonly bounding: bigint
+  readonly effective: bigint
+  readonly permitted: bigint
+  readonly inheritable: bigint
+  readonly ambient: bigint
+}
 
 interface CapabilityChange {
   readonly capAdd?: readonly string[]
@@ -35,6 +45,31 @@ export function selectCapabilities(change: CapabilityChange, held: bigint): bigi
   if (added.includes('ALL')) return held & ~toMask(dropped)
   if (dropped.includes('ALL')) return toMask(added)
   return (defaults & held & ~toMask(dropped)) | toMask(added)
+}
+
+/**
+ * The five sets of a container's first process. Where they are not given one by one, root has in effect what the bounding
+ * set holds, and others have nothing.
+ * @throws {InvalidSpec} an unknown name, or one that is not held
+ */
+export function capabilityMasks(privilege: CapabilityChange & Pick<Privilege, 'capabilitySets' | 'isPrivileged'>, { uid, held }: { readonly uid: number; readonly held: bigint }): CapabilityMasks {
+  const sets = privilege.capabilitySets
+  if (sets !== undefined) {
+    const mask = (set: keyof CapabilitySets): bigint => maskOf(sets[set], { field: `process.capabilities.${set}`, held })
+    return { bounding: mask('bounding'), effective: mask('effective'), permitted: mask('permitted'), inheritable: mask('inheritable'), ambient: mask('ambient') }
+  }
+  const bounding = privilege.isPrivileged === true ? held : selectCapabilities(privilege, held)
+  const own = uid === 0 ? bounding : 0n
+  return { bounding, effective: own, permitted: own, inheritable: 0n, ambient: 0n }
+}
+
+function maskOf(wanted: readonly string[], { field, held }: { readonly field: string; readonly held: bigint }): bigint {
+  return wanted.reduce((mask, text) => {
+    const name = parseName(text, field)
+    const bit = toMask([name])
+    if (bit === 0n || (bit & held) === 0n) throw new InvalidSpec(field, text, 'a capability that this process has itself')
+    return mask | bit
+  }, 0n)
 }
 
 /** The names of a mask, by number. */

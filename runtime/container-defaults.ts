@@ -12,10 +12,13 @@ export type HelperMount = {
   /** The target becomes a folder of root's whatever the image has there, and its links are not followed. */
   readonly isPinned: boolean
   readonly attributes: number
+  readonly propagation?: Propagation
 } & (
   | {
     readonly kind: 'filesystem'
     readonly type: string
+    /** With what lies at the target. */
+    readonly isFilled?: boolean
     readonly options: readonly Pair[]
     readonly folders?: readonly string[]
     readonly links?: readonly Pair[]
@@ -28,6 +31,9 @@ export type HelperMount = {
 )
 
 export type HelperFilesystem = Extract<HelperMount, { readonly kind: 'filesystem' }>
+
+/** `slave`: what is mounted on the host below the source later appears in the container too. */
+export type Propagation = 'private' | 'slave' | 'unbindable'
 
 export type Pair = readonly [key: string, value: string]
 
@@ -52,6 +58,13 @@ const deviceLinks: readonly Pair[] = [
   ['stderr', '/proc/self/fd/2'], ['core', '/proc/kcore'],
 ]
 
+const ownFolders = ['pts', 'shm', 'mqueue']
+
+/** Where something is mounted, so that a node would not be seen. */
+function isBelowOwnFolder(name: string): boolean {
+  return ownFolders.some((folder) => name.startsWith(`${folder}/`))
+}
+
 /** What Docker mounts into every container, in its order. */
 export function defaultMounts(spec: ContainerSpec, cgroup: ContainerCgroup): HelperMount[] {
   const isPrivileged = spec.privilege.isPrivileged === true
@@ -72,8 +85,8 @@ export function defaultMounts(spec: ContainerSpec, cgroup: ContainerCgroup): Hel
 export function deviceFolder(nodes: readonly DeviceNode[] = [], folders: readonly string[] = []): HelperFilesystem {
   return {
     kind: 'filesystem', isPinned: true, target: '/dev', type: 'tmpfs', attributes: 0, options: [],
-    folders: ['pts', 'shm', 'mqueue', ...folders], links: deviceLinks,
-    nodes: [...devices, ...nodes.filter(({ name }) => !devices.some((device) => device.name === name))],
+    folders: [...new Set([...ownFolders, ...folders])], links: deviceLinks,
+    nodes: [...devices, ...nodes.filter(({ name }) => !devices.some((device) => device.name === name) && !deviceLinks.some(([link]) => link === name) && !isBelowOwnFolder(name))],
   }
 }
 

@@ -207,6 +207,8 @@ export interface Limits {
   readonly memorySwappiness?: number
   /** 1.5 is one and a half processors. */
   readonly cpus?: number
+  /** In which that is reckoned; default 100 ms. */
+  readonly cpuPeriodUs?: number
   /** 2 to 262144, in proportion to others; 1024 is usual. */
   readonly cpuShares?: number
   /** Processors and memory nodes, `0-2,7`. */
@@ -224,7 +226,7 @@ export interface Limits {
 
 /** How fast a whole block device may be read or written; bytes or operations a second. */
 export interface DeviceRate {
-  /** On the host. */
+  /** On the host; or its number, `8:0`. */
   readonly device: string
   readonly operation: 'read' | 'write'
   readonly unit: 'bytes' | 'operations'
@@ -235,6 +237,8 @@ export interface Privilege {
   /** Names with or without `CAP_`, in any case, or `ALL`; added to and dropped from Docker's default 14. */
   readonly capAdd?: readonly string[]
   readonly capDrop?: readonly string[]
+  /** In place of those two. */
+  readonly capabilitySets?: CapabilitySets
   readonly noNewPrivileges?: boolean
   readonly readonlyRootfs?: boolean
   /** Default: the profile in runtime/seccomp/default-profile.json. */
@@ -247,6 +251,15 @@ export interface Privilege {
   readonly selinuxLabel?: string
   /** All capabilities held, all devices, no filter, nothing hidden, /sys and the cgroups writable. */
   readonly isPrivileged?: boolean
+}
+
+/** By names, with or without `CAP_`. What a program gets by being executed follows from these. @see capabilities(7) */
+export interface CapabilitySets {
+  readonly bounding: readonly string[]
+  readonly effective: readonly string[]
+  readonly permitted: readonly string[]
+  readonly inheritable: readonly string[]
+  readonly ambient: readonly string[]
 }
 
 export type Seccomp =
@@ -325,7 +338,7 @@ export interface LimitCause {
 /** How the container's stdio is connected. */
 export type ContainerStdio =
   /** stdin is empty; what is written comes as OutputEvents. */
-  | { readonly kind: 'events'; /** Told the pid of the container's init, as we see it. */ readonly onStarted?: (initPid: number) => void }
+  | { readonly kind: 'events'; /** A terminal of its own, whose output all comes as stdout. */ readonly hasTerminal?: boolean; /** Told the pid of the container's init, as we see it. */ readonly onStarted?: (initPid: number) => void }
   /** These descriptors of ours, passed through. */
   | { readonly kind: 'descriptors'; readonly fds: readonly [number, number, number]; readonly signals?: SignalSource }
   /** A terminal of its own, bridged to these descriptors of ours; the caller has put its terminal in raw mode. */

@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import type { HelperReport } from '../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../native/index.ts'
-import { listCapabilities, selectCapabilities } from './capabilities.ts'
+import { capabilityMasks, listCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
-import type { HelperMount, Pair } from './container-defaults.ts'
+import type { HelperMount, Pair, Propagation } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
 import type { BridgePort, ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
@@ -20,6 +20,8 @@ import { securityLabel } from './security-label.ts'
 export type ContainerReport =
   /** `pid` is that of init, as we see it. */
   | { readonly kind: 'started'; readonly pid: number }
+  /** It is in its namespaces, and waits to be told to go on. */
+  | { readonly kind: 'namespaced' }
   /** All is there but the program; once more when that is about to be executed. */
   | { readonly kind: 'created' }
   | { readonly kind: 'exited'; readonly status: number }
@@ -34,6 +36,8 @@ export interface Places {
   readonly readonly: readonly string[]
   /** Kernel settings, by their paths below /proc/sys. */
   readonly settings: readonly Pair[]
+  /** `shared`: with mount namespaces that the container makes itself. */
+  readonly rootPropagation?: Propagation | 'shared'
 }
 
 interface RequestParts {
@@ -59,6 +63,7 @@ export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlace
   wire.list(places.masked, (path) => wire.bytes(path))
   wire.list(places.readonly, (path) => wire.bytes(path))
   writePairs(wire, places.settings)
+  wire.u32(propagations[places.rootPropagation ?? 'private'])
   wire.list(cgroup.groups, (group) => wire.bytes(group.folder).flag(group.hierarchy.kind === 'v2'))
   writeProcess(wire, { spec, stdio, host })
   append?.(wire)
@@ -81,6 +86,9 @@ const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, direct
 const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
 
+/** MS_* of mount(2). */
+const propagations: Readonly<Record<Propagation | 'shared', number>> = { private: 0, shared: 1 << 20, slave: 1 << 19, unbindable: 1 << 17 }
+
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
   const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
   wire.u8(rootKinds[rootfs.kind])
@@ -97,7 +105,10 @@ function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffs
   for (const ranges of [idMaps?.uids ?? [], idMaps?.gids ?? []]) wire.list(ranges, ({ inside, outside, count }) => wire.u32(inside).u32(outside).u32(count))
   writePort(wire, network.mode === 'bridge' ? network.port : undefined)
   wire.flag(network.mode === 'private')
-  writePairs(wire, Object.entries(clockOffsets).map(([clock, seconds]): Pair => [clock, String(seconds)]))
+  writePairs(wire, (['monotonic', 'boottime'] as const).flatMap((clock): readonly Pair[] => {
+    const seconds = clockOffsets[clock]
+    return seconds === undefined ? [] : [[clock, `${Math.floor(seconds)} ${Math.round((seconds - Math.floor(seconds)) * 1e9)}`]]
+  }))
 }
 
 function writePort(wire: WireWriter, port: BridgePort | undefined): void {
@@ -136,10 +147,10 @@ function toHelperMount(mount: Mount): HelperMount {
 }
 
 function writeMount(wire: WireWriter, mount: HelperMount, hasLowerdirAppend: boolean): void {
-  wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes)
+  wire.u8(mountKinds[mount.kind]).bytes(mount.target).flag(mount.isPinned).u32(mount.attributes).u32(propagations[mount.propagation ?? 'private'])
   switch (mount.kind) {
     case 'filesystem':
-      wire.bytes(mount.type)
+      wire.bytes(mount.type).flag(mount.isFilled ?? false)
       writePairs(wire, mount.options)
       wire.list(mount.folders ?? [], (folder) => wire.bytes(folder))
       writePairs(wire, mount.links ?? [])
@@ -163,11 +174,25 @@ function writePairs(wire: WireWriter, pairs: readonly Pair[]): void {
 }
 
 /** The request of the helper's mode `exec`. */
-export function encodeExec({ pid, groups, spec, stdio, host }: ExecParts): Uint8Array {
+export function encodeExec({ pid, groups, spec, stdio, host, detached }: ExecParts): Uint8Array {
   const wire = new WireWriter()
   wire.u32(pid).list(groups, (group) => wire.bytes(group.folder).flag(group.isV2))
   writeProcess(wire, { spec, stdio, host })
+  wire.flag(detached !== undefined)
+  writeConsole(wire, detached)
   return wire.finish()
+}
+
+/** Who gets the master of a terminal that outlives the helper. */
+export interface Console {
+  /** Path of a listening socket; undefined without a terminal. */
+  readonly socket?: string | undefined
+  readonly rows?: number | undefined
+  readonly columns?: number | undefined
+}
+
+export function writeConsole(wire: WireWriter, { socket = '', rows = 0, columns = 0 }: Console = {}): void {
+  wire.bytes(socket).u32(rows).u32(columns)
 }
 
 interface ExecParts {
@@ -177,6 +202,8 @@ interface ExecParts {
   readonly spec: Pick<ContainerSpec, 'process' | 'privilege'>
   readonly stdio: ContainerStdio['kind']
   readonly host: HostSupport
+  /** For a process that outlives the helper. */
+  readonly detached?: Console | undefined
 }
 
 function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<ExecParts, 'spec' | 'stdio' | 'host'>): void {
@@ -186,9 +213,10 @@ function writeProcess(wire: WireWriter, { spec, stdio, host }: Pick<ExecParts, '
   wire.u32(process.umask ?? 0o022).u8(stdioKinds[stdio])
   wire.list(resourceLimits(host, process.ulimits ?? []), (limit) => wire.u32(limit.resource).u64(limit.soft).u64(limit.hard))
   wire.flag(process.oomScoreAdj !== undefined).u32((process.oomScoreAdj ?? 0) >>> 0)
-  const capabilities = privilege.isPrivileged === true ? host.capabilities : selectCapabilities(privilege, host.capabilities)
-  const filter = seccompFilter(spec, { host, capabilities })
-  wire.u64(capabilities).flag(privilege.noNewPrivileges ?? false)
+  const { bounding, effective, permitted, inheritable, ambient } = capabilityMasks(privilege, { uid: process.user.uid, held: host.capabilities })
+  const filter = seccompFilter(spec, { host, capabilities: bounding })
+  for (const set of [bounding, effective, permitted, inheritable, ambient]) wire.u64(set)
+  wire.flag(privilege.noNewPrivileges ?? false)
   wire.bytes(filter?.program ?? new Uint8Array()).u32(filter?.flags ?? 0).bytes(securityLabel(privilege, host))
 }
 
@@ -221,6 +249,7 @@ export function decodeReport({ kind, payload }: HelperReport): ContainerReport {
     case 3: return { kind: 'ended', status: reader.u32(), cpuMs: Number(reader.u64()) / 1000, ioReadBytes: Number(reader.u64()) * sectorBytes, ioWriteBytes: Number(reader.u64()) * sectorBytes }
     case 4: return { kind: 'started', pid: reader.u32() }
     case 5: return { kind: 'created' }
+    case 6: return { kind: 'namespaced' }
     default: throw new RangeError(`the helper reported kind ${kind}, which has no meaning`)
   }
 }

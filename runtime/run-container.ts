@@ -42,7 +42,7 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasDeviceRules ? deviceRules(spec) : undefined, hierarchies })
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
-    const request = encodeRequest({ spec, stdio: stdio.kind, cgroup, host, append: bundle?.appendTo })
+    const request = encodeRequest({ spec, stdio: wireStdio(stdio), cgroup, host, append: bundle?.appendTo })
     const exit = await attend({ mode: modes[spec.executor?.kind ?? 'helper'], request }, { spec, stdio, cgroup, task })
     const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
     if (failure !== undefined) throw failure
@@ -50,6 +50,11 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   } finally {
     cgroup.remove()
   }
+}
+
+/** The helper bridges a terminal to whatever descriptors it has. */
+function wireStdio(stdio: ContainerStdio): ContainerStdio['kind'] {
+  return stdio.kind === 'events' && stdio.hasTerminal === true ? 'terminal' : stdio.kind
 }
 
 const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
@@ -96,7 +101,7 @@ function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: 
   const stdout = getAddon().pipe(0)
   const stderr = getAddon().pipe(0)
   try {
-    const helper = launch([-1, stdout[1], stderr[1]])
+    const helper = launch([-1, stdout[1], stdio.hasTerminal === true ? -1 : stderr[1]])
     return { helper, outputs: [readOutput(stdout[0], 'stdout', emit), readOutput(stderr[0], 'stderr', emit)], reports }
   } catch (error) {
     closeSync(stdout[0])

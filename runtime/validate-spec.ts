@@ -63,7 +63,7 @@ function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSi
   if (namespaces.cgroup?.kind === 'joined') throw new InvalidSpec('isolation.namespaces.cgroup', 'joined', 'one of its own, or the host\'s')
   if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
   if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
-  for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, clockOffsets[clock] ?? 0, -(2 ** 31), 2 ** 31)
+  for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, Math.floor(clockOffsets[clock] ?? 0), -(2 ** 31), 2 ** 31)
 }
 
 /** What belongs to the host's user namespace would be out of reach, or would not be held back by one of the container's own. */
@@ -173,7 +173,7 @@ function validateShares({ cpuShares, cpusetCpus, cpusetMems, blkioWeight, device
   if (cpusetMems !== undefined && !cpuList.test(cpusetMems)) throw new InvalidSpec('limits.cpusetMems', cpusetMems, 'a list such as 0-2,7')
   if (blkioWeight !== undefined) requireInteger('limits.blkioWeight', blkioWeight, 10, 1000)
   deviceRates.forEach(({ device, perSecond }, index) => {
-    requirePath(`limits.deviceRates[${index}].device`, device)
+    if (!/^\d+:\d+$/u.test(device)) requirePath(`limits.deviceRates[${index}].device`, device)
     requireInteger(`limits.deviceRates[${index}].perSecond`, perSecond, 1)
   })
   for (const [size, bytes] of Object.entries(hugetlbBytes)) {

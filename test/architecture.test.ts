@@ -24,7 +24,7 @@ const owners: readonly { readonly what: string; readonly pattern: RegExp; readon
   { what: 'loading a native addon', pattern: /\.node['"`]/u, files: [/^native\/addon\.ts$/u] },
   { what: 'node:sqlite', pattern: /from 'node:sqlite'/u, files: [/^storage\/records\/database\.ts$/u, /^builder\/attest\/packages\/rpm\.ts$/u] },
   { what: 'console, process.exit, process.argv', pattern: /\bconsole\.|\bprocess\.(?:exit|argv|stdout|stderr)\b/u, files: [/^src\//u] },
-  { what: 'child_process', pattern: /from 'node:child_process'/u, files: [/^registry-client\/credential-helper\.ts$/u, /^runtime\/rootless\/id-mapping\.ts$/u, /^builder\/context\/git\.ts$/u, /^builder\/archive\/open-compressed\.ts$/u, /^src\//u] },
+  { what: 'child_process', pattern: /from 'node:child_process'/u, files: [/^registry-client\/credential-helper\.ts$/u, /^runtime\/rootless\/id-mapping\.ts$/u, /^runtime\/oci\/hooks\.ts$/u, /^builder\/context\/git\.ts$/u, /^builder\/archive\/open-compressed\.ts$/u, /^src\//u] },
   // In the command, which runs from kept code, Node warns of it; process.getBuiltinModule does the same.
   { what: 'a builtin module imported at run time', pattern: /\bimport\('node:/u, files: [] },
   { what: 'HTTP requests', pattern: /'node:https?'|\bfetch\(/u, files: [/^registry-client\/(?:transport|http\/(?:connector|proxied))\.ts$/u, /^builder\/context\/download\.ts$/u, /^builder\/record\/trace\.ts$/u] },

@@ -21,11 +21,16 @@ const maxId = 0xfffffffe
  * @throws {UserUnknown}
  */
 export async function resolveUser(view: RootfsView, text: string): Promise<ResolvedUser> {
+  return resolveUserBy((path) => readAccountFile(view, path), text)
+}
+
+/** The same where something else than a view gives the two files; "" for one that is not there. @throws {UserUnknown} */
+export async function resolveUserBy(read: (path: string) => Promise<string>, text: string): Promise<ResolvedUser> {
   const [userText = '', groupText, ...rest] = text.split(':')
   if (rest.length > 0 || (groupText === '' && text !== '')) throw new UserUnknown(text, 'want user, uid, user:group or uid:gid')
-  const accounts = parsePasswd(await readAccountFile(view, '/etc/passwd'))
+  const accounts = parsePasswd(await read('/etc/passwd'))
   const user = findUser(accounts, userText, text)
-  const groups = parseGroups(await readAccountFile(view, '/etc/group'))
+  const groups = parseGroups(await read('/etc/group'))
   const gid = groupText === undefined ? user.gid : findGroup(groups, groupText, text)
   if (groupText !== undefined) return { uid: user.uid, gid, groups: [gid], home: user.home }
   const supplementary = user.name === undefined ? [] : groups.filter(({ members }) => members.includes(user.name ?? '')).map((group) => group.gid)

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
 import type { CgroupDriver, CgroupUsage, DeviceRule } from './driver.ts'
+import { writeLimit } from './driver.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
 import { findHierarchies, readWords } from './hierarchies.ts'
 import { v1Driver } from './v1.ts'
@@ -43,6 +44,15 @@ export interface CgroupParts {
   /** undefined: every device may be used. */
   readonly devices?: readonly DeviceRule[] | undefined
   readonly hierarchies: readonly CgroupHierarchy[]
+  /** What is written beside the limits, to files that only one kind of hierarchy has. */
+  readonly files?: readonly GroupFile[]
+}
+
+export interface GroupFile {
+  readonly kind: CgroupHierarchy['kind']
+  readonly controller: CgroupController
+  readonly file: string
+  readonly value: string
 }
 
 /**
@@ -50,10 +60,10 @@ export interface CgroupParts {
  * for every container. Groups of dead owners in the same place are removed on the way.
  * @throws {LimitNotApplicable}
  */
-export function createContainerCgroup({ id, path, limits, devices, hierarchies }: CgroupParts): ContainerCgroup {
+export function createContainerCgroup({ id, path, limits, devices, hierarchies, files = [] }: CgroupParts): ContainerCgroup {
   const groups: LockedGroup[] = []
   try {
-    const limited = limitedControllers(limits, devices !== undefined)
+    const limited = [...new Set([...limitedControllers(limits, devices !== undefined), ...files.map(({ controller }) => controller)])]
     for (const { hierarchy, controllers } of placeControllers(limited, hierarchies)) {
       const group = createGroup({ id, path }, controllers, hierarchy)
       if (group === undefined) continue
@@ -63,6 +73,7 @@ export function createContainerCgroup({ id, path, limits, devices, hierarchies }
       if (enforced.includes('devices')) group.driver.allowDevices(group.folder, devices ?? [])
     }
     const missing = limited.find((controller) => !groups.some((group) => group.controllers.includes(controller)))
+    for (const entry of files) writeGroupFile(groups, entry)
     if (missing !== undefined) throw new LimitNotApplicable(missing, `no mounted cgroup hierarchy has the ${missing} controller`)
   } catch (error) {
     removeGroups(groups)
@@ -73,6 +84,12 @@ export function createContainerCgroup({ id, path, limits, devices, hierarchies }
     readUsage: () => groups.reduce<CgroupUsage>((usage, group) => ({ ...usage, ...readGroupUsage(group) }), {}),
     remove: () => { removeGroups(groups) },
   }
+}
+
+function writeGroupFile(groups: readonly LockedGroup[], { kind, controller, file, value }: GroupFile): void {
+  const group = groups.find((each) => each.hierarchy.kind === kind && each.controllers.includes(controller))
+  if (group === undefined) throw new LimitNotApplicable(controller, `${file} is of cgroups ${kind}, where this host has no ${controller} controller`)
+  writeLimit({ folder: group.folder, controller, file }, value)
 }
 
 /**

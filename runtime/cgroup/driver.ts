@@ -33,7 +33,7 @@ export interface DeviceRule {
 export type CgroupUsage = { readonly [K in Exclude<keyof UsageReport, 'wallMs'>]?: UsageReport[K] }
 
 /** The kernel's default, and Docker's. */
-export const cpuPeriodUs = 100_000
+export const defaultCpuPeriodUs = 100_000
 
 interface LimitFile {
   readonly folder: string
@@ -43,6 +43,7 @@ interface LimitFile {
 
 /** `8:0` of a block device. @throws {LimitNotApplicable} */
 export function blockDeviceNumber({ device }: DeviceRate): string {
+  if (/^\d+:\d+$/u.test(device)) return device
   const stat = statSync(device, { throwIfNoEntry: false })
   if (stat?.isBlockDevice() !== true) throw new LimitNotApplicable('io', `"${device}" is no block device of this host`)
   return `${deviceMajor(stat.rdev)}:${deviceMinor(stat.rdev)}`

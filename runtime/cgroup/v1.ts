@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { CgroupDriver } from './driver.ts'
-import { blockDeviceNumber, cpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit, writeLimits } from './driver.ts'
+import { blockDeviceNumber, defaultCpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit, writeLimits } from './driver.ts'
 import type { Limits } from '../container-spec.ts'
 import type { CgroupController } from '../errors.ts'
 
@@ -56,7 +56,7 @@ const limiters: Partial<Readonly<Record<CgroupController, (limits: Limits, write
     else if (isThere(folder, 'memory.memsw.limit_in_bytes')) write('memory.memsw.limit_in_bytes', memoryBytes * 2)
   },
 
-  cpu({ cpus, cpuShares }, write) {
+  cpu({ cpus, cpuShares, cpuPeriodUs = defaultCpuPeriodUs }, write) {
     if (cpuShares !== undefined) write('cpu.shares', cpuShares)
     if (cpus === undefined) return
     write('cpu.cfs_period_us', cpuPeriodUs)

@@ -5,7 +5,7 @@ import { getAddon } from '../../native/index.ts'
 import { isDelegated } from './delegation.ts'
 import { deviceProgram } from './device-program.ts'
 import type { CgroupDriver } from './driver.ts'
-import { blockDeviceNumber, cpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit } from './driver.ts'
+import { blockDeviceNumber, defaultCpuPeriodUs, isThere, readCounter, readKeyedCounter, sumCounters, writeLimit } from './driver.ts'
 import type { CgroupHierarchy } from './hierarchies.ts'
 import { readWords } from './hierarchies.ts'
 import { findStranger, vacate } from './vacate.ts'
@@ -71,7 +71,7 @@ const limiters: Partial<Readonly<Record<CgroupController, (limits: Limits, write
     else if (isThere(folder, 'memory.swap.max')) write('memory.swap.max', memoryBytes)
   },
 
-  cpu({ cpus, cpuShares }, write) {
+  cpu({ cpus, cpuShares, cpuPeriodUs = defaultCpuPeriodUs }, write) {
     if (cpuShares !== undefined) write('cpu.weight', toCpuWeight(cpuShares))
     if (cpus !== undefined) write('cpu.max', `${Math.round(cpus * cpuPeriodUs)} ${cpuPeriodUs}`)
   },

@@ -17,7 +17,7 @@ const helperUsage = 2
 export async function tryContainer(folder: string, kind: Rootfs['kind']): Promise<HostFinding> {
   try {
     const { exitCode, notExecuted } = await runContainer(trialSpec(folder, kind), { kind: 'events' }, createTask())
-    if (exitCode === helperUsage && needsChroot()) return missing('container', `one ran, isolated by chroot only: ${chrootShortcomings}`, 'run tsbuild as a plain user of the host, or with CAP_SYS_ADMIN')
+    if (exitCode === helperUsage && needsChroot()) return missing('container', `one ran, isolated by chroot only: ${chrootShortcomings()}`, 'run tsbuild as a plain user of the host, or with CAP_SYS_ADMIN')
     if (exitCode === helperUsage) return offered('container', `one ran over ${folder.slice(0, folder.lastIndexOf('/'))}`)
     return broken('container', `a program that ends with ${helperUsage} ended with ${exitCode}${notExecuted === undefined ? '' : `: ${notExecuted.errnoName}`}`, 'mount the filesystem of the store without noexec')
   } catch (error) {

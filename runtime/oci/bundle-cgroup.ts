@@ -1,8 +1,10 @@
-import type { CgroupParts } from '../cgroup/container-cgroup.ts'
+import type { CgroupParts, GroupFile } from '../cgroup/container-cgroup.ts'
 import { deviceRules } from '../cgroup/device-rules.ts'
 import type { DeviceRule } from '../cgroup/driver.ts'
+import { defaultCpuPeriodUs } from '../cgroup/driver.ts'
 import type { CgroupHierarchy } from '../cgroup/hierarchies.ts'
-import type { ContainerSpec, Limits } from '../container-spec.ts'
+import type { ContainerSpec, DeviceRate, Limits } from '../container-spec.ts'
+import type { CgroupController } from '../errors.ts'
 import { InvalidSpec } from '../errors.ts'
 import type { ConfigNode } from './config-node.ts'
 
@@ -18,11 +20,12 @@ export function bundleCgroup({ linux, spec, hierarchies }: CgroupConfig): Cgroup
   if (asked.split('/').includes('..') || /^\/*$/u.test(asked) && asked !== '') throw new InvalidSpec('linux.cgroupsPath', asked, 'the path of a group of the container\'s own')
   if (/^[^/]*:[^/]*:/u.test(asked)) throw new InvalidSpec('linux.cgroupsPath', asked, 'a path: slices of systemd are not made here')
   const resources = linux.child('resources')
-  resources.refuse(['blockIO', 'hugepageLimits', 'network', 'rdma', 'unified'])
+  resources.refuse(['network', 'rdma'])
   return {
     id: spec.id,
     path: asked === '' ? `tsbuild-oci-${spec.id}` : asked,
     limits: readLimits(resources),
+    files: readFiles(resources),
     devices: readDevices(resources, spec),
     hierarchies: asked.startsWith('/') ? hierarchies.map((hierarchy) => ({ ...hierarchy, ownGroup: hierarchy.mountPoint })) : hierarchies,
   }
@@ -30,20 +33,54 @@ export function bundleCgroup({ linux, spec, hierarchies }: CgroupConfig): Cgroup
 
 function readLimits(resources: ConfigNode): Limits {
   const memory = resources.child('memory')
-  memory.refuse(['kernel', 'kernelTCP', 'disableOOMKiller'])
+  memory.refuse(['kernel', 'kernelTCP'], 'nothing: the kernel has no such limit any more')
   const cpu = resources.child('cpu')
-  cpu.refuse(['realtimeRuntime', 'realtimePeriod', 'cpus', 'mems', 'idle', 'burst'])
+  cpu.refuse(['realtimeRuntime', 'realtimePeriod', 'idle', 'burst'])
   const quota = positive(cpu.number('quota'))
+  const period = positive(cpu.number('period'))
+  const hugetlb = resources.children('hugepageLimits').map((node) => [node.needText('pageSize'), node.needNumber('limit')] as const)
+  const block = resources.child('blockIO')
+  block.refuse(['leafWeight', 'weightDevice'])
+  const deviceRates = readRates(block)
   const all: { readonly [K in keyof Limits]: Limits[K] | undefined } = {
     memoryBytes: positive(memory.number('limit')),
     memorySwapBytes: present(memory.number('swap')),
     memoryReservationBytes: positive(memory.number('reservation')),
     memorySwappiness: memory.number('swappiness'),
-    cpus: quota === undefined ? undefined : quota / (cpu.number('period') ?? 100_000),
+    cpus: quota === undefined ? undefined : quota / (period ?? defaultCpuPeriodUs),
+    cpuPeriodUs: period,
     cpuShares: positive(cpu.number('shares')),
+    cpusetCpus: filled(cpu.text('cpus')),
+    cpusetMems: filled(cpu.text('mems')),
     pids: present(resources.child('pids').number('limit')),
+    blkioWeight: positive(block.number('weight')),
+    deviceRates: deviceRates.length === 0 ? undefined : deviceRates,
+    hugetlbBytes: hugetlb.length === 0 ? undefined : Object.fromEntries(hugetlb),
   }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
+}
+
+const rates = [['throttleReadBpsDevice', 'read', 'bytes'], ['throttleWriteBpsDevice', 'write', 'bytes'], ['throttleReadIOPSDevice', 'read', 'operations'], ['throttleWriteIOPSDevice', 'write', 'operations']] as const
+
+function readRates(block: ConfigNode): DeviceRate[] {
+  return rates.flatMap(([field, operation, unit]) => block.children(field).map((node) =>
+    ({ device: `${node.needNumber('major')}:${node.needNumber('minor')}`, operation, unit, perSecond: node.needNumber('rate') })))
+}
+
+const unifiedControllers: Readonly<Record<string, CgroupController>> = { memory: 'memory', pids: 'pids', cpu: 'cpu', cpuset: 'cpuset', io: 'io', hugetlb: 'hugetlb' }
+
+function readFiles(resources: ConfigNode): GroupFile[] {
+  const unified = Object.entries(resources.pairs('unified')).map(([file, value]): GroupFile => {
+    const controller = unifiedControllers[file.split('.')[0] ?? '']
+    if (controller === undefined || !/^[a-z]+(?:\.[\w-]+)+$/u.test(file)) throw new InvalidSpec(`linux.resources.unified.${file}`, value, `a file of ${Object.keys(unifiedControllers).join(', ')}`)
+    return { kind: 'v2', controller, file, value }
+  })
+  const isOomOff = resources.child('memory').flag('disableOOMKiller')
+  return [...unified, ...(isOomOff ? [{ kind: 'v1', controller: 'memory', file: 'memory.oom_control', value: '1' } as const] : [])]
+}
+
+function filled(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
 }
 
 /** -1 and 0 are no limit. */

@@ -2,7 +2,7 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { ContainerCgroup } from '../cgroup/container-cgroup.ts'
-import type { HelperMount, Pair } from '../container-defaults.ts'
+import type { HelperMount, Pair, Propagation } from '../container-defaults.ts'
 import { cgroupMounts, deviceFolder, mountAttributes } from '../container-defaults.ts'
 import type { DeviceNode } from '../devices.ts'
 import { foldersOf } from '../devices.ts'
@@ -15,12 +15,14 @@ const pinned: readonly string[] = ['/proc', '/dev', '/dev/pts', '/dev/shm', '/de
 const filesystems: readonly string[] = ['proc', 'tmpfs', 'devpts', 'mqueue', 'sysfs']
 
 const flags: Readonly<Record<string, number>> = {
-  ro: mountAttributes.readonly, nosuid: mountAttributes.nosuid, nodev: mountAttributes.nodev, noexec: mountAttributes.noexec, noatime: 0x10, strictatime: mountAttributes.strictatime,
+  ro: mountAttributes.readonly, rro: mountAttributes.readonly, nosuid: mountAttributes.nosuid, nodev: mountAttributes.nodev, noexec: mountAttributes.noexec, noatime: 0x10, strictatime: mountAttributes.strictatime,
 }
 
+export const propagations: Readonly<Record<string, Propagation>> = { slave: 'slave', rslave: 'slave', private: 'private', rprivate: 'private', unbindable: 'unbindable', runbindable: 'unbindable' }
+
 /** What mounts have anyway, or what was meant for the kind of mount itself. */
-const plain: readonly string[] = ['rw', 'suid', 'dev', 'exec', 'atime', 'relatime', 'defaults', 'bind', 'rbind', 'private', 'rprivate', 'nodiratime']
-const refused: readonly string[] = ['shared', 'rshared', 'slave', 'rslave', 'unbindable', 'runbindable', 'tmpcopyup', 'idmap', 'ridmap', 'rro', 'remount', 'sync', 'dirsync', 'mand', 'nosymfollow', 'copy-symlink', 'src-nofollow']
+const plain: readonly string[] = ['rw', 'suid', 'dev', 'exec', 'atime', 'relatime', 'defaults', 'bind', 'rbind', 'private', 'rprivate', 'slave', 'rslave', 'unbindable', 'runbindable', 'tmpcopyup', 'nodiratime']
+const refused: readonly string[] = ['shared', 'rshared', 'idmap', 'ridmap', 'remount', 'sync', 'dirsync', 'mand', 'nosymfollow', 'copy-symlink', 'src-nofollow']
 
 interface BundleTree {
   readonly mounts: readonly ConfigNode[]
@@ -43,32 +45,44 @@ function readMount(mount: ConfigNode, bundle: string, nodes: readonly DeviceNode
   const target = normalize(mount.needText('destination'))
   const type = mount.text('type') ?? ''
   const options = mount.texts('options')
-  const wrong = options.find((option) => refused.includes(option))
-  if (wrong !== undefined) throw new InvalidSpec(`${mount.field}.options`, wrong, 'nothing: this runtime cannot do it')
-  if (target === '/' || (target === '/dev' && type !== 'tmpfs') || (/^\/(?:proc|sys)(?:\/|$)/u.test(target) && !pinned.includes(target))) throw new InvalidSpec(`${mount.field}.destination`, target, 'neither / nor, but for what belongs there, /dev, /proc or /sys')
+  refuseMount(mount, { target, type, options })
   const attributes = options.reduce((sum, option) => sum | (flags[option] ?? 0), 0)
-  const place = { target, isPinned: pinned.includes(target), attributes }
+  const propagation = options.map((option) => propagations[option]).findLast((found) => found !== undefined)
+  const place = { target, isPinned: pinned.includes(target), attributes, ...(propagation === undefined ? {} : { propagation }) }
   if (type === 'bind' || options.some((option) => option === 'bind' || option === 'rbind')) {
     const made: HelperMount = { ...place, kind: 'bind', source: readSource(mount, bundle, options) }
     return () => [made]
   }
   if (type === 'cgroup') return (cgroup) => target === '/sys/fs/cgroup' ? cgroupMounts(cgroup, attributes) : refuseType(mount, 'at /sys/fs/cgroup')
   if (!filesystems.includes(type)) return refuseType(mount, `bind, cgroup, ${filesystems.join(', ')}`)
-  const data = options.filter((option) => !plain.includes(option) && !Object.hasOwn(flags, option)).map(readOption)
-  const made: HelperMount = target === '/dev' ? { ...deviceFolder(nodes, foldersOf(nodes)), attributes, options: data } : { ...place, kind: 'filesystem', type, options: data }
+  const filled = options.includes('tmpcopyup') && type === 'tmpfs' ? { isFilled: true } : {}
+  const made: HelperMount = target === '/dev' ? { ...deviceFolder(nodes, foldersOf(nodes)), attributes, options: filesystemOptions(mount, options) } : { ...place, kind: 'filesystem', type, options: filesystemOptions(mount, options), ...filled }
   return () => [made]
 }
 
-const nodeKinds: Readonly<Record<string, number>> = { c: 0o020000, u: 0o020000, b: 0o060000 }
+/** What the filesystem itself is asked for; its source goes first, where the helper looks for it. */
+function filesystemOptions(mount: ConfigNode, options: readonly string[]): Pair[] {
+  const source = mount.text('source') ?? ''
+  return [...source === '' ? [] : [['source', source] as const], ...options.filter((option) => !plain.includes(option) && !Object.hasOwn(flags, option)).map(readOption)]
+}
+
+function refuseMount({ field }: ConfigNode, { target, type, options }: { readonly target: string; readonly type: string; readonly options: readonly string[] }): void {
+  const wrong = options.find((option) => refused.includes(option))
+  if (wrong !== undefined) throw new InvalidSpec(`${field}.options`, wrong, 'nothing: this runtime cannot do it')
+  const isForeign = /^\/(?:proc|sys)(?:\/|$)/u.test(target) && !pinned.includes(target)
+  if (target === '/' || (target === '/dev' && type !== 'tmpfs') || isForeign) throw new InvalidSpec(`${field}.destination`, target, 'neither / nor, but for what belongs there, /dev, /proc or /sys')
+}
+
+const nodeKinds: Readonly<Record<string, number>> = { c: 0o020000, u: 0o020000, b: 0o060000, p: 0o010000 }
 
 function readNode(device: ConfigNode): DeviceNode {
   const path = device.needText('path')
   const type = device.needText('type')
   const kind = nodeKinds[type]
-  if (kind === undefined) throw new InvalidSpec(`${device.field}.type`, type, 'c, u or b')
+  if (kind === undefined) throw new InvalidSpec(`${device.field}.type`, type, 'c, u, b or p')
   if (!/^\/dev(?:\/(?!\.\.?(?:\/|$))[^/]+)+$/u.test(path)) throw new InvalidSpec(`${device.field}.path`, path, 'a path below /dev')
   const mode = kind | (device.number('fileMode') ?? 0o666) & 0o777
-  return { name: path.slice('/dev/'.length), mode, uid: device.number('uid') ?? 0, gid: device.number('gid') ?? 0, major: device.needNumber('major'), minor: device.needNumber('minor') }
+  return { name: path.slice('/dev/'.length), mode, uid: device.number('uid') ?? 0, gid: device.number('gid') ?? 0, ...(type === 'p' ? { major: 0, minor: 0 } : { major: device.needNumber('major'), minor: device.needNumber('minor') }) }
 }
 
 function refuseType(mount: ConfigNode, wanted: string): never {

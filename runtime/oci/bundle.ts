@@ -46,7 +46,7 @@ export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts):
     throw error
   }
   const args = [
-    program, '--root', join(folder, 'state'), '--log', isCrun(program) ? `file:${log}` : log, '--log-format', 'json', ...(isCrun(program) ? ['--cgroup-manager', 'disabled'] : []),
+    program, '--root', join(folder, 'state'), '--log', isCrun(program) ? `file:${log}` : log, '--log-format', 'json', ...ownOptions(program, spec),
     'run', '--bundle', folder, id,
   ]
   return {
@@ -104,6 +104,13 @@ function removeGroup(host: HostSupport, name: string): void {
 /** Whether our rules for devices have no place: a runtime has its own (crun leaves that to its caller, as all of cgroups), or there are no groups. */
 export function restrictsDevices(executor: Executor | undefined): boolean {
   return executor?.kind === 'chroot' || (executor?.kind === 'oci' && !isCrun(executor.runtime))
+}
+
+/** Cgroups are left alone by those that can, since limits hold by the groups they are started in; runsc has a network of its own making unless told. */
+function ownOptions(program: string, { isolation }: ContainerSpec): readonly string[] {
+  if (isCrun(program)) return ['--cgroup-manager', 'disabled']
+  const networks: Readonly<Partial<Record<typeof isolation.network.mode, string>>> = { none: 'none', host: 'host' }
+  return basename(program) === 'runsc' ? ['--ignore-cgroups', '--network', networks[isolation.network.mode] ?? 'sandbox'] : []
 }
 
 /** It can leave cgroups to its caller. */

@@ -29,7 +29,7 @@ export class OciContainerStatus extends TsbuildError {
   readonly container: string
   readonly status: string
 
-  constructor(container: string, status: string, what: 'start' | 'kill' | 'delete') {
+  constructor(container: string, status: string, what: 'start' | 'kill' | 'delete' | 'exec') {
     super(`cannot ${what} container "${container}": it is ${status}${what === 'kill' ? ', container not running' : ''}`)
     this.container = container
     this.status = status
@@ -47,5 +47,18 @@ export class ProgramNotExecuted extends TsbuildError {
     super(`cannot execute "${notExecuted.file}" in container "${container}": ${words} (${notExecuted.errnoName})`)
     this.container = container
     this.notExecuted = notExecuted
+  }
+}
+
+/** A hook of a bundle did not end with 0. */
+export class OciHookFailed extends TsbuildError {
+  readonly code = 'RUNTIME_OCI_HOOK_FAILED'
+  readonly kind: string
+  readonly path: string
+
+  constructor({ kind, path }: { readonly kind: string; readonly path: string }, how: string, options?: ErrorOptions) {
+    super(`cannot run ${kind} hook "${path}": ${how}`, options)
+    this.kind = kind
+    this.path = path
   }
 }

@@ -50,9 +50,9 @@ export function ociConfig(parts: OciParts): object {
 }
 
 /** Those left out are the host's. */
-function ociNamespaces({ namespaces = {}, network, clockOffsets }: Isolation): object[] {
-  if (network.mode === 'bridge') throw new InvalidSpec('isolation.network', network.mode, 'none or host with this runtime: use the built-in one for a bridge')
-  if (clockOffsets !== undefined) throw new InvalidSpec('isolation.clockOffsets', clockOffsets, 'no clocks of its own with this runtime: use the built-in one')
+function ociNamespaces({ namespaces = {}, network, clockOffsets = {} }: Isolation): object[] {
+  if (network.mode === 'bridge' || network.mode === 'private') throw new InvalidSpec('isolation.network', network.mode, 'none or host with this runtime: use the built-in one for others')
+  if (Object.keys(clockOffsets).length > 0) throw new InvalidSpec('isolation.clockOffsets', clockOffsets, 'no clocks of its own with this runtime: use the built-in one')
   const joined = network.mode === 'joined' ? { kind: 'joined', path: network.path } as const : undefined
   const choices: readonly (readonly [type: string, choice: NamespaceChoice | undefined])[] = [
     ['mount', undefined], ['pid', namespaces.pid], ['ipc', namespaces.ipc], ['uts', namespaces.uts], ['cgroup', namespaces.cgroup],

@@ -3,23 +3,30 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
-import { listCapabilities } from '../capabilities.ts'
+import { capabilityMasks } from '../capabilities.ts'
 import type { ContainerCgroup, CgroupParts } from '../cgroup/container-cgroup.ts'
-import type { ContainerSpec, Isolation, NamespaceChoice, Network, Privilege, ProcessSpec, Ulimit } from '../container-spec.ts'
+import type { CapabilitySets, ClockOffsets, ContainerSpec, Isolation, NamespaceChoice, Network, Privilege, ProcessSpec, Ulimit } from '../container-spec.ts'
 import { InvalidSpec } from '../errors.ts'
-import type { Places } from '../helper-protocol.ts'
+import type { Console, Places } from '../helper-protocol.ts'
 import type { HostSupport } from '../host-support.ts'
+import { getHost } from '../host-support.ts'
 import { validateSpec } from '../validate-spec.ts'
-import { bundleMounts } from './bundle-mounts.ts'
+import { bundleMounts, propagations } from './bundle-mounts.ts'
 import { bundleCgroup } from './bundle-cgroup.ts'
 import { bundleSeccomp } from './bundle-seccomp.ts'
 import { ConfigNode } from './config-node.ts'
+import type { OciExec } from './exec-process.ts'
+import type { Hook } from './hooks.ts'
+import { readHooks } from './hooks.ts'
 
 /** A bundle as this runtime takes it. */
 export interface OciBundle {
   readonly spec: ContainerSpec
   readonly cgroup: CgroupParts
   readonly annotations: Readonly<Record<string, string>>
+  readonly hooks: readonly Hook[]
+  readonly hasTerminal: boolean
+  readonly consoleSize: Pick<Console, 'rows' | 'columns'>
   readonly places: (cgroup: ContainerCgroup) => Places
 }
 
@@ -28,12 +35,11 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
   const config = new ConfigNode(readConfig(join(bundle, 'config.json')), '')
   if (!/^1\./u.test(config.needText('ociVersion'))) throw new InvalidSpec('ociVersion', config.text('ociVersion'), '1.x')
   config.refuse(['solaris', 'windows', 'vm', 'zos'], 'a container of Linux')
-  const hooks = config.child('hooks')
-  hooks.refuse(['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'])
   const linux = config.child('linux')
-  linux.refuse(['uidMappings', 'gidMappings', 'timeOffsets', 'netDevices', 'intelRdt', 'mountLabel', 'personality', 'memoryPolicy'])
+  linux.refuse(['uidMappings', 'gidMappings', 'netDevices', 'intelRdt', 'mountLabel', 'personality', 'memoryPolicy'])
   const propagation = linux.text('rootfsPropagation') ?? ''
-  if (!['', 'private', 'rprivate'].includes(propagation)) throw new InvalidSpec('linux.rootfsPropagation', propagation, 'private or rprivate')
+  const rootPropagation = propagation === 'shared' || propagation === 'rshared' ? 'shared' : propagations[propagation]
+  if (propagation !== '' && rootPropagation === undefined) throw new InvalidSpec('linux.rootfsPropagation', propagation, ['shared', 'rshared', ...Object.keys(propagations)].join(', '))
   const root = config.child('root')
   const specId = /^[a-z0-9-]{1,64}$/u.test(id) ? id : createHash('sha256').update(id).digest('hex')
   const spec: ContainerSpec = {
@@ -46,18 +52,42 @@ export function readBundle(bundle: string, id: string, host: HostSupport): OciBu
     privilege: { ...readPrivilege(config.child('process'), linux, host), readonlyRootfs: root.flag('readonly') },
   }
   const mounts = bundleMounts({ mounts: config.children('mounts'), devices: linux.children('devices'), bundle })
+  const masked = absolutePaths(linux, 'maskedPaths')
+  const readonly = absolutePaths(linux, 'readonlyPaths')
   const cgroup = bundleCgroup({ linux, spec, hierarchies: host.hierarchies })
   validateSpec({ ...spec, limits: cgroup.limits })
   return {
     spec,
     cgroup,
     annotations: config.pairs('annotations'),
+    hooks: readHooks(config.child('hooks')),
+    ...readTerminal(config.child('process')),
     places: (made) => ({
       mounts: mounts(made),
-      masked: linux.texts('maskedPaths'),
-      readonly: linux.texts('readonlyPaths'),
+      ...(rootPropagation === undefined ? {} : { rootPropagation }),
+      masked,
+      readonly,
       settings: Object.entries(spec.isolation.sysctls ?? {}).map(([name, value]) => [name.replaceAll('.', '/'), value]),
     }),
+  }
+}
+
+function absolutePaths(linux: ConfigNode, name: string): readonly string[] {
+  const paths = linux.texts(name)
+  const wrong = paths.find((path) => !path.startsWith('/'))
+  if (wrong !== undefined) throw new InvalidSpec(`linux.${name}`, wrong, 'absolute paths')
+  return paths
+}
+
+/** What `exec --process` names: an object as `process` of config.json, whose privileges are the container's where it has none. @throws {InvalidSpec} */
+export function readExecProcess(path: string, { privilege }: { readonly privilege: Privilege }): Omit<OciExec, 'fds'> {
+  const node = new ConfigNode(readConfig(path), 'process')
+  const own = node.raw('capabilities') === undefined ? {} : { capabilitySets: readCapabilities(node, getHost()) }
+  const { apparmorProfile, selinuxLabel } = readLabels(node)
+  return {
+    process: readProcess(node),
+    privilege: { ...privilege, ...own, noNewPrivileges: node.flag('noNewPrivileges'), ...(apparmorProfile === undefined ? {} : { apparmorProfile }), ...(selinuxLabel === undefined ? {} : { selinuxLabel }) },
+    hasTerminal: readTerminal(node).hasTerminal,
   }
 }
 
@@ -71,8 +101,12 @@ function readConfig(path: string): unknown {
   }
 }
 
+function readTerminal(process: ConfigNode): Pick<OciBundle, 'hasTerminal' | 'consoleSize'> {
+  const size = process.child('consoleSize')
+  return { hasTerminal: process.flag('terminal'), consoleSize: { rows: size.number('height'), columns: size.number('width') } }
+}
+
 function readProcess(process: ConfigNode): ProcessSpec {
-  process.refuse(['terminal'], 'false: this runtime passes its own streams on')
   process.refuse(['ioPriority', 'scheduler', 'execCPUAffinity'])
   const user = process.child('user')
   const umask = user.number('umask')
@@ -104,6 +138,7 @@ function readIsolation(config: ConfigNode, linux: ConfigNode): Isolation {
     const path = node?.text('path') ?? ''
     return node === undefined ? { kind: 'host' } : path === '' ? undefined : { kind: 'joined', path }
   }
+  const clockOffsets = readClocks(linux, found.get('time'))
   for (const [type, node] of found) if (!namespaceTypes.includes(type)) throw new InvalidSpec(`${node.field}.type`, type, namespaceTypes.join(', '))
   if (choose('mount') !== undefined) throw new InvalidSpec('linux.namespaces', choose('mount')?.kind, 'a new mount namespace')
   const namespaces = Object.fromEntries((['pid', 'ipc', 'uts', 'cgroup'] as const).flatMap((type) => {
@@ -117,11 +152,26 @@ function readIsolation(config: ConfigNode, linux: ConfigNode): Isolation {
     ...(domainname === undefined ? {} : { domainname }),
     network: readNetwork(network),
     namespaces,
+    ...(clockOffsets === undefined ? {} : { clockOffsets }),
     sysctls: linux.pairs('sysctl'),
   }
 }
 
-const namespaceTypes: readonly string[] = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network']
+const namespaceTypes: readonly string[] = ['mount', 'pid', 'ipc', 'uts', 'cgroup', 'network', 'time']
+
+function readClocks(linux: ConfigNode, namespace: ConfigNode | undefined): ClockOffsets | undefined {
+  const offsets = linux.child('timeOffsets')
+  if (namespace === undefined) {
+    linux.refuse(['timeOffsets'], 'nothing without a time namespace')
+    return undefined
+  }
+  namespace.refuse(['path'], 'a time namespace of the container\'s own')
+  const read = (clock: string): number => {
+    const offset = offsets.child(clock)
+    return (offset.number('secs') ?? 0) + (offset.number('nanosecs') ?? 0) / 1e9
+  }
+  return { monotonic: read('monotonic'), boottime: read('boottime') }
+}
 
 function readNetwork(choice: NamespaceChoice | undefined): Network {
   if (choice === undefined) return { mode: 'none' }
@@ -129,30 +179,28 @@ function readNetwork(choice: NamespaceChoice | undefined): Network {
 }
 
 function readPrivilege(process: ConfigNode, linux: ConfigNode, host: HostSupport): Privilege {
-  const apparmorProfile = process.text('apparmorProfile') ?? ''
-  const selinuxLabel = process.text('selinuxLabel') ?? ''
   return {
-    capDrop: ['ALL'],
-    capAdd: readCapabilities(process, host),
+    capabilitySets: readCapabilities(process, host),
     noNewPrivileges: process.flag('noNewPrivileges'),
     seccomp: bundleSeccomp(linux),
-    ...(apparmorProfile === '' ? {} : { apparmorProfile }),
-    ...(selinuxLabel === '' ? {} : { selinuxLabel }),
+    ...readLabels(process),
   }
 }
 
-/** The kernel gives the bounding set to root and nothing to others; sets that differ from that cannot be made. */
-function readCapabilities(process: ConfigNode, host: HostSupport): readonly string[] {
-  const sets = process.child('capabilities')
-  sets.refuse(['inheritable', 'ambient'], 'nothing: only root holds capabilities here')
-  const bounding = sets.texts('bounding')
-  const own = (process.child('user').number('uid') ?? 0) === 0 ? bounding : []
-  for (const set of ['effective', 'permitted'] as const) {
-    const names = sets.texts(set)
-    if (names.length !== own.length || !names.every((name) => own.includes(name))) throw new InvalidSpec(`process.capabilities.${set}`, names, own.length === 0 ? 'nothing for this user' : 'what the bounding set holds')
+function readLabels(process: ConfigNode): Pick<Privilege, 'apparmorProfile' | 'selinuxLabel'> {
+  const apparmorProfile = process.text('apparmorProfile') ?? ''
+  const selinuxLabel = process.text('selinuxLabel') ?? ''
+  return { ...(apparmorProfile === '' ? {} : { apparmorProfile }), ...(selinuxLabel === '' ? {} : { selinuxLabel }) }
+}
+
+/** @throws {InvalidSpec} a name that is none, or not held by us, or a set that another has to hold */
+function readCapabilities(process: ConfigNode, host: HostSupport): CapabilitySets {
+  const node = process.child('capabilities')
+  const sets = { bounding: node.texts('bounding'), effective: node.texts('effective'), permitted: node.texts('permitted'), inheritable: node.texts('inheritable'), ambient: node.texts('ambient') }
+  capabilityMasks({ capabilitySets: sets }, { uid: 0, held: host.capabilities })
+  for (const [set, names, others] of [['effective', sets.effective, sets.permitted], ['ambient', sets.ambient, sets.permitted], ['ambient', sets.ambient, sets.inheritable]] as const) {
+    const wrong = names.find((name) => !others.includes(name))
+    if (wrong !== undefined) throw new InvalidSpec(`process.capabilities.${set}`, wrong, set === 'effective' ? 'what the permitted set holds' : 'what the permitted and inheritable sets hold')
   }
-  const held = listCapabilities(host.capabilities)
-  const missing = bounding.find((name) => !held.includes(name.replace(/^CAP_/u, '')))
-  if (missing !== undefined) throw new InvalidSpec('process.capabilities.bounding', missing, 'capabilities that this process has itself')
-  return bounding
+  return sets
 }

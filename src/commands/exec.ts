@@ -1,6 +1,6 @@
-import { defaultRoot } from '../../builder/index.ts'
+import { defaultRoot, resolveUserBy } from '../../builder/index.ts'
 import type { ContainerStdio, ProcessSpec } from '../../runtime/index.ts'
-import { ContainerRecords, execInContainer } from '../../runtime/index.ts'
+import { ContainerRecords, execInContainer, readContainerFile } from '../../runtime/index.ts'
 import type { CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { describeNotExecuted } from '../render/exit-words.ts'
@@ -17,7 +17,7 @@ export const execCommand: CommandSpec = {
     { name: 'interactive', short: 'i', help: 'Pass standard input on' },
     { name: 'tty', short: 't', help: 'Give the command a terminal' },
     { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: 'Environment variable, beside those of the container' },
-    { name: 'user', short: 'u', value: 'UID[:GID]', help: 'User, by id' },
+    { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
   ],
   examples: ['tsbuild exec -it web sh'],
@@ -28,7 +28,8 @@ export const execCommand: CommandSpec = {
     const stdio: Exclude<ContainerStdio, { kind: 'events' }> = hasTerminal
       ? { kind: 'terminal', input: 0, output: 1, signals: process }
       : { kind: 'descriptors', fds: [options.has('interactive') ? 0 : -1, 1, 2], signals: process }
-    const spec = { containerId: id, initPid: running.initPid, privilege: running.privilege, process: execProcess(running.process, args, options) }
+    const user = await resolveExecUser(running.initPid, options.text('user')) ?? running.process.user
+    const spec = { containerId: id, initPid: running.initPid, privilege: running.privilege, process: { ...execProcess(running.process, args, options), user } }
     const exit = await withRawTerminal(hasTerminal, () => execInContainer(spec, stdio))
     if (exit.notExecuted !== undefined) app.note(`error: ${describeNotExecuted(exit.notExecuted)}`)
     return exit.exitCode
@@ -41,12 +42,14 @@ function execProcess(main: ProcessSpec, args: readonly string[], options: Option
     return text
   })
   const isReplaced = (entry: string): boolean => added.some((text) => text.startsWith(entry.slice(0, entry.indexOf('=') + 1)))
-  return { ...main, args, env: [...main.env.filter((entry) => !isReplaced(entry)), ...added], cwd: options.text('workdir') ?? main.cwd, user: parseUser(options.text('user')) ?? main.user }
+  return { ...main, args, env: [...main.env.filter((entry) => !isReplaced(entry)), ...added], cwd: options.text('workdir') ?? main.cwd }
 }
 
-function parseUser(text: string | undefined): ProcessSpec['user'] | undefined {
+/** Account files are read whole, as those of an image are. */
+const mostBytes = 10 * 1024 * 1024
+
+async function resolveExecUser(initPid: number, text: string | undefined): Promise<ProcessSpec['user'] | undefined> {
   if (text === undefined) return undefined
-  const [, uid, gid = '0'] = /^(\d{1,10})(?::(\d{1,10}))?$/u.exec(text) ?? []
-  if (uid === undefined) throw new UsageError(`option --user of exec takes ids, UID[:GID], not "${text}"`)
-  return { uid: Number(uid), gid: Number(gid), groups: [] }
+  const { uid, gid, groups } = await resolveUserBy((path) => Promise.resolve(readContainerFile(initPid, path, mostBytes)), text)
+  return { uid, gid, groups }
 }

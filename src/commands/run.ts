@@ -44,9 +44,9 @@ export const runCommand: CommandSpec = {
 
 async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {
   const hasTerminal = options.has('tty')
-  if (options.has('detach') && (hasTerminal || options.has('interactive'))) throw new UsageError('option -d leaves the container alone, so it has neither a terminal nor standard input')
+  if (options.has('detach') && options.has('interactive')) throw new UsageError('option -d leaves the container alone, so it has no standard input')
   if (options.has('name') && !options.has('detach')) throw new UsageError('option --name needs -d: a container in the foreground cannot be asked for')
-  if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
+  if (hasTerminal && !options.has('detach') && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
   const settings = runSettings({ command, options }, app.env)
   if (options.has('detach') && settings.confinement.executor.kind !== 'helper') throw new UsageError('option -d needs the built-in runtime and namespaces')
   warnOfIsolation(settings.confinement, app)

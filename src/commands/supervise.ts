@@ -50,6 +50,7 @@ async function runSupervised({ imageId, settings }: SupervisorOrder, held: HeldR
   let spec: ContainerSpec | undefined
   const stdio = {
     kind: 'events' as const,
+    hasTerminal: settings.hasTerminal,
     onStarted: (initPid: number) => {
       if (spec === undefined) throw new TypeError('the container started before it was described')
       held.started({ initPid, process: spec.process, privilege: spec.privilege })

@@ -38,7 +38,22 @@ describe('a detached container', () => {
     expect(run('exec', 'one', 'sh', '-c', 'exit 7').exitCode).toBe(7)
     expect(run('exec', 'one', 'no-such').exitCode).toBe(127)
     expect(run('exec', '-u', '1000', 'one', 'id', '-u').stdout).toBe('1000\n')
+    must('exec', 'one', 'sh', '-c', 'mkdir -p /etc; echo web:x:33:34::/:/bin/sh > /etc/passwd; printf "web:x:34:\\nextra:x:77:web\\n" > /etc/group')
+    expect(run('exec', '-u', 'web', 'one', 'id').stdout).toMatch(/^uid=33.* gid=34.* groups=34.*,77/u)
+    expect(run('exec', '-u', 'web:extra', 'one', 'id', '-g').stdout).toBe('77\n')
+    expect(run('exec', '-u', 'stranger', 'one', 'id').stderr).toContain('has no user "stranger"')
+    must('exec', 'one', 'sh', '-c', 'ln -sf /etc/shadow /etc/passwd')
+    expect(run('exec', '-u', 'web', 'one', 'id')).toMatchObject({ stdout: '', stderr: expect.stringContaining('ELOOP') as string })
     expect(run('exec', 'nobody', 'true')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('nobody') as string })
+  })
+
+  it('has a terminal when asked for, whose output is the log', async () => {
+    must('run', '-d', '-t', '--name', 'typed', 'busybox', 'sh', '-c', 'tty; echo $TERM; echo late >&2; sleep 600')
+    for (const deadline = Date.now() + 20_000; !run('logs', 'typed').stdout.includes('late') && Date.now() < deadline;) await setTimeout(100)
+    expect(run('logs', 'typed')).toEqual({ exitCode: 0, stdout: '/dev/pts/0\r\nxterm\r\nlate\r\n', stderr: '' })
+    must('stop', '-t', '0', 'typed')
+    must('rm', 'typed')
+    expect(run('run', '-d', '-i', 'busybox', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no standard input') as string })
   })
 
   it('shares its namespaces with another', () => {

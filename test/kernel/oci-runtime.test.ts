@@ -5,44 +5,21 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { InvalidSpec, OciContainerExists, OciContainerNotFound, OciContainers, OciContainerStatus, ProgramNotExecuted } from '../../runtime/index.ts'
+import type { Config, Fields } from '../support/oci-bundle.ts'
+import { capabilities, makeBundle as makeBundleIn } from '../support/oci-bundle.ts'
 import { Workspace } from '../support/workspace.ts'
 
 const workspace = new Workspace()
 const rootfs = workspace.makeBusyboxLayer()
 const root = workspace.makeFolder()
-const containers = new OciContainers(root)
+const warnings: unknown[] = []
+const containers = new OciContainers(root, { warn: (error) => warnings.push(error) })
 const ids: string[] = []
+const makeBundle = (script: string, config: Config = {}): string => makeBundleIn({ workspace, rootfs }, script, config)
 afterAll(async () => {
   for (const id of ids) await containers.delete(id, { isForced: true })
   workspace[Symbol.dispose]()
 })
-
-type Fields = Readonly<Record<string, unknown>>
-interface Config { readonly process?: Fields; readonly linux?: Fields; readonly mounts?: readonly Fields[]; readonly top?: Fields }
-
-const capabilities = (...names: readonly string[]): Fields => ({ bounding: names, effective: names, permitted: names })
-const mounts: readonly Fields[] = [
-  { destination: '/proc', type: 'proc', source: 'proc' },
-  { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'] },
-  { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'] },
-  { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
-  { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['nosuid', 'ro'] },
-]
-
-/** A bundle whose process runs this script, with parts of config.json replaced. */
-function makeBundle(script: string, { process = {}, linux = {}, mounts: more = [], top = {} }: Config = {}): string {
-  const bundle = workspace.makeFolder()
-  writeFileSync(join(bundle, 'config.json'), JSON.stringify({
-    ociVersion: '1.0.2',
-    root: { path: rootfs, readonly: true },
-    hostname: 'bundled',
-    process: { user: { uid: 0, gid: 0 }, args: ['/bin/sh', '-c', script], env: ['PATH=/bin'], cwd: '/', capabilities: capabilities('CAP_KILL'), ...process },
-    mounts: [...mounts, ...more],
-    linux: { namespaces: ['pid', 'network', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })), ...linux },
-    ...top,
-  }))
-  return bundle
-}
 
 interface Created { readonly id: string; readonly pid: number; readonly output: () => string }
 
@@ -50,9 +27,9 @@ async function create(script: string, config: Config = {}): Promise<Created> {
   const id = `oci-${randomBytes(6).toString('hex')}`
   const file = join(workspace.makeFolder(), 'output')
   const fd = openSync(file, 'w+')
-  ids.push(id)
   try {
-    const pid = await containers.create(id, makeBundle(script, config), [fd, fd, fd])
+    const pid = await containers.create(id, makeBundle(script, config), { fds: [fd, fd, fd] })
+    ids.push(id)
     return { id, pid, output: () => readFileSync(file, 'utf8') }
   } finally {
     closeSync(fd)
@@ -79,7 +56,7 @@ const groupsOf = (name: string): string[] => readdirSync('/sys/fs/cgroup').map((
 
 describe('a bundle', () => {
   it('is set up by create, waits, runs by start, and is forgotten by delete', async () => {
-    const { id, pid, output } = await create('echo ran; sleep 600', { top: { annotations: { colour: 'red' } } })
+    const { id, pid, output } = await create('trap "exit 0" TERM; echo ran; sleep 600 & wait', { top: { annotations: { colour: 'red' } } })
     expect(containers.state(id)).toMatchObject({ ociVersion: '1.0.2', id, status: 'created', pid, annotations: { colour: 'red' } })
     await setTimeout(50)
     expect(output()).toBe('')
@@ -87,11 +64,11 @@ describe('a bundle', () => {
     expect(containers.state(id)).toMatchObject({ status: 'running', pid })
     await expect(containers.start(id)).rejects.toThrow(OciContainerStatus)
     await expect(containers.delete(id, { isForced: false })).rejects.toThrow('it is running')
-    containers.kill(id, 'SIGTERM')
+    containers.kill(id, 'SIGTERM', { isForAll: false })
     await untilStopped(id)
     expect(output()).toBe('ran\n')
     expect(containers.state(id).pid).toBeUndefined()
-    expect(() => { containers.kill(id, 'SIGTERM') }).toThrow('container not running')
+    expect(() => { containers.kill(id, 'SIGTERM', { isForAll: false }) }).toThrow('container not running')
     await containers.delete(id, { isForced: false })
     expect(() => containers.state(id)).toThrow(OciContainerNotFound)
     expect(existsSync(join(root, id))).toBe(false)
@@ -134,7 +111,7 @@ describe('a bundle', () => {
 
   it('can be killed before its start, and while it runs', async () => {
     const waiting = await create('echo never')
-    containers.kill(waiting.id, 'SIGKILL')
+    containers.kill(waiting.id, 'SIGKILL', { isForAll: false })
     await untilStopped(waiting.id)
     await expect(containers.start(waiting.id)).rejects.toThrow(OciContainerStatus)
     const running = await create('sleep 600')
@@ -144,19 +121,17 @@ describe('a bundle', () => {
     expect(waiting.output()).toBe('')
   })
 
-  it('whose program is not there fails at start, and has ended then', async () => {
-    const { id } = await create('', { process: { args: ['/bin/none'] } })
-    const failure = await containers.start(id).then(() => undefined, (error: unknown) => error)
+  it.each([['/bin/none'], ['none']])('whose program is not there cannot be created: %s', async (name) => {
+    const failure = await create('', { process: { args: [name] } }).then(() => undefined, (error: unknown) => error)
     expect(failure).toBeInstanceOf(ProgramNotExecuted)
-    expect(failure).toMatchObject({ notExecuted: { reason: 'not-found', file: '/bin/none' } })
-    await untilStopped(id)
+    expect(failure).toMatchObject({ notExecuted: { reason: 'not-found', file: name } })
   })
 
   it('has an id that no other has', async () => {
     const { id } = await create('true')
-    await expect(containers.create(id, makeBundle('true'), [0, 1, 2])).rejects.toThrow(OciContainerExists)
+    await expect(containers.create(id, makeBundle('true'), { fds: [0, 1, 2] })).rejects.toThrow(OciContainerExists)
     expect(containers.state(id).status).toBe('created')
-    await expect(containers.create('../up', makeBundle('true'), [0, 1, 2])).rejects.toThrow(InvalidSpec)
+    await expect(containers.create('../up', makeBundle('true'), { fds: [0, 1, 2] })).rejects.toThrow(InvalidSpec)
   })
 })
 
@@ -173,25 +148,27 @@ describe('what a bundle asks that cannot be done', () => {
     ['process.terminal', { process: { terminal: true } }],
     ['process.scheduler', { process: { scheduler: { policy: 'SCHED_IDLE' } } }],
     ['process.capabilities.ambient', { process: { capabilities: { ...capabilities(), ambient: ['CAP_KILL'] } } }],
-    ['process.capabilities.effective', { process: { user: { uid: 1000, gid: 0 }, capabilities: capabilities('CAP_KILL') } }],
+    ['process.capabilities.effective', { process: { capabilities: { ...capabilities(), effective: ['CAP_KILL'] } } }],
+    ['process.capabilities.bounding', { process: { capabilities: { bounding: ['CAP_NONE'] } } }],
     ['process.cwd', { process: { cwd: 7 } }],
-    ['hooks.poststop', { top: { hooks: { poststop: [{ path: '/bin/true' }] } } }],
+    ['hooks.poststop[0].path', { top: { hooks: { poststop: [{ path: 'bin/true' }] } } }],
+    ['hooks.prestart[0].timeout', { top: { hooks: { prestart: [{ path: '/bin/true', timeout: -1 }] } } }],
     ['ociVersion', { top: { ociVersion: '2.0.0' } }],
     ['linux.uidMappings', { linux: { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] } }],
     ['linux.namespaces[1].type', { linux: namespace('user') }],
-    ['linux.namespaces[1].type', { linux: namespace('time') }],
-    ['linux.rootfsPropagation', { linux: { rootfsPropagation: 'shared' } }],
+    ['linux.timeOffsets', { linux: { timeOffsets: { monotonic: { secs: 1 } } } }],
+    ['linux.rootfsPropagation', { linux: { rootfsPropagation: 'everywhere' } }],
+    ['linux.readonlyPaths', { linux: { readonlyPaths: ['etc'] } }],
     ['linux.intelRdt', { linux: { intelRdt: { closID: 'x' } } }],
     ['linux.seccomp.listenerPath', { linux: { seccomp: { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/x' } } }],
     ['linux.cgroupsPath', { linux: { cgroupsPath: 'system.slice:engine:id' } }],
     ['linux.cgroupsPath', { linux: { cgroupsPath: '/a/../../b' } }],
-    ['linux.resources.blockIO', { linux: { resources: { blockIO: { weight: 100 } } } }],
-    ['linux.resources.unified', { linux: { resources: { unified: { 'memory.high': '1' } } } }],
-    ['linux.resources.cpu.cpus', { linux: { resources: { cpu: { cpus: '0' } } } }],
+    ['linux.resources.blockIO.leafWeight', { linux: { resources: { blockIO: { leafWeight: 100 } } } }],
+    ['linux.resources.unified.../up', { linux: { resources: { unified: { '../up': '1' } } } }],
+    ['linux.resources.memory.kernel', { linux: { resources: { memory: { kernel: 1 } } } }],
     ['linux.resources.devices[0]', { linux: { resources: { devices: [{ allow: false, type: 'c', major: 1, minor: 3, access: 'r' }] } } }],
     ['linux.devices[0].path', { linux: { devices: [{ path: '/etc/x', type: 'c', major: 1, minor: 3 }] } }],
     ['mounts[5].options', mount({ options: ['rshared'] })],
-    ['mounts[5].options', mount({ options: ['tmpcopyup'] })],
     ['mounts[5].options', mount({ type: 'bind', source: '/sys', options: ['bind'] })],
     ['mounts[5].type', mount({ type: 'ext4', source: '/dev/none' })],
     ['mounts[5].source', mount({ type: 'bind', source: '/no/such/path' })],
@@ -199,7 +176,7 @@ describe('what a bundle asks that cannot be done', () => {
     ['mounts', { top: { mounts: [] } }],
   ])('is refused by its name: %s', async (field, config) => {
     const before = readdirSync(root)
-    await expect(containers.create('refused', makeBundle('true', config), [0, 1, 2])).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field })
+    await expect(containers.create('refused', makeBundle('true', config), { fds: [0, 1, 2] })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field })
     expect(readdirSync(root)).toEqual(before)
   })
 
@@ -207,7 +184,7 @@ describe('what a bundle asks that cannot be done', () => {
     const name = `tsbuild-test-${randomBytes(4).toString('hex')}`
     const before = readdirSync(root)
     const linux = { cgroupsPath: `/${name}`, resources: { pids: { limit: 9 } } }
-    await expect(containers.create('broken', makeBundle('true', { linux, mounts: [{ destination: '/there', type: 'tmpfs', source: 'x', options: ['nonsense=1'] }] }), [0, 1, 2])).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', object: '/there' })
+    await expect(containers.create('broken', makeBundle('true', { linux, mounts: [{ destination: '/there', type: 'tmpfs', source: 'x', options: ['nonsense=1'] }] }), { fds: [0, 1, 2] })).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'mount', object: '/there' })
     expect(readdirSync(root)).toEqual(before)
     expect(groupsOf(name)).toEqual([])
   })
@@ -238,8 +215,8 @@ describe('the command line of a runtime', () => {
   it('refuses by name what it does not do, and logs why', () => {
     const logFile = join(workspace.makeFolder(), 'log')
     expect(call('--systemd-cgroup', 'state', 'web').output).toContain('--systemd-cgroup cannot be used')
-    expect(call('create', '--console-socket', '/x', 'web').output).toContain('--console-socket cannot be used')
-    expect(call('exec', 'web', 'true').output).toContain('needs one of create, start, state, kill, delete, not "exec"')
+    expect(call('create', '--no-pivot', 'web').output).toContain('--no-pivot cannot be used')
+    expect(call('pause', 'web').output).toContain('needs one of create, start, run, exec, state, kill, delete, not "pause"')
     expect(call('--log', logFile, '--log-format', 'json', 'start', 'web').status).not.toBe(0)
     expect(JSON.parse(readFileSync(logFile, 'utf8'))).toMatchObject({ level: 'error', msg: 'cannot find container "web": container does not exist' })
   })

@@ -4,9 +4,11 @@
 #include "wire.h"
 
 /*
- * The mode `create`: sets a container up, all but its program, and ends; the container outlives everybody here. In the
+ * The mode `create`: sets a container up, all but its program, and ends; the container outlives everybody here, unless it is to be
+ * followed to its end. In the
  * folder that descriptor 5 is, it makes the fifo START_FIFO: whoever opens that for reading starts the program, and reads
- * there first REPORT_CREATED, then why it could not be executed, or nothing. Init ends with the program's exit code.
+ * there first REPORT_CREATED, then why it could not be executed, or nothing. There is no init: the
+ * program is the container's first process.
  */
 int create_container(struct wire *request);
 

@@ -76,7 +76,7 @@ static int join_groups(const struct container_exec *exec)
 
 static int run_child(const struct container_exec *exec, const struct process_start *start)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent"), 1;
+    if (!exec->is_detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent"), 1;
     return run_process(&exec->process, start);
 }
 
@@ -84,7 +84,7 @@ static int run_child(const struct container_exec *exec, const struct process_sta
  * Goes into the container and makes the process there, as the helper's child, whose pid it writes to `told`. It is never in the container's pid
  * namespace itself: whoever may trace there would come by its root and descriptors to the host's files while it still has them.
  */
-static int run_joiner(const struct container_exec *exec, int life, int told)
+static int run_joiner(const struct container_exec *exec, int console, int told)
 {
     struct process_start start = {.terminal = -1, .state = -1, .is_cgroup_shared = true, .has_oom_score = true};
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent"), 1;
@@ -92,13 +92,14 @@ static int run_joiner(const struct container_exec *exec, int life, int told)
     if (self < 0 || set_oom_score(&exec->process, self) < 0) return 1;
     if (pids < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
     if (join_groups(exec) < 0 || enter_container(exec) < 0) return 1;
-    if (setns(pids, CLONE_NEWPID) < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
+    if (enter(pids, CLONE_NEWPID, "pid") < 0) return report_failure(STAGE_NAMESPACES, "pid"), 1;
     start.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (start.root < 0 || (start.null = open_null(start.root)) < 0) return 1;
-    if (exec->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, life, false)) < 0) return 1;
+    if (exec->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, console, false)) < 0) return 1;
+    if (start.terminal >= 0) size_terminal(start.terminal, &exec->console);
     close(self);
     close(pids);
-    close(life);
+    if (console >= 0) close(console);
     pid_t child = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
     if (child == 0) {
         close(told);
@@ -108,8 +109,8 @@ static int run_joiner(const struct container_exec *exec, int life, int told)
     return write(told, &child, sizeof child) == sizeof child ? 0 : 1;
 }
 
-/* The pid of the process in the container, or -1 with the failure reported. */
-static pid_t join_container(const struct container_exec *exec, int signals, const int life[2])
+/* Descriptors of the helper that are none of the joiner's business are `unused`; -1 is none. The pid of the process in the container, or -1 with the failure reported. */
+static pid_t join_container(const struct container_exec *exec, int console, const int unused[2])
 {
     int told[2];
     pid_t child = -1;
@@ -117,10 +118,11 @@ static pid_t join_container(const struct container_exec *exec, int signals, cons
     pid_t joiner = fork();
     if (joiner < 0) return report_failure(STAGE_INIT, "process");
     if (joiner == 0) {
-        close(life[0]);
-        close(signals);
+        for (int i = 0; i < 2; i++) {
+            if (unused[i] >= 0) close(unused[i]);
+        }
         close(told[0]);
-        _exit(run_joiner(exec, life[1], told[1]));
+        _exit(run_joiner(exec, console, told[1]));
     }
     close(told[1]);
     if (read(told[0], &child, sizeof child) != sizeof child) child = -1;
@@ -129,17 +131,27 @@ static pid_t join_container(const struct container_exec *exec, int signals, cons
     return child;
 }
 
+static int run_detached(const struct container_exec *exec)
+{
+    int console = connect_console(&exec->console);
+    pid_t child = console < 0 && *exec->console.socket ? -1 : join_container(exec, console, (int[2]){-1, -1});
+    if (child < 0) return 1;
+    report_pid(child);
+    return 0;
+}
+
 int run_exec(struct wire *request)
 {
     static struct container_exec exec;
     int life[2];
     if (read_exec_request(request, &exec) < 0) return report_failure(STAGE_REQUEST, "exec"), 1;
-    int signals = await_signals();
-    if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) return report_failure(STAGE_INIT, "descriptors"), 1;
     /* A process of the container that looks at us while we join must see nothing. */
     prctl(PR_SET_DUMPABLE, 0);
+    if (exec.is_detached) return run_detached(&exec);
+    int signals = await_signals();
+    if (signals < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, life) < 0) return report_failure(STAGE_INIT, "descriptors"), 1;
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
-    pid_t child = join_container(&exec, signals, life);
+    pid_t child = join_container(&exec, life[1], (int[2]){signals, life[0]});
     if (child < 0) return 1;
     close(life[1]);
     follow_process(child, signals, exec.process.stdio == STDIO_TERMINAL ? life[0] : -1);

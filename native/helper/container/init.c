@@ -31,7 +31,6 @@ void fill_awaited_signals(sigset_t *signals)
 static int die_with_helper(int life)
 {
     struct pollfd other = {.fd = life};
-    if (life < 0) return setsid() < 0 ? report_failure(STAGE_INIT, "session") : 0;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&other, 1, 0) < 0) return report_failure(STAGE_INIT, "parent");
     return other.revents & POLLHUP ? -1 : 0;
 }
@@ -50,7 +49,7 @@ static int open_root(struct container *container, const struct outside *outside)
 {
     struct setup setup;
     if (outside->setup) return enter_setup(container, outside->setup);
-    if (kernel_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
+    if (kernel_mount(NULL, "/", NULL, MS_REC | (container->has_slaves ? MS_SLAVE : MS_PRIVATE), NULL) < 0) return report_failure(STAGE_NAMESPACES, "/");
     return prepare_setup(container, &setup) < 0 ? -1 : enter_setup(container, &setup);
 }
 
@@ -103,33 +102,62 @@ static pid_t start_in_cgroup(const struct launch *launch, int folder, int *file)
     if (pid == 0) run_launch((void *)launch);
     if (pid > 0 || errno != ENOSYS) return pid;
     *file = procs;
-    return launch->start->state >= 0 ? start_copying(launch) : start_sharing(launch);
+    return start_sharing(launch);
+}
+
+/* Whoever waits for this acts on the namespaces before anything is mounted in them. */
+static int wait_for_go(int go)
+{
+    char byte;
+    ssize_t got;
+    if (go < 0) return 0;
+    report_record(REPORT_NAMESPACED, NULL, 0);
+    while ((got = read(go, &byte, 1)) < 0 && errno == EINTR) {}
+    close(go);
+    return got == 1 ? 0 : -1;
+}
+
+/* Opens for the user's process what it cannot open itself. *v2 and *folder are as open_cgroups has them. */
+static int prepare_process(struct container *container, const struct outside *outside, struct process_start *start, int v2[2])
+{
+    if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
+    if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
+    if (wait_for_go(outside->go) < 0) return -1;
+    if (!start->cgroups && open_cgroups(container->cgroups, start, &v2[0], &v2[1]) < 0) return -1;
+    if ((start->root = open_root(container, outside)) < 0) return -1;
+    if ((start->null = open_null(start->root)) < 0) return -1;
+    start->is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
+    bool has_terminal = container->process.stdio == STDIO_TERMINAL;
+    if (has_terminal && (start->terminal = make_terminal(start->root, 0, outside->life, true)) < 0) return -1;
+    if (has_terminal && outside->console) size_terminal(start->terminal, outside->console);
+    return container->awaits_network ? await_network() : 0;
 }
 
 static pid_t start_process(struct container *container, const struct outside *outside)
 {
-    int v2 = -1, folder = -1;
-    struct process_start start = {.terminal = -1, .state = outside->state, .cgroup_count = container->cgroup_count, .cgroups = outside->cgroups, .has_oom_score = outside->setup != NULL};
-    if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
-    if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
-    if (!start.cgroups && open_cgroups(container->cgroups, &start, &v2, &folder) < 0) return -1;
-    if ((start.root = open_root(container, outside)) < 0) return -1;
-    if ((start.null = open_null(start.root)) < 0) return -1;
-    if (container->process.stdio == STDIO_TERMINAL && (start.terminal = make_terminal(start.root, 0, outside->life, true)) < 0) return -1;
-    if (container->awaits_network && await_network() < 0) return -1;
+    int v2[2] = {-1, -1};
+    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = container->cgroup_count, .cgroups = outside->cgroups, .has_oom_score = outside->setup != NULL};
+    if (prepare_process(container, outside, &start, v2) < 0) return -1;
     struct launch launch = {.process = &container->process, .start = &start};
-    start.is_cgroup_shared = container->cgroup.kind == NAMESPACE_HOST;
-    /* Who waits for its start cannot share our memory: we would wait too. */
-    bool is_copied = container->time_offsets.count > 0 || start.state >= 0;
-    pid_t pid = v2 >= 0 ? start_in_cgroup(&launch, folder, &start.cgroups[v2]) : is_copied ? start_copying(&launch) : start_sharing(&launch);
+    pid_t pid = v2[0] >= 0 ? start_in_cgroup(&launch, v2[1], &start.cgroups[v2[0]]) : container->time_offsets.count > 0 ? start_copying(&launch) : start_sharing(&launch);
     return pid < 0 ? report_failure(STAGE_INIT, "process") : pid;
 }
 
+int run_first(struct container *container, const struct outside *outside)
+{
+    int v2[2] = {-1, -1};
+    struct process_start start = {.terminal = -1, .state = outside->state, .cgroup_count = container->cgroup_count};
+    umask(0);
+    if (prepare_process(container, outside, &start, v2) < 0) return 1;
+    if (enter_own_clocks(container) < 0) return 1;
+    return run_process(&container->process, &start);
+}
+
 /* Nothing of the container stays open or readable here: its pipes end with its own processes. */
-static void forget_container(const struct wire *request, bool keeps_report)
+static void forget_container(const struct wire *request)
 {
     wire_close(request);
-    syscall(SYS_close_range, 0, report_fd() - (keeps_report ? 1 : 0), 0);
+    syscall(SYS_close_range, 0, report_fd() - 1, 0);
     syscall(SYS_close_range, report_fd() + 1, ~0u, 0);
 }
 
@@ -172,7 +200,7 @@ static void kill_leftovers(void)
 
 int run_init(struct container *container, const struct wire *request, const struct outside *outside)
 {
-    bool is_first = container->pid.kind == NAMESPACE_NEW, has_helper = outside->life >= 0;
+    bool is_first = container->pid.kind == NAMESPACE_NEW;
     sigset_t awaited;
     fill_awaited_signals(&awaited);
     umask(0); /* what is made here has the mode it is made with */
@@ -182,14 +210,13 @@ int run_init(struct container *container, const struct wire *request, const stru
     if (!is_first) prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t process = start_process(container, outside);
     if (process < 0) return 1;
-    forget_container(request, has_helper);
+    forget_container(request);
     for (int status;;) {
         int received = sigwaitinfo(&awaited, NULL);
         if (received == SIGCHLD && reap(process, &status)) {
-            if (has_helper) report_exit(status);
+            report_exit(status);
             if (!is_first) kill_leftovers();
-            if (has_helper) return 0;
-            return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+            return 0;
         }
         if (received > 0 && received != SIGCHLD && received != SIGALRM) kill(process, received);
     }

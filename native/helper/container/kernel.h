@@ -68,6 +68,12 @@ static inline int kernel_mount_setattr(int fd, unsigned flags, __u64 set)
     return (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes);
 }
 
+static inline int kernel_set_propagation(int fd, unsigned flags, __u64 propagation)
+{
+    struct mount_attr attributes = {.propagation = propagation};
+    return (int)syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes);
+}
+
 /* The kernel answers EAGAIN when a rename somewhere made it impossible to prove that the root was not left. */
 static inline int kernel_open_in_root(int root, const char *path, __u64 flags, __u64 resolve)
 {

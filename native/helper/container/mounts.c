@@ -1,5 +1,6 @@
 #include "mounts.h"
 
+#include "flat/flatten.h"
 #include "id-maps.h"
 #include "kernel.h"
 #include "mounted-tree.h"
@@ -34,7 +35,9 @@ static int populate(int fd, const struct container_mount *mount)
 static int prepare_filesystem(const struct container_mount *mount)
 {
     int context = kernel_fsopen(mount->type);
-    if (context < 0 || kernel_fsconfig(context, "source", mount->type) < 0) return -1;
+    /* An option of that name comes first. */
+    bool has_source = mount->options.count && strcmp(mount->options.items[0].key, "source") == 0;
+    if (context < 0 || (!has_source && kernel_fsconfig(context, "source", mount->type) < 0)) return -1;
     for (uint32_t i = 0; i < mount->options.count; i++) {
         if (kernel_fsconfig(context, mount->options.items[i].key, mount->options.items[i].value) < 0) return -1;
     }
@@ -125,6 +128,8 @@ int prepare_mounts(struct container *container, int scratch)
         }
         mount->fd = prepare_mount(container, scratch, i);
         if (mount->fd < 0) return report_failure(STAGE_MOUNT, mount->kind == MOUNT_BIND ? mount->source : mount->target);
+        bool is_followed = mount->kind == MOUNT_BIND && (mount->propagation || container->has_slaves);
+        if (is_followed && kernel_set_propagation(mount->fd, AT_RECURSIVE, mount->propagation ? mount->propagation : MS_PRIVATE) < 0) return report_failure(STAGE_MOUNT, mount->target);
         unsigned recursive = mount->kind == MOUNT_BIND ? AT_RECURSIVE : 0;
         if (kernel_mount_setattr(mount->fd, recursive, mount->attributes) < 0) return report_failure(STAGE_MOUNT, mount->target);
     }
@@ -164,6 +169,16 @@ static int open_target(struct mounted_tree *tree, const struct container_mount *
     return -1;
 }
 
+/* A new filesystem that is to begin with what it covers. */
+static int fill_mount(int mount, int target)
+{
+    const struct layers layers = {.count = 1, .roots = &target, .workdir = -1, .opaque = "trusted.overlay.opaque", .whiteout = "trusted.overlay.whiteout", .private = "trusted.overlay."};
+    int tree = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = tree < 0 ? -1 : flatten(&layers, tree);
+    close(tree);
+    return result;
+}
+
 int attach_mounts(const struct container *container, int root)
 {
     struct mounted_tree tree = open_mounted_tree(root);
@@ -171,6 +186,7 @@ int attach_mounts(const struct container *container, int root)
     for (uint32_t i = 0; i < container->mount_count; i++) {
         const struct container_mount *mount = &container->mounts[i];
         int target = open_target(&tree, mount);
+        if (target >= 0 && mount->is_filled && fill_mount(mount->fd, target) < 0) return report_failure(STAGE_MOUNT, mount->target);
         if (target < 0 || kernel_attach(mount->fd, target) < 0) return report_failure(STAGE_MOUNT, mount->target);
         close(target);
         close(mount->fd);

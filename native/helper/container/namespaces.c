@@ -43,7 +43,7 @@ int set_clocks(const struct pairs *offsets)
     if (unshare(CLONE_NEWTIME) < 0) return report_failure(STAGE_NAMESPACES, "time");
     for (uint32_t i = 0; i < offsets->count; i++) {
         char line[128];
-        int length = snprintf(line, sizeof line, "%s %s 0\n", offsets->items[i].key, offsets->items[i].value);
+        int length = snprintf(line, sizeof line, "%s %s\n", offsets->items[i].key, offsets->items[i].value);
         int file = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
         if (file < 0 || write(file, line, (size_t)length) != length) return report_failure(STAGE_NAMESPACES, offsets->items[i].key);
         close(file);
@@ -55,4 +55,12 @@ int enter_namespaces(const struct container *container)
 {
     if (join(&container->ipc, CLONE_NEWIPC) < 0 || join(&container->uts, CLONE_NEWUTS) < 0 || join(&container->network, CLONE_NEWNET) < 0) return -1;
     return container->users.count ? 0 : set_clocks(&container->time_offsets);
+}
+
+int enter_own_clocks(const struct container *container)
+{
+    if (container->time_offsets.count == 0) return 0;
+    int fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0) return report_failure(STAGE_NAMESPACES, "time");
+    return close(fd);
 }

@@ -12,6 +12,9 @@ int join_pid_namespace(const struct container *container);
 /* By init: the others to join, and clocks of its own for its children. 0, or -1 with the failure reported. */
 int enter_namespaces(const struct container *container);
 
+/* By a process that goes on into the time namespace that enter_namespaces made for its children. 0, or -1 with the failure reported. */
+int enter_own_clocks(const struct container *container);
+
 /* For processes that are made from now on. 0, or -1 with the failure reported. */
 int set_clocks(const struct pairs *offsets);
 

@@ -23,12 +23,21 @@ static int limit_bounding_set(uint64_t allowed)
     return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
-static int set_capabilities(uint64_t wanted)
+static int set_capabilities(const struct capability_sets *sets)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    uint32_t low = (uint32_t)wanted, high = (uint32_t)(wanted >> 32);
-    struct __user_cap_data_struct data[2] = {{.permitted = low, .effective = low}, {.permitted = high, .effective = high}};
-    return (int)syscall(SYS_capset, &header, data);
+    struct __user_cap_data_struct data[2];
+    for (int half = 0; half < 2; half++) {
+        data[half].effective = (uint32_t)(sets->effective >> (32 * half));
+        data[half].permitted = (uint32_t)(sets->permitted >> (32 * half));
+        data[half].inheritable = (uint32_t)(sets->inheritable >> (32 * half));
+    }
+    if (syscall(SYS_capset, &header, data) < 0) return report_failure(STAGE_CAPABILITIES, "effective set");
+    for (int capability = 0; capability < 64; capability++) {
+        if (!(sets->ambient >> capability & 1)) continue;
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0) return report_failure(STAGE_CAPABILITIES, "ambient set");
+    }
+    return 0;
 }
 
 static int install_seccomp(const struct container_process *process)
@@ -53,13 +62,16 @@ static bool may_keep_groups(const struct container_process *process)
 
 int drop_privileges(const struct container_process *process)
 {
-    if (limit_bounding_set(process->capabilities) < 0) return report_failure(STAGE_CAPABILITIES, "bounding set");
+    const struct capability_sets *sets = &process->capabilities;
+    if (limit_bounding_set(sets->bounding) < 0) return report_failure(STAGE_CAPABILITIES, "bounding set");
     /* Without no_new_privs only CAP_SYS_ADMIN may install a filter, so it comes before that is gone. */
     if (!process->has_no_new_privileges && install_seccomp(process) < 0) return -1;
     if (setgroups(process->group_count, process->groups) < 0 && !may_keep_groups(process)) return report_failure(STAGE_USER, "groups");
     if (setresgid(process->gid, process->gid, process->gid) < 0) return report_failure(STAGE_USER, "gid");
+    /* Otherwise becoming another user than root takes them all. */
+    if (process->uid != 0 && (sets->permitted || sets->inheritable) && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return report_failure(STAGE_CAPABILITIES, "keep");
     if (setresuid(process->uid, process->uid, process->uid) < 0) return report_failure(STAGE_USER, "uid");
-    if (set_capabilities(process->uid == 0 ? process->capabilities : 0) < 0) return report_failure(STAGE_CAPABILITIES, "effective set");
+    if (set_capabilities(sets) < 0) return -1;
     if (!process->has_no_new_privileges) return 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return report_failure(STAGE_CAPABILITIES, "no_new_privs");
     return install_seccomp(process);

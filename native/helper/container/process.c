@@ -204,15 +204,34 @@ static int execute_process(const struct container_process *process)
     sigset_t none;
     char file[PATH_MAX];
     sigemptyset(&none);
-    if (syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0) {
-        report_failure(STAGE_STDIO, "close_range");
-        return 1;
-    }
     reset_library_signals();
     sigprocmask(SIG_SETMASK, &none, NULL);
     execute(process, file);
     report_not_executed(file, errno);
     return 127;
+}
+
+/* Before a filter that may not know the call is there. */
+static int close_at_execution(void)
+{
+    return syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC) < 0 ? report_failure(STAGE_STDIO, "close_range") : 0;
+}
+
+/* So that whoever creates a container hears of it, and not only whoever starts it. */
+static int look_for_program(const struct container_process *process)
+{
+    const char *name = process->args[0], *path = find_path(process);
+    char file[PATH_MAX];
+    if (strchr(name, '/') ? access(name, F_OK) == 0 : !*name) return 0;
+    for (bool is_last = strchr(name, '/'); !is_last; path++) {
+        int length = (int)strcspn(path, ":");
+        snprintf(file, PATH_MAX, "%.*s%s%s", length, path, length ? "/" : "./", name);
+        path += length;
+        is_last = !*path;
+        if (access(file, F_OK) == 0) return 0;
+    }
+    report_not_executed(name, ENOENT);
+    return -1;
 }
 
 /* Whoever set the container up has come to its end with this; from then on reports go to whoever starts it. */
@@ -240,8 +259,8 @@ int run_process(const struct container_process *process, const struct process_st
     }
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
-    if (start->state >= 0 && wait_for_start(start->state) < 0) return 1;
-    if (set_label(process, start->root) < 0 || drop_privileges(process) < 0) return 1;
+    if (start->state >= 0 && (look_for_program(process) < 0 || wait_for_start(start->state) < 0)) return 127;
+    if (set_label(process, start->root) < 0 || close_at_execution() < 0 || drop_privileges(process) < 0) return 1;
     return execute_process(process);
 }
 
@@ -250,5 +269,5 @@ int run_chrooted_process(const struct container_process *process, const struct p
     if (setsid() < 0 || fchdir(start->root) < 0 || chroot(".") < 0) return report_failure(STAGE_ROOT, "chroot"), 1;
     if (connect_stdio(process, start) < 0 || set_limits(process) < 0 || enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
-    return drop_privileges(process) < 0 ? 1 : execute_process(process);
+    return close_at_execution() < 0 || drop_privileges(process) < 0 ? 1 : execute_process(process);
 }

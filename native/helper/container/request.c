@@ -1,5 +1,7 @@
 #include "request.h"
 
+#include "kernel.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,7 @@ static void read_root(struct wire *wire, struct container_root *root)
 static void read_filesystem(struct wire *wire, struct container_mount *mount)
 {
     mount->type = wire_text(wire);
+    mount->is_filled = read_flag(wire);
     mount->options = read_pairs(wire);
     mount->folders = read_texts(wire);
     mount->links = read_pairs(wire);
@@ -84,6 +87,7 @@ static void read_mount(struct wire *wire, struct container_mount *mount)
     mount->target = wire_text(wire);
     mount->is_pinned = read_flag(wire);
     mount->attributes = wire_u32(wire);
+    mount->propagation = wire_u32(wire);
     switch (mount->kind) {
     case MOUNT_FILESYSTEM:
         read_filesystem(wire, mount);
@@ -140,7 +144,11 @@ static void read_process(struct wire *wire, struct container_process *process)
     }
     process->has_oom_score = read_flag(wire);
     process->oom_score = (int)wire_u32(wire);
-    process->capabilities = wire_u64(wire);
+    process->capabilities.bounding = wire_u64(wire);
+    process->capabilities.effective = wire_u64(wire);
+    process->capabilities.permitted = wire_u64(wire);
+    process->capabilities.inheritable = wire_u64(wire);
+    process->capabilities.ambient = wire_u64(wire);
     process->has_no_new_privileges = read_flag(wire);
     read_seccomp(wire, &process->seccomp);
     process->seccomp_flags = wire_u32(wire);
@@ -202,12 +210,23 @@ static struct cgroup *read_cgroups(struct wire *wire, uint32_t *count)
     return cgroups;
 }
 
+struct console read_console(struct wire *wire)
+{
+    struct console console;
+    console.socket = wire_text(wire);
+    console.rows = wire_u32(wire);
+    console.columns = wire_u32(wire);
+    return console;
+}
+
 int read_exec_request(struct wire *wire, struct container_exec *exec)
 {
     memset(exec, 0, sizeof *exec);
     exec->pid = (pid_t)wire_u32(wire);
     exec->cgroups = read_cgroups(wire, &exec->cgroup_count);
     read_process(wire, &exec->process);
+    exec->is_detached = read_flag(wire);
+    exec->console = read_console(wire);
     if (wire_is_done(wire) && exec->process.args[0]) return 0;
     errno = EBADMSG;
     return -1;
@@ -227,6 +246,9 @@ int read_container(struct wire *wire, struct container *container)
     container->masked = read_texts(wire);
     container->readonly = read_texts(wire);
     container->sysctls = read_pairs(wire);
+    container->root_propagation = wire_u32(wire);
+    container->has_slaves = container->root_propagation == MS_SLAVE;
+    for (uint32_t i = 0; i < container->mount_count && !wire->broken; i++) container->has_slaves |= container->mounts[i].propagation == MS_SLAVE;
     container->cgroups = read_cgroups(wire, &container->cgroup_count);
     read_process(wire, &container->process);
     if (!wire->broken && container->process.args[0]) return 0;

@@ -61,7 +61,9 @@ struct container_mount {
     uint32_t attributes; /* MOUNT_ATTR_* */
     int fd;              /* the detached mount, once prepared */
     bool is_folder;
+    uint32_t propagation; /* MS_SLAVE, MS_UNBINDABLE, or 0 for a private mount */
     /* MOUNT_FILESYSTEM */
+    bool is_filled; /* with what lies at the target */
     const char *type;
     struct pairs options;
     struct texts folders; /* made in the new filesystem before anybody sees it, as are nodes and links */
@@ -94,6 +96,15 @@ struct limit {
 
 enum terminal_kind { STDIO_PASSED, STDIO_PIPES, STDIO_TERMINAL };
 
+/* By number, as masks. */
+struct capability_sets {
+    uint64_t bounding;
+    uint64_t effective;
+    uint64_t permitted;
+    uint64_t inheritable;
+    uint64_t ambient;
+};
+
 struct container_process {
     const char **args; /* ends in NULL, as does env */
     const char **env;
@@ -106,13 +117,20 @@ struct container_process {
     enum terminal_kind stdio;
     struct limit *limits;
     uint32_t limit_count;
-    uint64_t capabilities;
+    struct capability_sets capabilities;
     bool has_no_new_privileges;
     struct sock_fprog seccomp; /* len 0: none */
     uint32_t seccomp_flags;
     const char *label; /* for /proc/self/attr/exec, "" for none */
     bool has_oom_score;
     int oom_score;
+};
+
+/* Who is sent the master of a terminal that outlives the helper. */
+struct console {
+    const char *socket; /* path of a listening one, "" for none */
+    uint32_t rows;      /* 0: as the kernel has it */
+    uint32_t columns;
 };
 
 /* `count` ids from `inside` on are those from `outside` on around the container. */
@@ -166,6 +184,8 @@ struct container {
     struct texts masked;
     struct texts readonly;
     struct pairs sysctls; /* key: path below /proc/sys */
+    bool has_slaves;           /* mounts that follow those of the host */
+    uint32_t root_propagation; /* MS_SHARED, MS_SLAVE, MS_UNBINDABLE, or 0 */
     struct cgroup *cgroups;
     uint32_t cgroup_count;
     struct container_process process;
@@ -177,6 +197,8 @@ struct container {
 /* A list of texts, ended by NULL. */
 struct texts read_texts(struct wire *wire);
 
+struct console read_console(struct wire *wire);
+
 /* As read_request, where more follows in the request. */
 int read_container(struct wire *wire, struct container *container);
 
@@ -186,6 +208,8 @@ struct container_exec {
     struct cgroup *cgroups;
     uint32_t cgroup_count;
     struct container_process process;
+    bool is_detached; /* it outlives the helper, and whoever reaps for the caller gets its exit code */
+    struct console console;
 };
 
 int read_exec_request(struct wire *wire, struct container_exec *exec);

@@ -106,7 +106,7 @@ static pid_t clone_init(struct container *container, const struct wire *request,
     bool has_own_ids = container->users.count > 0;
     int host = *container->port.bridge ? open_bridge_network(&container->port) : -1;
     if ((host < 0 && *container->port.bridge) || join_pid_namespace(container) < 0) return -1;
-    struct outside outside = {.life = life[1], .network = has_own_ids ? -1 : host, .state = -1};
+    struct outside outside = {.life = life[1], .network = has_own_ids ? -1 : host, .state = -1, .go = -1};
     if (has_own_ids && prepare_outside(container, &outside) < 0) return -1;
     pid_t pid = (pid_t)syscall(SYS_clone, new_namespaces(container) | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0) return report_failure(STAGE_NAMESPACES, "clone");

@@ -78,6 +78,7 @@ int enter_setup(struct container *container, struct setup *setup)
     if (enter_root(root) < 0 || attach_mounts(container, root) < 0) return -1;
     if (write_sysctls(container, root) < 0 || mask_paths(container, &setup->masks, root) < 0) return -1;
     if (container->root.is_readonly && kernel_mount_setattr(root, 0, MOUNT_ATTR_RDONLY) < 0) return report_failure(STAGE_ROOT, "/");
+    if (container->root_propagation && kernel_set_propagation(root, 0, container->root_propagation) < 0) return report_failure(STAGE_ROOT, "/");
     if (setup->start != NO_START && note_start(setup->start) < 0) return report_failure(STAGE_ROOT, container->root.start);
     return root;
 }

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 static int send_descriptor(int socket, int fd)
 {
@@ -37,6 +38,26 @@ int receive_terminal(int socket)
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header) memcpy(&fd, CMSG_DATA(header), sizeof fd);
     return fd;
+}
+
+int connect_console(const struct console *console)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!*console->socket) return -1;
+    if (strlen(console->socket) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return report_failure(STAGE_TERMINAL, console->socket);
+    }
+    strcpy(address.sun_path, console->socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) return report_failure(STAGE_TERMINAL, console->socket);
+    return fd;
+}
+
+void size_terminal(int slave, const struct console *console)
+{
+    struct winsize size = {.ws_row = (unsigned short)console->rows, .ws_col = (unsigned short)console->columns};
+    if (console->rows && console->columns) ioctl(slave, TIOCSWINSZ, &size);
 }
 
 /* The slave is opened through its master and its name is never followed, so nothing can be put in its place. */

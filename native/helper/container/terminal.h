@@ -2,6 +2,8 @@
 #ifndef TSBUILD_CONTAINER_TERMINAL_H
 #define TSBUILD_CONTAINER_TERMINAL_H
 
+#include "request.h"
+
 #include <stdbool.h>
 
 /*
@@ -9,6 +11,12 @@
  * wanted. Sends the master through `socket` and returns the slave, or -1 with the failure reported.
  */
 int make_terminal(int root, int like, int socket, bool is_console);
+
+/* A connection to a listening socket, by host path, that a master can be sent through. -1 with the failure reported. */
+int connect_console(const struct console *console);
+
+/* Gives a terminal, by its slave, the size that is asked for. */
+void size_terminal(int slave, const struct console *console);
 
 /* Outside: the master that init sent, or -1 when it failed before. */
 int receive_terminal(int socket);

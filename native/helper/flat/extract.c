@@ -144,7 +144,11 @@ static int mark_missing(void *context, const char *name, const struct stat *stat
     if (is_skipped(place, name) || fstatat(place->tree, name, &now, AT_SYMLINK_NOFOLLOW) == 0) return 0;
     /* What was moved out a moment ago is not missing. */
     if (place->upper >= 0 && fstatat(place->upper, name, &now, AT_SYMLINK_NOFOLLOW) == 0) return 0;
-    return make_upper(place) < 0 ? -1 : mknodat(place->upper, name, S_IFCHR, 0);
+    if (make_upper(place) < 0) return -1;
+    if (mknodat(place->upper, name, S_IFCHR, 0) == 0) return 0;
+    /* On an overlayfs, whose own mark this is: nothing else that is refused has this name. */
+    if (errno == EPERM) errno = EOPNOTSUPP;
+    return -1;
 }
 
 /* The names are read before anything is moved. */
