@@ -158,7 +158,7 @@ describe('a change of', () => {
     ['the shell', 'RUN true', 'SHELL ["/bin/sh", "-e", "-c"]\nRUN true'],
     ['the user', 'RUN true', 'USER 5\nRUN true'],
     ['a heredoc', 'RUN <<E\necho 1 >/x\nE', 'RUN <<E\necho 2 >/x\nE'],
-    ['a build argument in scope', 'ARG A=1\nRUN true', 'ARG A=2\nRUN true'],
+    ['a build argument in scope', 'ARG SCOPED=1\nRUN true', 'ARG SCOPED=2\nRUN true'],
     ['a mount', 'RUN --mount=type=tmpfs,target=/t true', 'RUN --mount=type=tmpfs,target=/u true'],
     ['the source of a mount', 'RUN --mount=type=bind,source=a,target=/t true', 'RUN --mount=type=bind,source=dir/b,target=/t true'],
     ['the owner of a copy', 'COPY a /', 'COPY --chown=5 a /'],
