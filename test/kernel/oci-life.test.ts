@@ -83,8 +83,9 @@ describe('run', () => {
 
 describe('exec', () => {
   it('runs a process to its end in the container\'s namespaces and groups', async () => {
-    const { id } = await create('sleep 600', { linux: { resources: { pids: { limit: 20 } } } })
+    const { id } = await create('exec sleep 600', { linux: { resources: { pids: { limit: 20 } } } })
     await containers.start(id)
+    await until(() => readFileSync(`/proc/${containers.state(id).pid}/comm`, 'utf8') === 'sleep\n')
     const output = makeOutput()
     const kept = containers.running(id)
     const process = { ...kept.process, args: ['/bin/sh', '-c', 'hostname; cat /proc/1/comm; cat /sys/fs/cgroup/pids/pids.max; exit 5'] }
