@@ -47,10 +47,21 @@ const bugExitCode = 70
 const signalExitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, timeout: 124 }
 
 export function renderProblem(error: unknown): Problem {
+  if (error instanceof SuppressedError) return renderDisposal(error)
   if (error instanceof Canceled) return { lines: [`canceled by ${error.reason}`], exitCode: signalExitCodes[error.reason] ?? 1 }
   if (!(error instanceof TsbuildError)) return renderForeign(error)
   const innermost = innermostError(error)
   return { lines: [`error: ${printable(error.message)}`, ...details(error)], exitCode: exitCode(innermost) }
+}
+
+/** What went wrong comes before what then went wrong with cleaning up after it: the other way round from how they are nested. */
+function renderDisposal({ suppressed, error }: SuppressedError): Problem {
+  const { lines, exitCode: code } = renderProblem(suppressed)
+  return { lines: [...lines, ...afterwards(error)], exitCode: code }
+}
+
+function afterwards(error: unknown): string[] {
+  return [`and then, cleaning up: ${printable(error instanceof Error ? error.message : String(error))}`]
 }
 
 /** A file that cannot be opened is the user's business; anything else that is not ours is a bug, and a report needs its stack. */
@@ -71,7 +82,12 @@ function isKnown(code: string): code is ErrorCode {
 
 /** The reason behind wrapping errors that only say where. */
 function innermostError(error: TsbuildError): TsbuildError {
-  return error instanceof StepFailed && error.cause instanceof TsbuildError ? innermostError(error.cause) : error
+  const cause = error.cause instanceof SuppressedError ? firstError(error.cause) : error.cause
+  return error instanceof StepFailed && cause instanceof TsbuildError ? innermostError(cause) : error
+}
+
+function firstError({ suppressed }: SuppressedError): unknown {
+  return suppressed instanceof SuppressedError ? firstError(suppressed) : suppressed
 }
 
 function details(error: TsbuildError): string[] {
@@ -101,6 +117,7 @@ function commandDetails({ limit, notExecuted, usage }: CommandFailed): string[] 
 
 /** Each reason behind the message once, the outermost first. */
 function causes(cause: unknown): string[] {
+  if (cause instanceof SuppressedError) return [...causes(cause.suppressed), ...afterwards(cause.error)]
   if (cause instanceof AggregateError) return cause.errors.flatMap((each: unknown) => causes(each))
   if (cause instanceof TsbuildError) return [`because: ${printable(cause.message)}`, ...details(cause)]
   if (cause instanceof Error) return [`because: ${printable(cause.message)}`]

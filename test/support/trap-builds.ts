@@ -85,7 +85,7 @@ export function useTrapBuilds(name: string): TrapBuilds {
 function messagesOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const remedy = 'remedy' in error && typeof error.remedy === 'string' ? error.remedy : ''
-  const notExecuted = 'notExecuted' in error ? JSON.stringify(error.notExecuted) ?? '' : ''
+  const notExecuted = 'notExecuted' in error ? JSON.stringify(error.notExecuted) : ''
   return `${error.message}\n${remedy}\n${notExecuted}${error.cause === undefined ? '' : messagesOf(error.cause)}`
 }
 
