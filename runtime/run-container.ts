@@ -28,7 +28,7 @@ import { validateSpec } from './validate-spec.ts'
 /**
  * Runs one container to its end. When the promise settles, its processes, mounts and cgroups are gone and the upperdir
  * holds exactly what its process did; the same is true, but for empty cgroups that the next start removes, when this
- * process is killed. An abort ends the container with SIGTERM, then SIGKILL after 2 s, and rethrows the reason.
+ * process is killed. An abort ends the container with SIGTERM, then SIGKILL after 0.8 s, and rethrows the reason.
  * @throws {InvalidSpec} {LimitNotApplicable} {ContainerSetupFailed} {ContainerLost}
  */
 export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, task: Task<ContainerEvent>): Promise<ContainerExit> {
