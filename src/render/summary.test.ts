@@ -34,3 +34,9 @@ it('the summary has steps by outcome, time, what was slowest, peak memory, throt
     '  warnings  2: CpuThrottled',
   ])
 })
+
+it('the summary of a build that failed before it had a plan says nothing of steps', () => {
+  const progress = new BuildProgress()
+  progress.handle({ type: 'build-finished', build: 'abc', outcome: 'failed', atMs: 20, image: undefined, error: { code: 'BUILDER_DOCKERFILE', message: 'no', step: undefined } })
+  expect(summarize(progress, { style: unstyled, symbols: symbolsFor({ TERM: 'dumb' }), columns: 80, startedAtMs: 0, cut: cutTo })).toHaveLength(1)
+})

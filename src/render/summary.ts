@@ -24,7 +24,7 @@ export function summarize(progress: BuildProgress, options: SummaryOptions): str
   const facts = [countFact(progress), memoryFact(progress)].filter((fact) => fact !== undefined)
   return [
     headline(progress, options),
-    ...fields('', [facts.join(' · ')], options),
+    ...fields('', facts.length === 0 ? [] : [facts.join(' · ')], options),
     ...fields('slowest', slowest(progress.steps).map((step) => `${formatElapsed(duration(step)).padStart(6)}  ${printable(step.label.source)}`), options),
     ...fields('throttled', throttled(progress.steps), options),
     ...fields('image', finished.image === undefined ? [] : imageFacts(finished.image.layers), options),
@@ -45,7 +45,9 @@ function headline({ finished }: BuildProgress, { style, symbols, startedAtMs }: 
   }
 }
 
-function countFact({ steps }: BuildProgress): string {
+/** A build that failed before it had a plan has no steps to tell of. */
+function countFact({ steps }: BuildProgress): string | undefined {
+  if (steps.length === 0) return undefined
   const counts = (['cached', 'executed', 'failed', 'canceled'] as const).map((state) => ({ state, count: steps.filter((step) => step.state === state).length })).filter(({ count }) => count > 0)
   return `${steps.length} ${steps.length === 1 ? 'step' : 'steps'}: ${counts.map(({ state, count }) => `${count} ${state}`).join(', ')}`
 }
