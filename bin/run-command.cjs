@@ -1,7 +1,7 @@
 'use strict'
 // Runs dist/cli.cjs from the code V8 compiled in an earlier run: Node's own compile cache keeps a module as it was when
 // loaded, without the functions compiled since, which is most of what a short command waits for.
-const { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } = require('fs')
+const { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } = require('fs')
 const { createRequire } = require('module')
 const path = require('path')
 const { Script, constants } = require('vm')
@@ -31,7 +31,7 @@ function keepCode(exitCode) {
   const unfinished = `${cache}.${process.pid}`
   try {
     mkdirSync(path.dirname(cache), { recursive: true })
-    const fd = openSync(unfinished, 'wx', 0o644)
+    const fd = openSync(unfinished, 'w', 0o644)
     writeFileSync(fd, script.createCachedData())
     // V8 trusts what it reads: a name must never lead to half a file, not even after a loss of power.
     fsyncSync(fd)
@@ -40,6 +40,7 @@ function keepCode(exitCode) {
   } catch (error) {
     // An installation that is not ours to write to, or a full disk: the command itself has succeeded, and the next one compiles again.
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT'].includes(error.code)) throw error
+    if (['ENOSPC', 'EDQUOT'].includes(error.code)) rmSync(unfinished, { force: true })
   }
 }
 
