@@ -4,6 +4,7 @@ import type { OciContainers, OciExec } from '../runtime/index.ts'
 import { execDetached, execProcess, readExecProcess } from '../runtime/index.ts'
 import type { App } from './app.ts'
 import type { CommandInput, OptionSpec, OptionValues } from './command.ts'
+import { environmentOption, replaceVariables } from './environment-option.ts'
 import { UsageError } from './errors.ts'
 import { parseSignal } from './signal-container.ts'
 import { withRawTerminal } from './terminal.ts'
@@ -37,9 +38,9 @@ const operations: readonly OciOperation[] = [
     operands: 'ID',
     maxOperands: 1,
     options: [...creation, { name: 'detach', short: 'd', help: 'Do not wait for its end' }],
-    act: async (input, containers, app) => {
+    act: async (input, containers) => {
       if (!input.options.has('detach')) return runToEnd(input, containers)
-      await create(input, containers, app)
+      await create(input, containers)
       await containers.start(input.operands[0] ?? '')
       return undefined
     },
@@ -54,7 +55,7 @@ const operations: readonly OciOperation[] = [
       { name: 'process', short: 'p', value: 'FILE', help: 'The process as config.json has it' },
       { name: 'detach', short: 'd', help: 'Do not wait for its end' },
       { name: 'tty', short: 't', help: 'Give it a terminal' },
-      { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: 'Environment variable, beside those of the container' },
+      environmentOption,
       { name: 'user', short: 'u', value: 'UID[:GID]', help: 'User, by id' },
       { name: 'cwd', value: 'DIR', help: 'Working directory' },
     ],
@@ -115,7 +116,7 @@ function writePid(options: OptionValues, pid: number): void {
   if (file !== undefined) writeFileSync(file, String(pid))
 }
 
-async function create({ operands: [id = ''], options }: CommandInput, containers: OciContainers, _app: App): Promise<undefined> {
+async function create({ operands: [id = ''], options }: CommandInput, containers: OciContainers): Promise<undefined> {
   writePid(options, await containers.create(id, bundleOf(options), { fds: [0, 1, 2], consoleSocket: consoleOf(options) }))
 }
 
@@ -143,13 +144,13 @@ async function exec({ operands: [id = '', ...args], options }: CommandInput, con
 function readExec(kept: ReturnType<OciContainers['running']>, args: readonly string[], options: OptionValues): Omit<OciExec, 'fds'> {
   const file = options.text('process')
   if (file !== undefined) {
-    const wrong = ['tty', 'env', 'user', 'cwd'].find((name) => name !== 'tty' && options.has(name))
+    const wrong = ['env', 'user', 'cwd'].find((name) => options.has(name))
     if (wrong !== undefined || args.length > 0) throw new UsageError(`"tsbuild oci-runtime exec" takes either --process or ${wrong === undefined ? 'a command' : `--${wrong}`}`, 'oci-runtime')
     const read = readExecProcess(file, kept)
     return { ...read, hasTerminal: read.hasTerminal || options.has('tty') }
   }
   if (args.length === 0) throw new UsageError('"tsbuild oci-runtime exec" needs a command, or --process', 'oci-runtime')
-  const process = { ...kept.process, args, env: [...kept.process.env, ...options.texts('env')], cwd: options.text('cwd') ?? kept.process.cwd, user: parseUser(options.text('user')) ?? kept.process.user }
+  const process = { ...kept.process, args, env: replaceVariables(kept.process.env, options), cwd: options.text('cwd') ?? kept.process.cwd, user: parseUser(options.text('user')) ?? kept.process.user }
   return { process, privilege: kept.privilege, hasTerminal: options.has('tty') }
 }
 

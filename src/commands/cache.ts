@@ -47,9 +47,11 @@ async function runVerb({ verb, ids, options }: { verb: Verb; ids: readonly strin
     case 'ls':
       await list(engine, options.has('json'), app)
       return 0
-    case 'inspect':
-      app.print(JSON.stringify(await findCacheMounts(engine.store, id, task), undefined, 2))
-      return (await findCacheMounts(engine.store, id, task)).length > 0 ? 0 : 3
+    case 'inspect': {
+      const found = await findCacheMounts(engine.store, id, task)
+      app.print(JSON.stringify(found, undefined, 2))
+      return found.length > 0 ? 0 : 3
+    }
     case 'rm': return remove(engine, ids, app)
     case 'export':
       await write(engine, { id, options }, app)

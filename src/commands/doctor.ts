@@ -1,5 +1,6 @@
 import { closeSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { defaultRoot } from '../../builder/index.ts'
 import { isErrno, TsbuildError } from '../../core/errors.ts'
 import { getAddon, readPipe } from '../../native/index.ts'
@@ -93,15 +94,9 @@ async function tryAsNamespaceRoot(app: App): Promise<HostFinding[]> {
   } finally {
     closeSync(write)
   }
-  const findings = JSON.parse((await readAll(read)).toString('utf8')) as HostFinding[]
+  const findings = JSON.parse(await text(readPipe(read))) as HostFinding[]
   if (findings.length === 0) throw new TypeError('the trial found nothing')
   return findings
-}
-
-async function readAll(fd: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readPipe(fd)) chunks.push(chunk)
-  return Buffer.concat(chunks)
 }
 
 const marks: Readonly<Record<HostFinding['state'], string>> = { offered: 'ok', missing: '--', broken: '!!' }

@@ -2,6 +2,7 @@ import { defaultRoot, resolveUserBy } from '../../builder/index.ts'
 import type { ContainerStdio, ProcessSpec } from '../../runtime/index.ts'
 import { ContainerRecords, execInContainer, readContainerFile } from '../../runtime/index.ts'
 import type { CommandSpec, OptionValues } from '../command.ts'
+import { environmentOption, replaceVariables } from '../environment-option.ts'
 import { UsageError } from '../errors.ts'
 import { describeNotExecuted } from '../render/exit-words.ts'
 import { withRawTerminal } from '../terminal.ts'
@@ -16,7 +17,7 @@ export const execCommand: CommandSpec = {
   options: [
     { name: 'interactive', short: 'i', help: 'Pass standard input on' },
     { name: 'tty', short: 't', help: 'Give the command a terminal' },
-    { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: 'Environment variable, beside those of the container' },
+    environmentOption,
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
   ],
@@ -37,12 +38,7 @@ export const execCommand: CommandSpec = {
 }
 
 function execProcess(main: ProcessSpec, args: readonly string[], options: OptionValues): ProcessSpec {
-  const added = options.texts('env').map((text) => {
-    if (text.indexOf('=') < 1) throw new UsageError(`option --env takes NAME=VALUE, not "${text}"`)
-    return text
-  })
-  const isReplaced = (entry: string): boolean => added.some((text) => text.startsWith(entry.slice(0, entry.indexOf('=') + 1)))
-  return { ...main, args, env: [...main.env.filter((entry) => !isReplaced(entry)), ...added], cwd: options.text('workdir') ?? main.cwd }
+  return { ...main, args, env: replaceVariables(main.env, options), cwd: options.text('workdir') ?? main.cwd }
 }
 
 /** Account files are read whole, as those of an image are. */
