@@ -1,38 +1,42 @@
 /** Root filesystems of the machine's own programs, as base images for the examples where no registry can be reached. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { writeBusyboxRootfs } from './busybox-rootfs.ts'
 
 const project = join(import.meta.dirname, '..')
-const gccFolder = '/usr/lib/gcc/x86_64-linux-gnu/12'
-const unneeded = ['test', 'idlelib', 'tkinter', 'lib2to3', 'ensurepip', 'config-3.11-x86_64-linux-gnu']
+const unneeded = /^(?:test|idlelib|tkinter|lib2to3|ensurepip|config-.*)$/u
 
 /** What `node:24-slim` has, as far as the examples go. */
 export function writeNodeRootfs(tarPath: string): void {
   writeRootfs(tarPath, (root) => { addProgram(root, join(project, 'node_modules/node/bin/node'), '/usr/local/bin/node') })
 }
 
-/** What `python:3.11-slim` has. */
+/** What `python:3-slim` has, in the version that is here. */
 export function writePythonRootfs(tarPath: string): void {
+  const python = realpathSync('/usr/bin/python3')
+  const library = join('/usr/lib', basename(python))
   writeRootfs(tarPath, (root) => {
-    addProgram(root, '/usr/bin/python3.11', '/usr/bin/python3.11')
-    symlinkSync('python3.11', join(root, 'usr/bin/python3'))
-    add(root, '/usr/lib/python3.11')
-    for (const name of unneeded) rmSync(join(root, 'usr/lib/python3.11', name), { recursive: true, force: true })
+    addProgram(root, python, python)
+    symlinkSync(basename(python), join(root, 'usr/bin/python3'))
+    add(root, library)
+    for (const name of readdirSync(library).filter((entry) => unneeded.test(entry))) rmSync(join(root, library, name), { recursive: true, force: true })
   })
 }
 
-/** What `gcc:12` has, with musl for static programs. */
+/** What `gcc` has, in the version that is here, with musl for static programs. */
 export function writeGccRootfs(tarPath: string): void {
+  const ask = (option: string): string => execFileSync('/usr/bin/gcc', [option], { encoding: 'utf8' }).trim()
+  const [program, folder, musl] = [realpathSync('/usr/bin/gcc'), dirname(ask('-print-libgcc-file-name')), ask('-dumpmachine').replace(/-gnu$/u, '-musl')]
+  const plugin = ask('-print-file-name=liblto_plugin.so')
   writeRootfs(tarPath, (root) => {
-    for (const program of ['/usr/bin/x86_64-linux-gnu-gcc-12', '/usr/bin/as', '/usr/bin/ld', `${gccFolder}/cc1`, `${gccFolder}/collect2`]) addProgram(root, program, program)
-    for (const path of [`${gccFolder}/libgcc.a`, `${gccFolder}/libgcc_eh.a`, `${gccFolder}/crtbeginT.o`, `${gccFolder}/crtbeginS.o`, `${gccFolder}/crtendS.o`, `${gccFolder}/crtend.o`, `${gccFolder}/include`, '/usr/lib/x86_64-linux-musl', '/usr/include/x86_64-linux-musl']) add(root, path)
-    addLibraries(root, `${gccFolder}/liblto_plugin.so`)
-    add(root, `${gccFolder}/liblto_plugin.so`)
+    for (const part of [program, '/usr/bin/as', '/usr/bin/ld', ask('-print-prog-name=cc1'), ask('-print-prog-name=collect2')]) addProgram(root, part, part)
+    for (const name of ['libgcc.a', 'libgcc_eh.a', 'crtbeginT.o', 'crtbeginS.o', 'crtendS.o', 'crtend.o', 'include']) add(root, join(folder, name))
+    for (const path of [`/usr/lib/${musl}`, `/usr/include/${musl}`, plugin]) add(root, path)
+    addLibraries(root, plugin)
     mkdirSync(join(root, 'usr/local/bin'), { recursive: true })
-    writeFileSync(join(root, 'usr/local/bin/gcc'), '#!/bin/sh\nexec x86_64-linux-gnu-gcc-12 "$@" -specs /usr/lib/x86_64-linux-musl/musl-gcc.specs\n')
+    writeFileSync(join(root, 'usr/local/bin/gcc'), `#!/bin/sh\nexec ${basename(program)} "$@" -specs /usr/lib/${musl}/musl-gcc.specs\n`)
     chmodSync(join(root, 'usr/local/bin/gcc'), 0o755)
   })
 }
