@@ -4,6 +4,7 @@ import type { GlobalScope } from '../dockerfile/arg-scope.ts'
 import { evaluateGlobalArgs, platformArgs } from '../dockerfile/arg-scope.ts'
 import { expandWord } from '../dockerfile/expand/expand.ts'
 import { expandInstruction } from '../dockerfile/expand/instruction.ts'
+import type { Place } from '../dockerfile/errors.ts'
 import type { Dockerfile, DockerfileSource, RunInstruction, StageInstruction } from '../dockerfile/instruction.ts'
 import { parseOnbuildTrigger } from '../dockerfile/parse.ts'
 import type { ResolvedStage, StageSource } from '../dockerfile/stage-graph.ts'
@@ -149,7 +150,7 @@ class Lowering {
         const next = step.path === '/' ? state : add(step)
         return { ...next, config: { ...next.config, WorkingDir: step.path } }
       }
-      case 'COPY': return add(lowerCopy(state, instruction, { source, origin: await this.#copyOrigin(instruction.from?.text, index), addNode: (node) => this.#addNode(node) }))
+      case 'COPY': return add(lowerCopy(state, instruction, { source, origin: await this.#copyOrigin(instruction.from?.text, { index, place: { source, range: (instruction.from ?? instruction).range } }), addNode: (node) => this.#addNode(node) }))
       case 'ADD': return add(lowerCopy(state, instruction, { source, origin: { kind: 'context' }, addNode: (node) => this.#addNode(node) }))
       default: return lowerConfig(state, instruction, source)
     }
@@ -169,15 +170,15 @@ class Lowering {
     return lowerMounts(state, instruction, {
       expand: { source, directives: this.#options.dockerfile.directives },
       cacheNamespace: this.#options.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '',
-      origin: (from) => this.#copyOrigin(from, index),
+      origin: (from) => this.#copyOrigin(from, { index, place: { source, range: instruction.range } }),
     })
   }
 
-  async #copyOrigin(from: string | undefined, index: number): Promise<CopyOrigin> {
+  async #copyOrigin(from: string | undefined, { index, place }: { readonly index: number; readonly place: Place }): Promise<CopyOrigin> {
     if (from === undefined) return { kind: 'context' }
     const source = this.#findUse(from, index)
     const isFolder = source.kind === 'context' && this.#options.contexts.get(source.name)?.kind === 'folder'
-    return isFolder ? { kind: 'context', name: source.name } : { kind: 'node', node: await this.#rootfsOf(source, index) }
+    return isFolder ? { kind: 'context', name: source.name } : { kind: 'node', node: await this.#rootfsOf(source, place) }
   }
 
   /** What `--from` means was said when the stages were resolved, but for that of triggers. */
@@ -188,14 +189,12 @@ class Lowering {
     return use?.source ?? resolveTriggerUse(this.#options.dockerfile, new Set(this.#options.contexts.keys()), { name: from, stage: resolved.stage })
   }
 
-  async #rootfsOf(source: StageSource, index: number): Promise<NodeId | undefined> {
+  async #rootfsOf(source: StageSource, place: Place): Promise<NodeId | undefined> {
     if (source.kind === 'scratch') return undefined
     if (source.kind === 'stage') return (await this.getStage(source.index)).rootfs
-    const { dockerfile, platform } = this.#options
     const context = source.kind === 'context' ? this.#options.contexts.get(source.name) : undefined
     if (context !== undefined && context.kind !== 'image') return this.#contextTree(source.name, context)
-    const range = dockerfile.stages[index]?.from.range ?? { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 }
-    return this.#addImage(await this.#prepared.images.resolve(context?.name ?? source.name, platform, { source: dockerfile.source, range }))
+    return this.#addImage(await this.#prepared.images.resolve(context?.name ?? source.name, this.#options.platform, place))
   }
 
   /** A context that is no image, as a root filesystem. */
