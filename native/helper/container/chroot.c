@@ -134,7 +134,7 @@ static bool wait_for(pid_t process, const sigset_t *awaited, int *status, struct
 static int collect_changes(const struct container *container, struct place *place, struct placed_files *files, const struct timespec *since)
 {
     uint64_t deleted = 0;
-    struct own_changes own = {.count = 0};
+    struct own_changes own = {0};
     if (take_files(files, since, &own) < 0) return -1;
     if (place->layers.has_upper) {
         int upper = openat(place->layers.roots[0], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
