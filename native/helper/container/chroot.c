@@ -77,7 +77,8 @@ static int make_tree(const struct container *container, struct place *place)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    if (open_layers(&container->root, &place->layers) < 0) return -1;
+    /* There is no mount namespace: what was attached would be in the host's. */
+    if (open_layers_to_read(&container->root, &place->layers) < 0) return -1;
     place->tree = make_folder(place->layers.workdir, "tree", 0755);
     place->saved = make_folder(place->layers.workdir, "saved", 0700);
     if (place->tree < 0 || place->saved < 0) return report_failure(STAGE_ROOT, "workdir");
