@@ -21,10 +21,10 @@ afterAll(() => { workspace[Symbol.dispose]() })
 const hosts: Mount = { kind: 'file', target: '/etc/hosts', content: Buffer.from('ours'), mode: 0o644, uid: 0, gid: 0 }
 
 /** What a script changes, as a layer has it, without times. */
-async function changesOf(executor: Executor, script: string): Promise<{ readonly output: string; readonly changes: readonly string[] }> {
+async function changesOf(executor: Executor, script: string, mounts: readonly Mount[] = [hosts]): Promise<{ readonly output: string; readonly changes: readonly string[] }> {
   const upper = workspace.makeUpper()
   const rootfs = { kind: 'overlay', lowers: [{ kind: 'directory', path: second }, { kind: 'directory', path: lower }], upper, xattrs: 'trusted' } as const
-  const { exit, stdout, stderr } = await run({ args: ['/bin/sh', '-c', script], rootfs, executor, mounts: [hosts] })
+  const { exit, stdout, stderr } = await run({ args: ['/bin/sh', '-c', script], rootfs, executor, mounts })
   expect(exit.exitCode, stderr).toBe(0)
   return { output: stdout, changes: workspace.describe(upper.upperdir).map((line) => line.replace(/ \d{9,}\.\d+/u, '').replace(/^(\S+ 4\d+ \S+) .*$/u, '$1')) }
 }
@@ -42,6 +42,12 @@ describe('a process isolated by chroot', () => {
     ['devices and files of ours', 'echo x > /dev/null; rm -f /etc/none; cat /etc/hosts'],
   ])('leaves the changes that one on overlay leaves: %s', async (_, script) => {
     expect(await changesOf({ kind: 'chroot' }, script)).toEqual(await changesOf({ kind: 'helper' }, script))
+  })
+
+  it('leaves no trace of files it is given in folders that the image lacks, however many', async () => {
+    const given = Array.from({ length: 70 }, (_, n): Mount => ({ ...hosts, target: `/data/deep/ours-${n}/nested/file` }))
+    const { changes } = await changesOf({ kind: 'chroot' }, 'cat /data/deep/ours-69/nested/file; echo more >> /data/changed', given)
+    expect(changes).toEqual((await changesOf({ kind: 'helper' }, 'echo more >> /data/changed', given)).changes)
   })
 
   it('ends as its process does, with all that it started', async () => {

@@ -77,7 +77,8 @@ static int make_tree(const struct container *container, struct place *place)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    if (open_layers(&container->root, &place->layers) < 0) return -1;
+    /* There is no mount namespace: what was attached would be in the host's. */
+    if (open_layers_to_read(&container->root, &place->layers) < 0) return -1;
     place->tree = make_folder(place->layers.workdir, "tree", 0755);
     place->saved = make_folder(place->layers.workdir, "saved", 0700);
     if (place->tree < 0 || place->saved < 0) return report_failure(STAGE_ROOT, "workdir");
@@ -134,7 +135,7 @@ static bool wait_for(pid_t process, const sigset_t *awaited, int *status, struct
 static int collect_changes(const struct container *container, struct place *place, struct placed_files *files, const struct timespec *since)
 {
     uint64_t deleted = 0;
-    struct own_changes own = {.count = 0};
+    struct own_changes own = {0};
     if (take_files(files, since, &own) < 0) return -1;
     if (place->layers.has_upper) {
         int upper = openat(place->layers.roots[0], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -83,10 +83,10 @@ static int prepare_layers(const struct container_root *root, struct layers *laye
 
 int open_layers_to_read(const struct container_root *root, struct layers *layers)
 {
-    if (prepare_layers(root, layers) < 0) return -1;
+    uint32_t at = 0;
+    if (prepare_layers(root, layers) < 0 || (layers->has_upper && open_upper(root, &layers->roots[at++], &layers->workdir) < 0)) return -1;
     for (uint32_t i = 0; i < root->lowers.count; i++) {
-        layers->roots[i] = lower_open(&root->lowers.items[i], O_RDONLY);
-        if (layers->roots[i] < 0) return report_failure(STAGE_LAYERS, root->lowers.items[i].path);
+        if ((layers->roots[at++] = lower_open(&root->lowers.items[i], O_RDONLY)) < 0) return report_failure(STAGE_LAYERS, root->lowers.items[i].path);
     }
     return 0;
 }
@@ -94,10 +94,7 @@ int open_layers_to_read(const struct container_root *root, struct layers *layers
 int open_layers(const struct container_root *root, struct layers *layers)
 {
     uint32_t at = 0;
-    if (prepare_layers(root, layers) < 0) return -1;
-    if (layers->has_upper) {
-        if (open_upper(root, &layers->roots[at++], &layers->workdir) < 0) return -1;
-    }
+    if (prepare_layers(root, layers) < 0 || (layers->has_upper && open_upper(root, &layers->roots[at++], &layers->workdir) < 0)) return -1;
     for (uint32_t i = 0; i < root->lowers.count; i++) {
         if ((layers->roots[at++] = open_lower(&root->lowers.items[i], root->id_map)) < 0) return -1;
         if (root->lowers.items[i].kind != LOWER_DIRECTORY) layers->has_images = true;
@@ -105,18 +102,18 @@ int open_layers(const struct container_root *root, struct layers *layers)
     return 0;
 }
 
-static bool is_whiteout(const struct layers *layers, int fd, const char *name, const struct stat *stat)
+bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat)
 {
     if (S_ISCHR(stat->st_mode)) return stat->st_rdev == makedev(0, 0);
     if (!S_ISREG(stat->st_mode) || stat->st_size) return false;
-    int file = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) return false;
     bool found = fgetxattr(file, layers->whiteout, NULL, 0) >= 0;
     close(file);
     return found;
 }
 
-static bool is_opaque(const struct layers *layers, int folder)
+bool is_opaque(const struct layers *layers, int folder)
 {
     char value;
     return fgetxattr(folder, layers->opaque, &value, 1) == 1 && value == 'y';

@@ -8,6 +8,8 @@
 #include "request.h"
 #include "resolve.h"
 
+#include <sys/stat.h>
+
 struct layers {
     struct tree tree;
     uint32_t count;
@@ -27,10 +29,15 @@ struct layers {
 /* Opens the layers of an overlay root. 0, or -1 with the failure reported. */
 int open_layers(const struct container_root *root, struct layers *layers);
 
-/* The same without an upper directory, for reading only: nothing is attached to the mount namespace. */
+/* The same without mounting anything: layers that are filesystems of their own are in no mount namespace, and cannot be an overlay's. */
 int open_layers_to_read(const struct container_root *root, struct layers *layers);
 
 /* A merged folder: a descriptor of the topmost layer's instance, which has its metadata. -1 with errno. */
 int open_layer_folder(struct layers *layers, const char *path);
+
+/* Whether `name` in a layer's `folder`, of which `stat` is, hides what lies below. */
+bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat);
+/* The same of a folder and what its name has below. */
+bool is_opaque(const struct layers *layers, int folder);
 
 #endif

@@ -15,20 +15,19 @@ struct placed_file {
     int parent;
     char name[NAME_MAX + 1];
     bool has_saved;
-    bool made_parent;
     char parent_path[PATH_MAX];
     struct timespec times[2]; /* of the parent */
 };
 
-static int open_parent(int root, struct placed_file *file)
+/* One that is made does not count as changed later, nor does what it is made in, which is why it stays. */
+static int open_parent(int root, const struct placed_file *file)
 {
     int parent = kernel_open_in_root(root, file->parent_path, O_RDONLY | O_DIRECTORY, 0);
     if (parent >= 0 || errno != ENOENT) return parent;
     struct mounted_tree tree = open_mounted_tree(root);
-    tree.may_write_root = true;
+    tree.may_write_root = tree.keeps_times = true;
     int made = make_in_tree(&tree, file->parent_path, true);
     if (made < 0) return -1;
-    file->made_parent = true;
     parent = openat(made, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     close(made);
     return parent;
@@ -77,7 +76,6 @@ int place_files(struct placed_files *files, const struct container *container, c
 
 static void note(struct own_changes *own, const struct stat *stat)
 {
-    if (own->count == (int)(sizeof own->items / sizeof *own->items)) return;
     own->items[own->count].device = stat->st_dev;
     own->items[own->count++].inode = stat->st_ino;
 }
@@ -102,13 +100,14 @@ static int take_file(struct placed_files *files, uint32_t number, const struct t
     for (int i = 0; i < own->count; i++) is_known = is_known || (own->items[i].device == parent.st_dev && own->items[i].inode == parent.st_ino);
     if (is_after(&parent.st_ctim, since) && !is_known) return 0;
     note(own, &parent);
-    if (futimens(file->parent, file->times) < 0) return -1;
-    if (file->made_parent && unlinkat(files->tree, file->parent_path + 1, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY) return -1;
-    return 0;
+    return futimens(file->parent, file->times);
 }
 
 int take_files(struct placed_files *files, const struct timespec *since, struct own_changes *own)
 {
+    /* Each file, and its folder. */
+    own->items = calloc(2 * (size_t)files->count + 1, sizeof *own->items);
+    if (!own->items) return report_failure(STAGE_MOUNT, "memory");
     for (uint32_t number = files->count; number-- > 0;) {
         if (take_file(files, number, since, own) < 0) return report_failure(STAGE_MOUNT, files->items[number].name);
         close(files->items[number].parent);

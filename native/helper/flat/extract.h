@@ -7,7 +7,7 @@
 
 /* Of what we change ourselves after the copy and put back: such an inode does not count as changed. */
 struct own_changes {
-    struct { dev_t device; ino_t inode; } items[64];
+    struct own_change { dev_t device; ino_t inode; } *items;
     int count;
 };
 

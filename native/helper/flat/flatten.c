@@ -20,15 +20,13 @@
 #define ATTRIBUTES_SIZE 65536 /* XATTR_LIST_MAX and XATTR_SIZE_MAX */
 #define ATTRIBUTE_NAME_SIZE (XATTR_NAME_MAX + 16)
 
-static bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat)
+/* With the errno of what failed. */
+static struct merged_folder give_up(struct merged_folder *folder)
 {
-    if (S_ISCHR(stat->st_mode)) return stat->st_rdev == makedev(0, 0);
-    if (!S_ISREG(stat->st_mode) || stat->st_size) return false;
-    int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (file < 0) return false;
-    bool found = fgetxattr(file, layers->whiteout, NULL, 0) >= 0;
-    close(file);
-    return found;
+    int error = errno;
+    close_merged(folder);
+    errno = error;
+    return *folder;
 }
 
 struct merged_folder open_merged_root(const struct layers *layers)
@@ -36,22 +34,24 @@ struct merged_folder open_merged_root(const struct layers *layers)
     struct merged_folder folder = {.fds = calloc(layers->count + 1, sizeof(int))};
     for (uint32_t i = layers->has_upper ? 1 : 0; folder.fds && i < layers->count; i++) {
         int fd = openat(layers->roots[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd >= 0) folder.fds[folder.count++] = fd;
+        if (fd < 0) return give_up(&folder);
+        folder.fds[folder.count++] = fd;
     }
     return folder;
 }
 
 struct merged_folder open_merged(const struct layers *layers, const struct merged_folder *folder, const char *name)
 {
-    char value;
     struct stat stat;
     struct merged_folder found = {.fds = calloc((size_t)folder->count + 1, sizeof(int))};
     for (int i = 0; found.fds && i < folder->count; i++) {
         int fd = openat(folder->fds[i], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0 && fstatat(folder->fds[i], name, &stat, AT_SYMLINK_NOFOLLOW) == 0) break;
-        if (fd < 0) continue;
+        if (fd < 0 && errno == ENOENT) continue;
+        /* What is no folder ends the merging. */
+        if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) break;
+        if (fd < 0) return give_up(&found);
         found.fds[found.count++] = fd;
-        if (fgetxattr(fd, layers->opaque, &value, 1) == 1 && value == 'y') break;
+        if (is_opaque(layers, fd)) break;
     }
     return found;
 }

@@ -21,9 +21,9 @@ struct merged_folder {
  */
 int flatten(const struct layers *layers, int tree);
 
-/* The instances of the layers' root. NULL fds with errno when memory is short. */
+/* The instances of the layers' root. NULL fds with errno when they cannot be had. */
 struct merged_folder open_merged_root(const struct layers *layers);
-/* Those of a subfolder, or none. */
+/* Those of a subfolder, or none. NULL fds with errno as above. */
 struct merged_folder open_merged(const struct layers *layers, const struct merged_folder *folder, const char *name);
 void close_merged(struct merged_folder *folder);
 /* Whether the name is visible, and how. -1 with errno. */

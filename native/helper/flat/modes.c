@@ -80,7 +80,7 @@ int run_flatten(struct wire *request)
 int run_extract(struct wire *request)
 {
     static const char *const skipped[] = {NULL};
-    const struct own_changes own = {.count = 0};
+    const struct own_changes own = {0};
     struct copied copied;
     struct stat start;
     if (open_copied(request, &copied) < 0) return 1;
