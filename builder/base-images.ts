@@ -35,12 +35,6 @@ interface Found {
   readonly layout?: LayoutImage
 }
 
-/** Of several platforms' images one has the name afterwards: this machine's, or else the first. */
-function isNamed(found: Found, all: readonly Found[]): boolean {
-  const same = all.filter(({ image, remote }) => remote !== undefined && image.name === found.image.name)
-  return found === (same.find(({ image }) => platformDistance(hostPlatform(process.arch), image.config) !== undefined) ?? same[0])
-}
-
 /** Of a name there may be images of several platforms. */
 type BaseSource = Pick<SourceNode, 'image' | 'diffIds'>
 
@@ -68,6 +62,8 @@ export class BuildBases implements BaseImages {
     try {
       return (await started).image
     } catch (error) {
+      // Checks do without an image that cannot be had, and so must what looks at all that were found.
+      this.#found.delete(key)
       this.#task.signal.throwIfAborted()
       throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error)
     }
@@ -143,6 +139,12 @@ export class BuildBases implements BaseImages {
     }
     if (this.#home !== this.#engine) await copyLayers(found.image.config.rootfs.diff_ids, { from: this.#home.store, to: this.#engine.store }, silent(task))
   }
+}
+
+/** Of several platforms' images one has the name afterwards: this machine's, or else the first. */
+function isNamed(found: Found, all: readonly Found[]): boolean {
+  const same = all.filter(({ image, remote }) => remote !== undefined && image.name === found.image.name)
+  return found === (same.find(({ image }) => platformDistance(hostPlatform(process.arch), image.config) !== undefined) ?? same[0])
 }
 
 async function copyLayers(diffIds: readonly DiffId[], { from, to }: { readonly from: Store; readonly to: Store }, task: Task): Promise<void> {

@@ -2,14 +2,14 @@ import type { Task } from '../core/task.ts'
 import { silent } from '../core/task.ts'
 import type { Platform } from '../oci/platform.ts'
 import { hostPlatform } from '../oci/platform.ts'
-import type { BuildBases } from './base-images.ts'
 import type { BuildInputs } from './build-inputs.ts'
 import { namedContexts } from './build-inputs.ts'
-import { checkDockerfile } from './call/check-dockerfile.ts'
+import { argInputs, checkDockerfile } from './call/check-dockerfile.ts'
 import type { BuildContext } from './context/open-context.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import { ChecksFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
+import type { BaseImages } from './plan/base-images.ts'
 import type { LowerOptions } from './plan/lower.ts'
 import { lower } from './plan/lower.ts'
 import { mergePlans } from './plan/merge-plans.ts'
@@ -20,8 +20,8 @@ interface PlanningRequest extends Pick<BuildInputs, 'buildArgs' | 'contexts'> {
 }
 
 interface PlanningParts {
-  readonly context: BuildContext
-  readonly bases: BuildBases
+  readonly context: Pick<BuildContext, 'dockerfile' | 'ignore'>
+  readonly bases: BaseImages
   readonly platforms: readonly [Platform, ...Platform[]]
 }
 
@@ -41,9 +41,9 @@ export async function planBuild(request: PlanningRequest, { context, bases, plat
 }
 
 /** Checks what the target needs. @throws {ChecksFailed} when the Dockerfile wants its warnings to be errors */
-async function raiseWarnings(planning: LowerOptions, { context, bases }: { context: BuildContext; bases: BuildBases }, task: Task<BuildEvent>): Promise<void> {
+async function raiseWarnings(planning: LowerOptions, { context, bases }: Pick<PlanningParts, 'context' | 'bases'>, task: Task<BuildEvent>): Promise<void> {
   const target = planning.target ?? String(planning.dockerfile.stages.length - 1)
-  const { warnings } = await checkDockerfile({ ...planning, target, contexts: new Set(planning.contexts.keys()), ignore: context.ignore }, bases, silent(task))
+  const { warnings } = await checkDockerfile({ ...planning, target, args: argInputs(planning), contexts: new Set(planning.contexts.keys()), ignore: context.ignore }, bases, silent(task))
   for (const { rule, message, range } of warnings) task.emit({ type: 'warning-raised', rule, message, range })
   const failed = warnings.filter(({ level }) => level === 'error')
   if (failed.length > 0) throw new ChecksFailed(planning.dockerfile.source, failed)

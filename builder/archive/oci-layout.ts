@@ -26,9 +26,11 @@ export interface LayoutImage {
 }
 
 const defaultTag = 'latest'
+const refName = 'org.opencontainers.image.ref.name'
 
 /**
- * Finds `oci-layout://FOLDER[:TAG][@DIGEST]`. Every document is checked against its digest.
+ * Finds `oci-layout://FOLDER[:TAG][@DIGEST]`; without either the image tagged `latest`, or the only one there is. Every
+ * document is checked against its digest.
  * @throws {ImageUnavailable} @throws {DigestMismatch}
  * @see image-spec image-layout.md
  */
@@ -40,8 +42,8 @@ export async function findLayoutImage(name: string, platform: Platform): Promise
   const entries = document.index.manifests
   const entry = digest !== undefined
     ? entries.find((each) => each.digest === digest)
-    : entries.find((each) => each.annotations?.['org.opencontainers.image.ref.name'] === tag) ?? (entries.length === 1 ? entries[0] : undefined)
-  if (entry === undefined) throw new ImageUnavailable(name, `the layout has no image "${digest ?? tag}"`)
+    : entries.find((each) => each.annotations?.[refName] === (tag ?? defaultTag)) ?? (tag === undefined && entries.length === 1 ? entries[0] : undefined)
+  if (entry === undefined) throw new ImageUnavailable(name, `the layout has no image "${digest ?? tag ?? defaultTag}"`)
   return openEntry({ name, folder }, entry, platform)
 }
 
@@ -85,11 +87,11 @@ function blobPath(folder: string, { digest }: Descriptor): string {
   return join(folder, 'blobs', digestAlgorithm(digest), digestHex(digest))
 }
 
-function parseName(name: string): { readonly folder: string; readonly tag: string; readonly digest: Descriptor['digest'] | undefined } {
+function parseName(name: string): { readonly folder: string; readonly tag: string | undefined; readonly digest: Descriptor['digest'] | undefined } {
   const text = name.slice('oci-layout://'.length)
   const at = text.lastIndexOf('@')
   const [path, digest] = at === -1 ? [text, undefined] : [text.slice(0, at), parseDigest(text.slice(at + 1))]
-  const [, folder = path, tag = defaultTag] = /^(.*):([\w][\w.-]{0,127})$/u.exec(path) ?? []
+  const [, folder = path, tag] = /^(.*):([\w][\w.-]{0,127})$/u.exec(path) ?? []
   return { folder: resolve(folder), tag, digest }
 }
 

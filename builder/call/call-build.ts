@@ -36,13 +36,14 @@ export async function callBuild(request: BuildRequest, method: CallMethod, optio
   const { source } = dockerfile
   const host = hostPlatform(process.arch)
   const inputs = { target: request.target, buildArgs: new Map(Object.entries(request.buildArgs ?? {})), platform: request.platforms?.[0] ?? host, buildPlatform: host }
+  const args = argInputs(inputs)
   switch (method) {
     case 'targets': return { method, source, targets: listTargets(dockerfile) }
-    case 'outline': return { method, source, outline: outlineTarget(dockerfile, request.target, argInputs(inputs)) }
+    case 'outline': return { method, source, outline: outlineTarget(dockerfile, request.target, args) }
     case 'check': {
       const images = new BuildBases(options.engine, { pull: request.pull ?? 'missing', task })
       const contexts = new Set(namedContexts(request).keys())
-      return { method, source, result: await checkDockerfile({ dockerfile, ...inputs, contexts, ignore: context.ignore }, images, silent(task)) }
+      return { method, source, result: await checkDockerfile({ dockerfile, ...inputs, args, contexts, ignore: context.ignore }, images, silent(task)) }
     }
   }
 }

@@ -13,12 +13,13 @@ import { findTarget, reachableStages, resolveStages } from '../dockerfile/stage-
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
 import { StepFailed } from '../errors.ts'
 import type { BaseImage, BaseImages } from '../plan/base-images.ts'
+import type { LowerOptions } from '../plan/lower.ts'
 
 export interface CheckRequest {
   readonly dockerfile: Dockerfile
   /** undefined: every stage is looked at. */
   readonly target: string | undefined
-  readonly buildArgs: ReadonlyMap<string, string>
+  readonly args: ArgInputs
   readonly platform: Platform
   readonly buildPlatform: Platform
   readonly contexts: ReadonlySet<string>
@@ -30,26 +31,26 @@ export interface CheckRequest {
  * @throws {DockerfileError}
  */
 export async function checkDockerfile(request: CheckRequest, images: BaseImages, task: Task): Promise<LintResult> {
-  const args = argInputs(request)
   return lintDockerfile(request.dockerfile, {
-    args,
+    args: request.args,
     target: request.target,
     contexts: request.contexts,
-    bases: await findBaseFacts(request, { args, images }, task),
+    bases: await findBaseFacts(request, images, task),
     ignore: request.ignore,
     platforms: { build: request.buildPlatform, target: request.platform },
   })
 }
 
-export function argInputs({ buildArgs, platform, buildPlatform, target }: Pick<CheckRequest, 'buildArgs' | 'platform' | 'buildPlatform' | 'target'>): ArgInputs {
+/** What ARGs begin with; `target` is what the build names. */
+export function argInputs({ buildArgs, platform, buildPlatform, target }: Pick<LowerOptions, 'buildArgs' | 'platform' | 'buildPlatform' | 'target'>): ArgInputs {
   return { buildArgs, platformArgs: platformArgs({ build: buildPlatform, target: platform, targetStage: target }) }
 }
 
-async function findBaseFacts(request: CheckRequest, { args, images }: { readonly args: ArgInputs; readonly images: BaseImages }, task: Task): Promise<Map<number, BaseFacts>> {
+async function findBaseFacts(request: CheckRequest, images: BaseImages, task: Task): Promise<Map<number, BaseFacts>> {
   const facts = new Map<number, BaseFacts>()
   const { dockerfile } = request
   try {
-    const global = evaluateGlobalArgs(dockerfile, args)
+    const global = evaluateGlobalArgs(dockerfile, request.args)
     const stages = resolveStages(dockerfile, global, request.contexts)
     const wanted = request.target === undefined ? new Set(stages.keys()) : reachableStages(stages, findTarget(dockerfile, request.target))
     await Promise.all(stages.filter(({ stage, base }) => wanted.has(stage.index) && base.kind === 'image').map(async ({ stage, from, base, references }) => {

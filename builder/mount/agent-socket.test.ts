@@ -60,6 +60,19 @@ describe('the socket of an agent', () => {
     await closed
   })
 
+  it('closes the connections that a lost agent leaves unanswered, asked or not', async () => {
+    const gone = join(folder, 'gone')
+    const lost = createServer((client) => { client.destroy() })
+    await new Promise<void>((resolve) => { lost.listen(gone, resolve) })
+    await using socket = await openAgentSocket({ id: 'default', paths: [gone] }, owner)
+    expect(await ask(socket.path, [11])).toEqual([])
+    await new Promise((resolve) => lost.close(resolve))
+    const silentClient = connect(socket.path)
+    await new Promise<void>((resolve) => { silentClient.on('connect', resolve) })
+    expect(await ask(socket.path, [11])).toEqual([])
+    silentClient.destroy()
+  })
+
   it('is refused where no socket is', async () => {
     await expect(openAgentSocket({ id: 'default', paths: [folder] }, owner)).rejects.toBeInstanceOf(SecretUnavailable)
     await expect(openAgentSocket({ id: 'default', paths: [path, path] }, owner)).rejects.toBeInstanceOf(SecretUnavailable)

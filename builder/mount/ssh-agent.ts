@@ -3,9 +3,10 @@ import { connect } from 'node:net'
 import type { SshKey } from './ssh-key.ts'
 import { FieldReader, field } from './ssh-wire.ts'
 
-/** Answers a message to an agent. */
+/** Answers messages to an agent. */
 export interface Agent extends Disposable {
-  answer(message: Buffer): Promise<Buffer>
+  /** @returns undefined when the agent is gone */
+  answer(message: Buffer): Promise<Buffer | undefined>
 }
 
 /** @see draft-miller-ssh-agent "Protocol messages" */
@@ -43,12 +44,14 @@ function signWith(keys: readonly SshKey[], message: Buffer): Buffer {
 /** The user's own agent. */
 export function connectAgent(path: string): Agent {
   const socket = connect(path)
+  // Reading replies meets the error too, but nobody may be asking yet when it happens.
+  socket.on('error', () => { socket.destroy() })
   const replies = readMessages(socket)
   return {
     answer: async (message) => {
       socket.write(field(message))
       const { value, done } = await replies.next()
-      return done === true ? failure : value
+      return done === true ? undefined : value
     },
     [Symbol.dispose]: () => { socket.destroy() },
   }
@@ -56,13 +59,15 @@ export function connectAgent(path: string): Agent {
 
 /**
  * Lets a step ask the agent for keys and signatures, and nothing else: to add, remove or lock keys is refused as by
- * BuildKit. Ends with either side: a lost agent is a closed connection to the step.
+ * BuildKit. Ends with the step's side, and with the first message that a lost agent leaves unanswered.
  */
 export async function serveAgent(client: Socket, agent: Agent): Promise<void> {
   try {
     for await (const message of readMessages(client)) {
       const isAllowed = message[0] === messages.requestIdentities || message[0] === messages.signRequest
-      client.write(field(isAllowed ? await agent.answer(message) : failure))
+      const answer = isAllowed ? await agent.answer(message) : failure
+      if (answer === undefined) return
+      client.write(field(answer))
     }
   } finally {
     agent[Symbol.dispose]()
