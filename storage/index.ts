@@ -1,7 +1,6 @@
 export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, FileDigestRecords, ImageStore, IncomingLayer, LayerForm, OpenBlob, Store, StoredImage } from './store.ts'
 export type { DirectoryRootfs, Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
-export type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
-export { chooseDriver } from './layer/choose-driver.ts'
+export type { StorageDriverName } from './layer/choose-driver.ts'
 export { describeDriver } from './layer/describe-driver.ts'
 export type { LayerFormatName } from './erofs/choose-format.ts'
 export type { ConvertReport } from './erofs/convert-layers.ts'

@@ -29,7 +29,6 @@ const problems: ReadonlyMap<number, string> = new Map([
 
 async function* inflate(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const inflater = getAddon().openInflater()
-  let members = 0
   let isBetweenMembers = false
   for await (const chunk of bytes) {
     let rest = chunk
@@ -37,12 +36,11 @@ async function* inflate(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     while (rest.byteLength > 0 || isPending) {
       const output = Buffer.allocUnsafeSlow(outputBytes)
       const [consumed, produced, state] = await getAddon().inflate(inflater, rest, output)
-      if (state < 0) throw new MalformedCompression('gzip', isBetweenMembers && members > 0 ? 'bytes follow it' : problems.get(state) ?? `ISA-L's error ${state}`)
+      if (state < 0) throw new MalformedCompression('gzip', isBetweenMembers ? 'bytes follow it' : problems.get(state) ?? `ISA-L's error ${state}`)
       if (produced > 0) yield output.subarray(0, produced)
       rest = rest.subarray(consumed)
       isPending = state === inflateStates.wantsOutput
       isBetweenMembers = state === inflateStates.memberEnded
-      if (isBetweenMembers) members += 1
     }
   }
   if (!isBetweenMembers) throw new MalformedCompression('gzip', 'it is truncated')

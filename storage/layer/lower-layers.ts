@@ -24,11 +24,6 @@ export class LowerLayers {
     return this.#describe(stack, this.#backing)
   }
 
-  /** How many it is made of. */
-  count(stack: readonly StoredLayer[]): number {
-    return stack.filter(({ dir }) => dir !== undefined).length
-  }
-
   view(stack: readonly StoredLayer[]): RootfsView {
     return createRootfsView(this.#describe(stack, () => 'file'), this.#xattrs)
   }

@@ -12,6 +12,7 @@ import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerContext } from './layer-context.ts'
 import type { ChangedTree } from './layer-format.ts'
 import type { SnapshotDriver } from './snapshot-driver.ts'
+import type { StoredLayer } from './stored-layer.ts'
 
 /** The kernel's limit is 500, and the runtime adds a layer of mount points. @see 0011-mount-points-in-a-stub-layer.md */
 const mostLowers = 499
@@ -35,16 +36,15 @@ export class OverlayDriver implements SnapshotDriver {
     this.#copying = copying
   }
 
-  prepare(parent: ChainId | undefined): Promise<Snapshot> {
-    const { records, lowers } = this.#context
-    if (lowers.count(records.visibleStack(parent)) > mostLowers) return this.#copying.prepare(parent)
-    return new Promise((resolve) => { resolve(this.#create(parent)) })
+  async prepare(parent: ChainId | undefined): Promise<Snapshot> {
+    const stack = this.#context.records.visibleStack(parent)
+    return stack.length > mostLowers ? await this.#copying.prepare(parent) : this.#create(parent, stack)
   }
 
-  #create(parent: ChainId | undefined): Snapshot {
+  #create(parent: ChainId | undefined, stack: readonly StoredLayer[]): Snapshot {
     const context = this.#context
-    const { layout, records } = context
-    const lowers = context.lowers.mountable(records.visibleStack(parent))
+    const { layout } = context
+    const lowers = context.lowers.mountable(stack)
     const dir = this.#session.createDirId()
     const folder = layout.snapshot(dir)
     const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]

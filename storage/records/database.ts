@@ -68,8 +68,13 @@ const nameManifests = `
   CREATE TRIGGER forget_name_manifest AFTER DELETE ON names BEGIN DELETE FROM name_manifests WHERE name = OLD.name; END;
 `
 
+/** What the builder knows of files outside the store. Stores of version 3 may have it. */
+const fileDigests = `
+  CREATE TABLE IF NOT EXISTS file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
+`
+
 /** What makes each version of the one before it. */
-const steps = [firstSchema, indexes, nameManifests]
+const steps = [firstSchema, indexes, nameManifests, fileDigests]
 
 /** Opens the database file, making it when it is missing. */
 export function openDatabase(root: string, file: string): Database {

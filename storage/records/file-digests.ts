@@ -2,7 +2,6 @@ import type { FileDigestRecords } from '../store.ts'
 import type { Database } from './database.ts'
 import { readText } from './database.ts'
 
-const schema = 'CREATE TABLE IF NOT EXISTS file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID'
 const mostFolders = 64
 const forgetOldest = 'DELETE FROM file_digests WHERE folder NOT IN (SELECT folder FROM file_digests ORDER BY used_ms DESC LIMIT ?)'
 
@@ -15,7 +14,6 @@ export class FileDigestTable implements FileDigestRecords {
   }
 
   load(folder: string): ReadonlyMap<string, string> {
-    this.#database.transaction('quick', () => this.#database.run(schema))
     const row = this.#database.get('SELECT digests FROM file_digests WHERE folder = ?', folder)
     return new Map(row === undefined ? [] : JSON.parse(readText(row, 'digests')) as [string, string][])
   }

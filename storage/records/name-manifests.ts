@@ -1,7 +1,6 @@
 import { TsbuildError } from '../../core/errors.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
-import type { ManifestDocument } from '../../oci/manifest.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { BlobStore } from '../content-store.ts'
 import type { Database, Row } from './database.ts'
@@ -31,10 +30,10 @@ export function moveNames(database: Database, names: readonly string[], id: Dige
 
 /** Notes the blobs that an image needs for all its manifests: no other is kept for it. In a transaction. */
 export function recordBlobs({ database, blobs }: { readonly database: Database; readonly blobs: BlobStore }, id: string): void {
-  const needed = readNeeded(blobs, listManifests(database, id).map(parseManifestColumns))
-  if (needed === undefined) return
-  database.run('DELETE FROM image_blobs WHERE image = ?', id)
-  for (const digest of new Set(needed)) database.run('INSERT INTO image_blobs VALUES (?, ?)', id, digest)
+  const needed = listManifests(database, id).map((row) => readNeeded(blobs, parseManifestColumns(row)))
+  // With one that cannot be read, which fsck tells, the image keeps what it had.
+  if (!needed.includes(undefined)) database.run('DELETE FROM image_blobs WHERE image = ?', id)
+  for (const digest of new Set(needed.flatMap((digests) => digests ?? []))) database.run('INSERT OR IGNORE INTO image_blobs VALUES (?, ?)', id, digest)
 }
 
 function listManifests(database: Database, id: string): Row[] {
@@ -42,16 +41,15 @@ function listManifests(database: Database, id: string): Row[] {
     UNION SELECT own.manifest, own.media_type, own.size FROM names JOIN name_manifests AS own USING (name) WHERE names.image = ?1`, id)
 }
 
-/** @returns undefined when a manifest cannot be read: then the image keeps what it had, and fsck tells */
-function readNeeded(blobs: BlobStore, manifests: readonly Descriptor[]): string[] | undefined {
-  const read = (descriptor: Descriptor): ManifestDocument => parseManifestDocument(blobs.readDocumentSync(descriptor), descriptor.mediaType)
+/** @returns undefined when it, or a manifest in it, cannot be read */
+function readNeeded(blobs: BlobStore, manifest: Descriptor): string[] | undefined {
   const list = (descriptor: Descriptor): string[] => {
-    const document = read(descriptor)
+    const document = parseManifestDocument(blobs.readDocumentSync(descriptor), descriptor.mediaType)
     if (document.kind === 'index') return [descriptor.digest, ...document.index.manifests.flatMap(list)]
     return [descriptor.digest, document.manifest.config.digest, ...document.manifest.layers.map(({ digest }) => digest)]
   }
   try {
-    return manifests.flatMap(list)
+    return list(manifest)
   } catch (error) {
     if (error instanceof TsbuildError) return undefined
     throw error

@@ -200,6 +200,25 @@ describe('images', () => {
     await expectClean(store.root)
   })
 
+  it('keep the blobs of a new manifest when another one cannot be read', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    await store.layers.sync(task)
+    const forms: TestImage[] = []
+    for (const form of ['gzip', 'zstd'] as const) forms.push(await writeDocuments(store, { blobs: [await store.layerBlob(layer.chainId, form, task)], diffIds: [layer.diffId], comment: '' }))
+    const [older = raise(), newer = raise()] = forms
+    store.images.put(older.manifest, older.config.digest, ['docker.io/library/a:1'])
+    const lost = readFileSync(blobPath(store, older.manifest.digest))
+    rmSync(blobPath(store, older.manifest.digest))
+    store.images.put(newer.manifest, newer.config.digest, ['docker.io/library/a:2'])
+    await store[Symbol.asyncDispose]()
+    const again = await stores.open(store.root)
+    await gc(again, task, { dryRun: false })
+    expect(existsSync(blobPath(again, newer.manifest.digest))).toBe(true)
+    // With it back nothing is missing.
+    writeFileSync(blobPath(again, older.manifest.digest), lost)
+  })
+
   it('are not chosen by a beginning that two have', async () => {
     const store = await stores.open()
     const layer = await applied(store, file('a'))
