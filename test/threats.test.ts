@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { missingTests, readThreats } from './support/named-tests.ts'
 
-/** Where what has hit other builders is tested here: by number, what it was, the file, and how the test's title reads. */
-const threats: readonly (readonly [number: number, what: string, file: string, title: string])[] = [
+/** Where what has hit other builders is tested here: by number, what it was, the file, and how the test's title begins. */
+const ofBuilders: readonly (readonly [number: number, what: string, file: string, title: string])[] = [
   [39, 'a directory of a cache mount swapped for a link', 'test/e2e/threats.test.ts', '39 a directory'],
   [40, 'clean-up of mount points through a link', 'test/e2e/threats.test.ts', '40 what a step puts'],
   [41, 'privilege without leave', 'test/e2e/threats.test.ts', '41 no unknown word'],
@@ -20,14 +19,14 @@ const threats: readonly (readonly [number: number, what: string, file: string, t
   [52, 'a repository that runs programs', 'test/e2e/contexts.test.ts', 'runs nothing of what it brings'],
   [53, 'addresses as options', 'test/e2e/threats.test.ts', '53 addresses'],
   [54, 'cache keys that leave something out', 'test/e2e/cache.test.ts', 'names the first thing that changed'],
-  [55, 'diffIDs that a config only claims', 'test/kernel/store.test.ts', 'are refused when blob or changeset is not what was announced'],
+  [55, 'diffIDs that a config only claims', 'test/kernel/records.test.ts', 'are refused when blob or changeset is not what was announced'],
   [56, 'one name in several spellings', 'registry-client/reference.test.ts', 'reads every canonical and familiar name back'],
   [57, 'ignore files that are no files', 'test/e2e/threats.test.ts', '57 ignore files'],
   [58, 'archives through links of the image', 'test/e2e/threats.test.ts', '58 an archive'],
   [59, 'chains of links in an archive', 'test/kernel/hostile-layers.test.ts', 'follows links of this layer and of those below'],
   [60, 'a context tar that leads out, and links that are legal', 'test/e2e/contexts.test.ts', 'as a tar cannot lead out of itself'],
   [61, 'volumes that copy from the host', 'test/e2e/threats.test.ts', '61 volumes'],
-  [62, 'configs and histories that do not fit', 'test/kernel/store.test.ts', 'are recorded only when their documents and layers are there'],
+  [62, 'configs and histories that do not fit', 'test/kernel/records.test.ts', 'are recorded only when their documents and layers are there'],
   [63, 'credentials that end in what is kept', 'test/e2e/secret-guard.test.ts', 'stores nothing of it'],
   [64, 'metadata that a mapped id can write', 'test/e2e/threats.test.ts', '64 what ids'],
 ]
@@ -37,7 +36,7 @@ const corpus: readonly (readonly [what: string, file: string, title: string])[] 
   ['NUL, BOM, carriage returns, one long line, empty lines, continuations, comments', 'builder/dockerfile/hostile.test.ts', '%s ends as %s'],
   ['quotes, brackets, JSON, here-documents, triggers, flags', 'builder/dockerfile/hostile.test.ts', '%s ends as %s'],
   ['stages, expansion bombs, patterns, prototypes', 'builder/dockerfile/hostile.test.ts', '%s ends as %s'],
-  ['directives, backslash at the end, comment inside a continuation', 'builder/dockerfile/golden.test.ts', "'%s'"],
+  ['directives, backslash at the end, comment inside a continuation', 'builder/dockerfile/golden.test.ts', '%s'],
   ['grammar fuzzing: parsing is total, printing a fixpoint', 'builder/dockerfile/properties.test.ts', 'reads or refuses any text'],
   ['cycles between stages', 'test/e2e/threats.test.ts', 'steps of a stage cannot use it'],
   ['environments the kernel refuses', 'test/e2e/threats.test.ts', 'an environment too large'],
@@ -48,20 +47,38 @@ const corpus: readonly (readonly [what: string, file: string, title: string])[] 
   ['--link onto a link, --parents, wrong checksums', 'test/e2e/traps-copy.test.ts', '45 a link in the destination'],
 ]
 
-const hasTest = (file: string, title: string): boolean => readFileSync(join(import.meta.dirname, '..', file), 'utf8').split('\n').some((line) => /\bit(?:\.each)?|\]\)\(|^ {2}\]/u.test(line) && line.includes(title))
+/** What may poison a cache: published holes of builders' caches (54 to 56, 63), and more. */
+const ofCaches = readThreats('cache-threats.json')
+/** Published holes of registry clients (93 to 111) and faults of registries (R1 to R21). */
+const ofRegistries = readThreats('registry-threats.json')
+
+const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
 describe('published vulnerabilities of builders', () => {
-  it.each(threats)('%d, %s, has its test', (_, __, file, title) => {
-    expect(hasTest(file, title)).toBe(true)
+  it.each(ofBuilders)('%d, %s, has its test', (_, __, file, title) => {
+    expect(missingTests([[file, title]])).toEqual([])
   })
 
   it('are all listed', () => {
-    expect(threats.map(([number]) => number)).toEqual(Array.from({ length: 26 }, (_, index) => 39 + index))
+    expect(ofBuilders.map(([number]) => number)).toEqual(numbers(39, 64))
   })
 })
 
 describe('the corpus of hostile Dockerfiles', () => {
   it.each(corpus)('of %s has its test', (_, file, title) => {
-    expect(hasTest(file, title)).toBe(true)
+    expect(missingTests([[file, title]])).toEqual([])
+  })
+})
+
+describe('the list of what registries and images may try', () => {
+  it('has every number once', () => {
+    expect(ofRegistries.map(({ threat }) => threat.split(' ')[0])).toEqual([...numbers(93, 111).map(String), ...numbers(1, 21).map((number) => `R${number}`)])
+  })
+})
+
+describe.each([['caches', ofCaches], ['registries and images', ofRegistries]])('what may come of %s', (_, threats) => {
+  it.each(threats)('$threat: has tests that are there', ({ tests }) => {
+    expect(tests.length).toBeGreaterThan(0)
+    expect(missingTests(tests)).toEqual([])
   })
 })

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { titlesOf } from './support/named-tests.ts'
 
 /** The known traps of the language, by number. Each has a test of its own on a real build that begins with the number. */
 const traps: readonly string[] = [
@@ -14,16 +15,16 @@ const traps: readonly string[] = [
   '/run', 'background', 'how a step ends', 'identity of a cache mount', 'bind and tmpfs', 'secrets', 'no network', 'working directory', 'umask and limits', 'SOURCE_DATE_EPOCH',
   'whiteouts', 'made again hides', 'changes of type', 'deleted and made again', 'renamed', 'metadata alone', 'same tar', 'lead out',
 ]
-const folder = join(import.meta.dirname, 'e2e')
-const titles = readdirSync(folder).filter((name) => name.startsWith('traps-')).flatMap((name) => [...readFileSync(join(folder, name), 'utf8').matchAll(/^ {2}it\('(\d+) (.*)', /gmu)])
+const files = readdirSync(join(import.meta.dirname, 'e2e')).filter((name) => name.startsWith('traps-'))
+const titles = files.flatMap((name) => titlesOf(`test/e2e/${name}`)).map((title) => title.split(/ (.*)/u))
 
 describe('the traps', () => {
   it.each(traps.map((subject, index) => [index + 1, subject] as const))('%d, %s, has a test', (number, subject) => {
-    expect(titles.filter(([, found]) => Number(found) === number).map(([, , title]) => title)).toEqual([expect.stringContaining(subject)])
+    expect(titles.filter(([found]) => Number(found) === number).map(([, title]) => title)).toEqual([expect.stringContaining(subject)])
   })
 
   it('are 88, and no test has another number', () => {
     expect(traps).toHaveLength(88)
-    expect(titles.map(([, number]) => Number(number)).sort((one, other) => one - other)).toEqual(traps.map((_, index) => index + 1))
+    expect(titles.map(([number]) => Number(number)).sort((one, other) => one - other)).toEqual(traps.map((_, index) => index + 1))
   })
 })

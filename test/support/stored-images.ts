@@ -4,11 +4,17 @@ import type { DiffId } from '../../oci/digest.ts'
 import { encodeImageConfig } from '../../oci/image-config.ts'
 import { encodeDocument } from '../../oci/manifest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
-import { task } from './streams.ts'
+import { stream, task } from './streams.ts'
+import { archive } from './tar-forge.ts'
 
 export interface TestImage {
   readonly manifest: Descriptor
   readonly config: Descriptor
+}
+
+/** A layer of these tar entries on nothing. */
+export function applied(store: Store, ...entries: readonly Buffer[]): Promise<Layer> {
+  return store.layers.apply(undefined, stream(archive(...entries)), undefined, task)
 }
 
 /** Writes config and manifest of an image of these layers, bottom first, with a blob for each. It is not recorded yet. */
