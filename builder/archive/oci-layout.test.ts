@@ -45,7 +45,7 @@ describe('an image of an OCI layout', () => {
   it('is not another than the one named', async () => {
     const { folder } = makeLayout('v1')
     await expect(find(`${folder}:v2`)).rejects.toMatchObject({ code: 'BUILDER_IMAGE_UNAVAILABLE' })
-    await expect(find(`${makeLayout('v1', 'v2').folder}`)).rejects.toMatchObject({ code: 'BUILDER_IMAGE_UNAVAILABLE' })
+    await expect(find(makeLayout('v1', 'v2').folder)).rejects.toMatchObject({ code: 'BUILDER_IMAGE_UNAVAILABLE' })
   })
 
   it('is refused when a document is not what its digest says', async () => {

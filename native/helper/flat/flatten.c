@@ -42,7 +42,6 @@ struct merged_folder open_merged_root(const struct layers *layers)
 
 struct merged_folder open_merged(const struct layers *layers, const struct merged_folder *folder, const char *name)
 {
-    struct stat stat;
     struct merged_folder found = {.fds = calloc((size_t)folder->count + 1, sizeof(int))};
     for (int i = 0; found.fds && i < folder->count; i++) {
         int fd = openat(folder->fds[i], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
