@@ -132,6 +132,12 @@ export class CacheMountDirectories implements CacheMounts {
   }
 }
 
+/** Of all that are on record. */
+export function listMountNames(database: Database): string[] {
+  if (database.get("SELECT 1 FROM sqlite_master WHERE name = 'cache_mounts'") === undefined) return []
+  return database.all('SELECT name FROM cache_mounts').map((row) => readText(row, 'name'))
+}
+
 /** Whoever uses a cache mount holds it. */
 export function mountLockName(name: string): string {
   return `cache mount ${name}`
