@@ -23,11 +23,11 @@ const isolation: Rows = {
   'published ports': [kernel('network', 'lead to the container: streams and datagrams'), e2e('private-network', 'publishes ports, a range and those of UDP too')],
   'uts': [kernel('isolation', 'has its own host and domain name')],
   'ipc': [kernel('isolation', 'has System V objects and message queues of its own'), kernel('isolation', 'has a /dev/shm of the size asked for')],
-  'user': [kernel('user-namespace', 'is root inside, and one of the lent ids outside'), kernel('user-namespace', 'leaves in its layer exactly'), e2e('userns', 'auto gives each running container ids'), e2e('userns', 'remap gives every container')],
+  'user': [kernel('user-namespace', 'is root inside, and one of the lent ids outside'), kernel('user-namespace', 'leaves in its layer exactly'), e2e('userns', 'auto gives each running container ids'), e2e('userns', 'remap gives every container'), e2e('userns', 'gives the containers of %s the same ids')],
   'cgroup namespace': [kernel('isolation', 'sees only its own cgroup'), kernel('helper-paths', 'the process is born in its group')],
   'time namespace': [kernel('network', 'of time move the clocks')],
-  'rootless': [e2e('rootless', 'builds, with files of several owners'), e2e('rootless', 'gets the digests that root gets'), e2e('doctor', 'tells a plain user what they have')],
-  'nested': [kernel('chroot', 'builds, after a warning that says what is not isolated'), kernel('chroot', 'says so with --isolation namespaces')],
+  'rootless': [e2e('rootless', 'builds, with files of several owners'), e2e('rootless', 'gets the digests that root gets'), e2e('rootless', 'has detached containers that later commands find'), e2e('doctor', 'tells a plain user what they have')],
+  'nested': [kernel('chroot', 'builds, after a warning that says what is not isolated'), kernel('chroot', 'keeps deletions also in a store that lies on an overlayfs'), kernel('chroot', 'says so with --isolation namespaces')],
 }
 
 const limits: Rows = {
