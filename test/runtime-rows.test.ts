@@ -14,6 +14,7 @@ const e2e = (file: string, title: string): NamedTest => [`test/e2e/${file}.test.
 const isolation: Rows = {
   'pid': [kernel('isolation', 'sees its init, itself and nobody else'), kernel('network', 'of the pid kind shared')],
   'init': [kernel('container-exit', 'reaps thousands of orphans'), kernel('container-exit', 'passes on to the main process what it is sent'), kernel('container-exit', 'ends daemons, stopped processes')],
+  'terminals': [kernel('terminal', 'has it on its three streams'), kernel('terminal', 'is controlled by it'), kernel('terminal', 'has its size, and follows'), kernel('terminal', 'delivers everything written before the end'), e2e('detached', 'takes a command in on the terminal')],
   'mount': [kernel('isolation', 'has no mount but the ones made for it'), kernel('container-death', 'is gone with all its processes, mounts and cgroups')],
   'overlay view': [['test/contract/layer-store.ts', 'looks through the layers as a process in them would'], kernel('snapshot-drivers', 'make the same changeset'), e2e('storage-drivers', 'make the same image')],
   'network none and host': [kernel('isolation', 'with network none has nothing but a loopback that is up'), kernel('isolation', 'with network host shares the host\'s')],
@@ -39,6 +40,7 @@ const limits: Rows = {
   'devices': [kernel('limits', 'of the host cannot be opened by whoever makes a node'), kernel('limits', 'are limited by a program on version 2')],
   'ulimit': [kernel('privileges', 'take the place of the defaults'), kernel('privileges', 'has limits that do not depend on ours')],
   'OOM report': [kernel('limits', 'is named also when a shell hides'), kernel('limits', 'name the process that ran out of memory'), kernel('limits', 'is named when it is full, by bytes or by inodes'), kernel('limits', 'ends the process by SIGTERM and is named')],
+  'timeout': [kernel('limits', 'ends the process by SIGTERM and is named'), kernel('limits', 'kills what ignores SIGTERM after a grace'), kernel('escapes', 'still ends at its timeout')],
   'throttling report': [kernel('limits', 'of processors are reported when they held the process back'), kernel('container-exit', 'carries what it used')],
 }
 
