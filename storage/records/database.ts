@@ -76,8 +76,16 @@ const fileDigests = `
   CREATE TABLE IF NOT EXISTS file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
 `
 
+/** The same by directory, so that a build writes only what changed. */
+const folderDigests = `
+  DELETE FROM file_digests;
+  CREATE TABLE digest_roots (id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE, used_ms INTEGER NOT NULL);
+  CREATE TABLE digest_folders (root INTEGER NOT NULL, folder BLOB NOT NULL, listing BLOB NOT NULL, PRIMARY KEY (root, folder));
+  CREATE TRIGGER forget_digest_root AFTER DELETE ON digest_roots BEGIN DELETE FROM digest_folders WHERE root = OLD.id; END;
+`
+
 /** What makes each version of the one before it. */
-const steps = [firstSchema, indexes, nameManifests, fileDigests]
+const steps = [firstSchema, indexes, nameManifests, fileDigests, folderDigests]
 
 /** Opens the database file, making it when it is missing. */
 export function openDatabase(root: string, file: string): Database {
@@ -166,6 +174,12 @@ export function readText(row: Row, column: string): string {
 
 export function readOptionalText(row: Row, column: string): string | undefined {
   return row[column] === null ? undefined : readText(row, column)
+}
+
+export function readBytes(row: Row, column: string): Uint8Array {
+  const value = row[column]
+  if (!(value instanceof Uint8Array)) throw new TypeError(`column "${column}" holds no bytes`)
+  return value
 }
 
 export function readInteger(row: Row, column: string): number {
