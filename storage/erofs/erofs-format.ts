@@ -74,7 +74,7 @@ export class ErofsFormat implements LayerFormat {
       if (diffId === emptyLayer.diffId) return emptyLayer
       const below = lowers === undefined ? undefined : this.#parts.lowers.mountable(lowers)
       // Nothing lies below a bottom layer that a whiteout could hide, whoever wrote it.
-      const outcome = await writeIndex({ root: layout.root, tar, index, makesWhiteouts: !isBottom, maxBytes: maxChangesetBytes, lowers: below }, task)
+      const outcome = await writeIndex({ root: layout.root, tar, index, diffId, makesWhiteouts: !isBottom, maxBytes: maxChangesetBytes, lowers: below }, task)
       if (outcome.kind === 'needs-lowers') return undefined
       isKept = true
       const { hasRoot, hidesBelow } = outcome
