@@ -146,5 +146,6 @@ NAPI_MODULE_INIT()
     init_xattrs(env, exports);
     init_gzip(env, exports);
     init_sink(env, exports);
+    init_drain(env, exports);
     return exports;
 }

@@ -31,5 +31,6 @@ void init_cgroup(napi_env env, napi_value exports);
 void init_xattrs(napi_env env, napi_value exports);
 void init_gzip(napi_env env, napi_value exports);
 void init_sink(napi_env env, napi_value exports);
+void init_drain(napi_env env, napi_value exports);
 
 #endif
