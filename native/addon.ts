@@ -51,6 +51,8 @@ export interface Addon {
   openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly inflater: 'none' | 'zlib' | 'isa-l'; readonly heldBytes: number; readonly maxBytes: number }): Sink
   /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
   fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
+  /** Takes what comes through the reading end of a pipe to its end, as it is, and closes it; on a thread that is not the pool's. */
+  drainIntoSink(sink: Sink, pipeFd: number): Promise<SinkOutcome>
   /** Ends it, once; the digest of what was written or there, and its length. */
   endSink(sink: Sink): [digest: Buffer, sizeBytes: number]
 }
