@@ -10,6 +10,7 @@ import { UsageError } from './errors.ts'
 import { limitOptions, parseLimits } from './limit-options.ts'
 import { parseChoice, parseSize } from './option-values.ts'
 import type { FindInit } from './run-options.ts'
+import { joinNamespace } from './run-options.ts'
 
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
@@ -46,7 +47,8 @@ export function parseConfinement(options: OptionValues, env: NodeJS.ProcessEnv):
 export function parseRunConfinement(options: OptionValues, env: NodeJS.ProcessEnv, findInit: FindInit): Confinement {
   const [, container] = /^container:(.+)$/u.exec(options.text('network') ?? '') ?? []
   if (container === undefined) return parseConfinement(options, env)
-  return { ...parseCommon(options, env), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined, userNetwork: findUserNetwork(env) }
+  const choice = joinNamespace(findInit(container), 'net')
+  return { ...parseCommon(options, env), network: choice.kind === 'host' ? 'host' : { joined: choice.path }, subnet: undefined, userNetwork: findUserNetwork(env) }
 }
 
 function parseCommon(options: OptionValues, env: NodeJS.ProcessEnv): Omit<Confinement, 'network' | 'subnet' | 'userNetwork'> {

@@ -1,6 +1,7 @@
+import { readlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { RunRequest } from '../builder/index.ts'
-import type { Mount, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
+import type { Mount, NamespaceChoice, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
 import { parseChoice } from './option-values.ts'
@@ -101,7 +102,13 @@ function parseShared(name: 'pid' | 'ipc' | 'uts', options: OptionValues, findIni
   if (text === 'host') return { [name]: { kind: 'host' } }
   const [, container] = /^container:(.+)$/u.exec(text) ?? []
   if (container === undefined) throw new UsageError(`option --${name} takes host or container:NAME, not "${text}"`)
-  return { [name]: { kind: 'joined', path: `/proc/${findInit(container)}/ns/${name}` } }
+  return { [name]: joinNamespace(findInit(container), name) }
+}
+
+/** One that its container shares with the host is the host's: it need not be joined, and by a plain user cannot be. */
+export function joinNamespace(initPid: number, name: 'pid' | 'ipc' | 'uts' | 'net'): NamespaceChoice {
+  const path = `/proc/${initPid}/ns/${name}`
+  return readlinkSync(path) === readlinkSync(`/proc/self/ns/${name}`) ? { kind: 'host' } : { kind: 'joined', path }
 }
 
 function parseOffset(text: string): ['monotonic' | 'boottime', number] {

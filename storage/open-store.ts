@@ -91,7 +91,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
-  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database, layout.trash) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
   const verifier = verifiesLayers ? new LayerVerifier(layout, database) : undefined
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })

@@ -39,7 +39,14 @@ export const runCommand: CommandSpec = {
     ...runOptions,
   ],
   examples: ['tsbuild run -it debian:bookworm bash', 'tsbuild run -d --name web -p 8080:80 app:1', 'tsbuild run --memory 256m --network none app:1'],
+  findNamespace: ({ options }, app) => findJoined(options, new ContainerRecords(defaultRoot(app.env))),
   run,
+}
+
+/** The kernel lets nobody join a namespace of another user namespace than their own and those below. */
+function findJoined(options: OptionValues, records: ContainerRecords): number | undefined {
+  const [name] = ['network', 'pid', 'ipc', 'uts'].flatMap((kind) => /^container:(.+)$/u.exec(options.text(kind) ?? '')?.[1] ?? [])
+  return name === undefined ? undefined : records.getRunning(name).running.initPid
 }
 
 async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {

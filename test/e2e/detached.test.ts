@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, leftovers, useCommand } from '../support/command.ts'
@@ -8,6 +10,8 @@ const line = useCommand('detached')
 const { must, run } = line
 
 beforeAll(() => { importBusybox(line) })
+
+const program = join(import.meta.dirname, '../../bin/tsbuild.cjs')
 
 interface Listed { readonly id: string; readonly name: string; readonly state: string; readonly initPid?: number; readonly end?: { readonly exitCode: number; readonly reason?: string } }
 const list = (): Listed[] => JSON.parse(must('ps', '-a', '--json')) as Listed[]
@@ -55,6 +59,21 @@ describe('a detached container', () => {
     must('rm', 'typed')
     expect(run('run', '-d', '-i', 'busybox', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no standard input') as string })
   })
+
+  it('takes a command in on the terminal that asks for it: its size, its keys and its end', async () => {
+    const script = 'tty; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all; stty size; trap "echo caught; exit 9" INT; echo ready; read typed; echo "got $typed"; read more'
+    const command = `stty rows 33 cols 77; "${process.execPath}" "${program}" exec -it one sh -c '${script}'; echo "left $?"; stty -a | grep -ow -- "-*icanon"`
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, TSBUILD_ROOT: line.root }, stdio: ['pipe', 'pipe', 'inherit'] })
+    const answers = new Map([['ready', 'hello\r'], ['got hello', '\u0003']])
+    let screen = ''
+    for await (const bytes of terminal.stdout) {
+      screen += String(bytes)
+      for (const [words, keys] of answers) if (screen.includes(`${words}\r`) && answers.delete(words)) terminal.stdin.write(keys)
+    }
+    expect(screen.split('\r\n').filter((each) => !/^(?:hello|(?:\^C)?caught)$/u.test(each))).toEqual(['/dev/pts/0', 'all', '33 77', 'ready', 'got hello', 'left 9', 'icanon', ''])
+    expect(screen).toContain('caught')
+    expect(run('exec', '-t', 'one', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('needs a terminal') as string })
+  }, 30_000)
 
   it('shares its namespaces with another', () => {
     const net = must('exec', 'one', 'readlink', '/proc/self/ns/net')

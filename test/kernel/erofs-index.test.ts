@@ -36,7 +36,7 @@ async function index(tar: Buffer, below: readonly LowerLayer[], makesWhiteouts =
 async function unpack(tar: Buffer, below: readonly LowerLayer[]): Promise<LowerLayer> {
   const path = newPath()
   mkdirSync(path)
-  await unpackTree({ root: folder, directory: path, xattrs: 'trusted', makesWhiteouts: true, maxBytes: 2 ** 40, lowers: below }, stream(tar), task)
+  await unpackTree({ root: folder, directory: path, xattrs: 'trusted', makesWhiteouts: true, maxBytes: 2 ** 40, maxSeconds: 60, lowers: below }, stream(tar), task)
   return { kind: 'directory', path }
 }
 
@@ -88,7 +88,7 @@ describe('an index', () => {
   it('says when it takes the layers below', async () => {
     const path = newPath()
     writeFileSync(`${path}.tar`, archive(file('a/b', 'x')))
-    const request = { root: folder, tar: `${path}.tar`, index: path, makesWhiteouts: true, maxBytes: 2 ** 40, lowers: undefined }
+    const request = { root: folder, tar: `${path}.tar`, index: path, makesWhiteouts: true, maxBytes: 2 ** 40, maxSeconds: 60, lowers: undefined }
     expect(await writeIndex(request, task)).toMatchObject({ kind: 'needs-lowers', path: Buffer.from('a') })
   })
 

@@ -226,6 +226,14 @@ describe('where EROFS layers cannot be mounted', () => {
     expect(said).toContain('STORAGE_DRIVER_UNAVAILABLE')
     expect(said).toContain('has no extended attributes; keep the store on ext4')
   })
+  it('finds out anew after the store was moved to another filesystem', async () => {
+    const root = join(folder, 'moving')
+    await withStore(root, 'erofs', (store) => store.layers.apply(undefined, stream(archive(file('a', 'x'))), undefined, task))
+    const at = mkdtempSync(join(folder, 'moved-'))
+    const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'index.ts')}').then(async ({ openStore, describeFormat }) => { console.log((await describeFormat(await openStore('${at}/moving'))).erofs.backing) })`
+    const said = execFileSync('unshare', ['-m', 'sh', '-c', `mount -t tmpfs tmpfs ${at} && cp -a ${root} ${at}/ && exec "$@"`, 'sh', process.execPath, '-e', script], { encoding: 'utf8' })
+    expect(said).toBe('loop\n')
+  })
   it('takes loop devices where files of the filesystem cannot be stacked', () => {
     const at = mkdtempSync(join(folder, 'stacked-'))
     for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(at, name))

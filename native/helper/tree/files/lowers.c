@@ -29,7 +29,7 @@ int lowers_open(struct lowers *lowers, struct wire *request, enum overlay_namesp
     lowers->parts = checked_realloc(NULL, count + 1, sizeof *lowers->parts);
     for (size_t i = 0; i < count; i++) {
         struct lower lower = lower_read(request);
-        lowers->roots[i] = lower_open(&lower, O_RDONLY | O_NOFOLLOW);
+        lowers->roots[i] = lower_open_alone(&lower);
         if (lowers->roots[i] < 0) return report_failure(STAGE_OPEN_TREE, lower.path);
         lowers->count++;
     }
