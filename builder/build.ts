@@ -248,7 +248,7 @@ async function finish(engine: Engine, finishing: Finishing, task: Task<BuildEven
   for (const [index, image] of restacked.entries()) members.push(await assemble(engine, { image, index, finishing }, task))
   const built = { members, names, annotations: request.annotations ?? noAnnotations }
   const { id, descriptor } = await identify(engine.store, members)
-  const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor, signer: request.attestations?.signer }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
   return { id, names, descriptor, outputs }
 }
