@@ -1,8 +1,8 @@
 import type { Task } from '../../core/task.ts'
-import type { LowerLayer } from '../../native/index.ts'
+import type { LowerLayer, PipedBytes } from '../../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
 import type { OverlayXattrs } from './tree-helper.ts'
-import { readTreeMode } from './tree-helper.ts'
+import { pipeTreeMode, readTreeMode } from './tree-helper.ts'
 
 export interface PackRequest {
   readonly root: string
@@ -30,13 +30,7 @@ export interface PackedTree {
  * @see image-spec layer.md "Representing Changes"
  */
 export async function* packTree(request: PackRequest, task: Task): AsyncGenerator<Uint8Array, PackedTree, undefined> {
-  const writer = new WireWriter()
-    .bytes(request.directory)
-    .flag(request.xattrs === 'user')
-    .flag(request.hasRoot)
-    .flag(request.opaqueMarks === 'all')
-  writer.list(request.lowers, (lower) => { writeLower(writer, lower) })
-  const answer = yield* readTreeMode({ mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }, task)
+  const answer = yield* readTreeMode({ mode: 'pack-tree', request: encode(request), doing: 'pack', root: request.root }, task)
   const reader = new WireReader(answer.done[0] ?? new Uint8Array())
   return {
     entries: Number(reader.u64()),
@@ -44,4 +38,19 @@ export async function* packTree(request: PackRequest, task: Task): AsyncGenerato
     diskBytes: Number(reader.u64()),
     tarBytes: Number(reader.u64()),
   }
+}
+
+/** The same changeset, for somebody who reads a descriptor. */
+export function pipeTree(request: PackRequest, task: Task): PipedBytes {
+  return pipeTreeMode({ mode: 'pack-tree', request: encode(request), doing: 'pack', root: request.root }, task)
+}
+
+function encode(request: PackRequest): Uint8Array {
+  const writer = new WireWriter()
+    .bytes(request.directory)
+    .flag(request.xattrs === 'user')
+    .flag(request.hasRoot)
+    .flag(request.opaqueMarks === 'all')
+  writer.list(request.lowers, (lower) => { writeLower(writer, lower) })
+  return writer.finish()
 }

@@ -1,6 +1,6 @@
 import { closeSync, statfsSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import type { HelperExit, HelperReport } from '../../native/index.ts'
+import type { HelperExit, HelperReport, PipedBytes } from '../../native/index.ts'
 import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
 import { HelperDied, HostileArchive, SourceChanged, StorageFull, TreeFailure, Unrepresentable } from '../errors.ts'
 import { findRule, isArchiveRule } from './rules.ts'
@@ -67,6 +67,21 @@ export async function* readTreeMode(work: TreeMode, task: Task, input?: AsyncIte
     throw failure.error
   }
   return run.answer()
+}
+
+/** Runs a mode whose stdout somebody else reads. */
+export function pipeTreeMode(work: TreeMode, task: Task): PipedBytes {
+  task.signal.throwIfAborted()
+  const [fd, writeFd] = getAddon().pipe(pipeBytes)
+  const run = start(work, { stdin: -1, stdout: writeFd }, task)
+  return {
+    fd,
+    ended: async () => { await run.answer() },
+    [Symbol.asyncDispose]: async () => {
+      closeSync(fd)
+      await run.stop()
+    },
+  }
 }
 
 /** Runs a mode that needs nothing but its request. */
