@@ -1,6 +1,7 @@
 import { rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Task } from '../../core/task.ts'
+import type { PipedBytes } from '../../native/index.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { digestAsDiffId } from '../../oci/digest.ts'
@@ -64,6 +65,11 @@ export class ErofsFormat implements LayerFormat {
 
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
     return Promise.resolve(readFilePieces(this.#parts.layout.layerTar(layer.dir ?? ''), task))
+  }
+
+  async pipe(layer: StoredLayer): Promise<PipedBytes> {
+    const file = await open(this.#parts.layout.layerTar(layer.dir ?? ''), 'r')
+    return { fd: file.fd, ended: () => Promise.resolve(), [Symbol.asyncDispose]: () => file.close() }
   }
 
   async #keep({ dir, expected, isBottom, lowers, changeset, compression }: Keeping, task: Task): Promise<LoneLayer | undefined> {

@@ -1,6 +1,6 @@
 import { closeSync, statfsSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import type { HelperExit, HelperReport } from '../../native/index.ts'
+import type { HelperExit, HelperReport, PipedBytes } from '../../native/index.ts'
 import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
 import { HelperDied, HostileArchive, SourceChanged, StorageFull, TreeFailure, Unrepresentable } from '../errors.ts'
 import { findRule, isArchiveRule } from './rules.ts'
@@ -98,6 +98,19 @@ async function endWriting({ run, failure }: WritingMode): Promise<TreeAnswer> {
     throw failed.error
   }
   return run.answer()
+}
+
+/** Runs a mode whose stdout somebody else reads. */
+export function pipeTreeMode(work: TreeMode, task: Task): PipedBytes {
+  const { run, readFd } = startWriting(work, task, undefined)
+  return {
+    fd: readFd,
+    ended: async () => { await run.answer() },
+    [Symbol.asyncDispose]: async () => {
+      closeSync(readFd)
+      await run.stop()
+    },
+  }
 }
 
 /** Runs a mode that needs nothing but its request. */
