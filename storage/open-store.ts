@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
-import { createTask } from '../core/task.ts'
+import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
 import { DriverUnavailable, NotOurStore, StoreTooNew } from './errors.ts'
@@ -13,7 +13,7 @@ import { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
 import { chooseDriver } from './layer/choose-driver.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
-import { LayerBlobs } from './layer/layer-blobs.ts'
+import { LayerBlobs, readForm } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
 import { LayerSync } from './layer/layer-sync.ts'
 import { LowerLayers } from './layer/lower-layers.ts'
@@ -91,7 +91,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
-  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database, layout.trash) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
   const verifier = verifiesLayers ? new LayerVerifier(layout, database) : undefined
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
@@ -120,8 +120,12 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
     mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, form, task) => {
-      const { diffId } = records.get(chainId)
-      return layerBlobs.find(diffId, form) ?? await layerBlobs.create(diffId, form, layers.changeset(chainId, task))
+      const layer = records.get(chainId)
+      const { compression, level } = readForm(form)
+      const found = layerBlobs.find(layer.diffId, form)
+      if (found !== undefined) return found
+      if (compression === 'gzip') return layerBlobs.createGzip({ layer, level, changeset: await layers.pipe(chainId, silent(task)) }, task)
+      return layerBlobs.create(layer.diffId, form, layers.changeset(chainId, silent(task)))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),

@@ -18,8 +18,8 @@ const preparations: Readonly<Record<string, readonly string[]>> = { gc: ['pull',
 /** Stores to be disturbed, in a temporary folder, and what must hold of each afterwards. */
 export class TrialStores implements Disposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'tsbuild-faults-'))
-  /** One thread of the pool makes the count of calls the same each time. A library that cannot be read is a failure, not another engine with other bytes. */
-  readonly env: NodeJS.ProcessEnv = { ...process.env, UV_THREADPOOL_SIZE: '1', NODE_EXTRA_CA_CERTS: undefined, TSBUILD_GZIP: chooseGzipEngine().engine.name }
+  /** One thread of the pool makes the count of calls the same each time; a library that a fault hides would make other blobs. */
+  readonly env: NodeJS.ProcessEnv = { ...process.env, UV_THREADPOOL_SIZE: '1', TSBUILD_GZIP: chooseGzipEngine().engine.name, NODE_EXTRA_CA_CERTS: undefined }
   readonly #programs = join(this.folder, 'programs')
 
   /** Bundles what is started again and again, which then starts several times faster. */

@@ -5,13 +5,13 @@
 #include "report.h"
 #include "root.h"
 #include "stages.h"
+#include "tree/files/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -105,7 +105,7 @@ int open_layers(const struct container_root *root, struct layers *layers)
 
 bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat)
 {
-    if (S_ISCHR(stat->st_mode)) return stat->st_rdev == makedev(0, 0);
+    if (is_whiteout_mark(stat)) return true;
     if (!S_ISREG(stat->st_mode) || stat->st_size) return false;
     int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) return false;
