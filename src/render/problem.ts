@@ -36,7 +36,7 @@ const classes: Readonly<Record<ErrorCode, ExitClass>> = {
   BUILDER_DOCKERFILE_INVALID: 1, BUILDER_MALFORMED_PATTERN: 1, BUILDER_STEP_FAILED: 1, BUILDER_COMMAND_FAILED: 1, BUILDER_COPY_SOURCE_MISSING: 1,
   BUILDER_COPY_CONFLICT: 1, BUILDER_DESTINATION_LINK_LOOP: 1, BUILDER_CONTEXT_UNREADABLE: 1, BUILDER_USER_UNKNOWN: 1, BUILDER_IMAGE_UNAVAILABLE: 3,
   BUILDER_NO_ROOM: 5, BUILDER_IMAGE_NOT_FOUND: 3, BUILDER_MALFORMED_LOCATION: 1, BUILDER_BUILD_NOT_FOUND: 3, BUILDER_BUILD_AMBIGUOUS: 3, BUILDER_IMAGE_IN_USE: 1, BUILDER_MALFORMED_ARCHIVE: 1, BUILDER_NO_COMMAND: 1,
-  BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_SECRET_LEAKED: 1, BUILDER_NOT_REPRODUCIBLE: 1, BUILDER_LAYERS_GONE: 3, BUILDER_NOT_ENTITLED: 1,
+  BUILDER_SECRET_UNAVAILABLE: 1, BUILDER_SECRET_LEAKED: 1, BUILDER_NOT_REPRODUCIBLE: 1, BUILDER_ATTESTATION_KEY_UNUSABLE: 1, BUILDER_LAYERS_GONE: 3, BUILDER_NOT_ENTITLED: 1,
   BUILDER_DOWNLOAD_FAILED: 4, BUILDER_WRONG_DOWNLOAD: 4, BUILDER_GIT_FAILED: 4, BUILDER_STEP_TIMED_OUT: 1,
   BUILDER_OUTPUT_CONFLICT: 1, BUILDER_UNSUITABLE_REQUEST: 1, BUILDER_CACHE_MISSING: 3, BUILDER_CACHE_MOUNT_UNSUITABLE: 3, BUILDER_CACHE_SOURCE_FAILED: 4,
   BUILDER_CHECKS_FAILED: 1, BUILDER_DEVICE_UNSUITABLE: 6, BUILDER_PLATFORM_NOT_RUNNABLE: 6,
@@ -95,6 +95,7 @@ function details(error: TsbuildError): string[] {
   const place = placeOf(error)
   if (place !== undefined) lines.push(...renderExcerpt(place))
   if (error instanceof DockerfileError && error.remedy !== undefined) lines.push(`hint: ${printable(error.remedy)}`)
+  if (error instanceof StepFailed && error.nearestStage !== undefined) lines.push(`hint: did you mean the stage "${printable(error.nearestStage)}"?`)
   if (error instanceof CommandFailed) lines.push(...commandDetails(error))
   if (error instanceof ChecksFailed) lines.push(...error.warnings.flatMap((warning) => renderWarning(warning, error.source)))
   if (error instanceof StorageFull) lines.push(`hint: "tsbuild df" shows who holds the ${error.resource}; "tsbuild gc --min-free-${error.resource} 10%" removes what was not used for longest`)
