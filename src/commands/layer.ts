@@ -1,4 +1,4 @@
-import type { ExaminedImage, LayerEntry, PathEvent, TreeDifference, TreeNode, WasteReport } from '../../builder/index.ts'
+import type { ExaminedImage, LayerEntry, OpenedLayers, PathEvent, TreeDifference, TreeNode, WasteReport } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -42,18 +42,21 @@ interface Work {
 const verbs: Readonly<Record<string, (work: Work) => Promise<number>>> = { ls: listLayers, diff: diffImages, why: explainPath, waste: showWaste }
 const operandCounts: Readonly<Record<string, readonly [number, number]>> = { ls: [1, 2], diff: [2, 2], why: [2, 2], waste: [1, 1] }
 
-async function examine(sources: readonly string[], { input, app }: Work): Promise<ExaminedImage[]> {
-  const { examineImage, openLayers } = await import('../../builder/index.ts')
+/** `show` runs while the store is open, because entries may look into it. */
+async function examine(sources: readonly string[], { input, app }: Work, show: (images: readonly ExaminedImage[]) => Promise<number> | number): Promise<number> {
+  const { examineImages, openLayers } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const task = { signal: app.signal, emit: (): void => undefined }
-  const examined: ExaminedImage[] = []
-  for (const source of sources) examined.push(await examineImage(await openLayers(engine, { source, platform: platformOption(input.options) }, task), task))
-  return examined
+  const opened: OpenedLayers[] = []
+  for (const source of sources) opened.push(await openLayers(engine, { source, platform: platformOption(input.options) }, task))
+  return await show(await examineImages(opened, task))
 }
 
-async function listLayers(work: Work): Promise<number> {
-  const { rest: [source = '', below], input: { options }, app } = work
-  const [image] = await examine([source], work)
+function listLayers(work: Work): Promise<number> {
+  return examine(work.rest.slice(0, 1), work, ([image]) => printLayers(image, work))
+}
+
+function printLayers(image: ExaminedImage | undefined, { rest: [source = '', below], input: { options }, app }: Work): number {
   const chosen = options.text('layer')
   const layers = (image?.layers ?? []).map((layer, index) => ({ ...layer, number: index + 1 }))
     .filter(({ diffId, number }) => chosen === undefined || String(number) === chosen || (chosen.length >= 4 && diffId.slice('sha256:'.length).startsWith(chosen.replace(/^sha256:/u, ''))))
@@ -70,10 +73,12 @@ async function listLayers(work: Work): Promise<number> {
   return 0
 }
 
-async function diffImages(work: Work): Promise<number> {
-  const { rest, input: { options }, app } = work
+function diffImages(work: Work): Promise<number> {
+  return examine(work.rest, work, (images) => printDifferences(images, work))
+}
+
+async function printDifferences([one, other]: readonly ExaminedImage[], { input: { options }, app }: Work): Promise<number> {
   const { compareTrees } = await import('../../builder/index.ts')
-  const [one, other] = await examine(rest, work)
   if (one === undefined || other === undefined) throw new TypeError('two images were asked for')
   const differences = compareTrees(one.tree, other.tree)
   const stepOf = (image: ExaminedImage, node: TreeNode | undefined): string => node === undefined ? '' : oneLine(image.layers[node.layer]?.step ?? '')
@@ -87,10 +92,12 @@ async function diffImages(work: Work): Promise<number> {
   return 0
 }
 
-async function explainPath(work: Work): Promise<number> {
-  const { rest: [source = '', path = ''], input: { options }, app } = work
+function explainPath(work: Work): Promise<number> {
+  return examine(work.rest.slice(0, 1), work, ([image]) => printEvents(image, work))
+}
+
+async function printEvents(image: ExaminedImage | undefined, { rest: [source = '', path = ''], input: { options }, app }: Work): Promise<number> {
   const { tracePath } = await import('../../builder/index.ts')
-  const [image] = await examine([source], work)
   const events = image === undefined ? [] : tracePath(image, path.length > 1 ? `/${path.replaceAll(/^\/+|\/+$/gu, '')}` : '/')
   if (options.has('json')) app.print(JSON.stringify(events))
   else if (events.length === 0) app.note(`no layer of "${source}" has "${path}"`)
@@ -103,10 +110,13 @@ function describeEvent({ layer, step, did, entry, isVisible }: PathEvent): strin
   return [`layer ${layer + 1}`, `${did}${isVisible ? ', visible' : ''}`, what, oneLine(step)]
 }
 
-async function showWaste(work: Work): Promise<number> {
-  const { rest: [source = ''], input: { options }, app } = work
+function showWaste(work: Work): Promise<number> {
+  return examine(work.rest.slice(0, 1), work, ([image]) => printWaste(image, work))
+}
+
+async function printWaste(image: ExaminedImage | undefined, work: Work): Promise<number> {
+  const { input: { options }, app } = work
   const { measureWaste } = await import('../../builder/index.ts')
-  const [image] = await examine([source], work)
   if (image === undefined) throw new TypeError('one image was asked for')
   const report = measureWaste(image)
   const exceeded = exceededBudgets(report, work)
