@@ -77,7 +77,7 @@ export const mountKinds: readonly MountKind[] = [
 async function indexFolder(folder: string): Promise<LowerLayer> {
   const [tar, index] = [`${folder}.tar`, `${folder}.erofs`]
   execFileSync('tar', ['-C', folder, '-cf', tar, '.'])
-  await writeIndex({ root: folder, tar, index, diffId: digestAsDiffId(sha256(folder)), makesWhiteouts: false, maxBytes: 2 ** 40, lowers: [] }, createTask<never>())
+  await writeIndex({ root: folder, tar, index, diffId: digestAsDiffId(sha256(folder)), makesWhiteouts: false, maxBytes: 2 ** 40, maxSeconds: 60, lowers: [] }, createTask<never>())
   return { kind: 'erofs', path: index, tar, backing: 'file' }
 }
 

@@ -27,6 +27,13 @@ export interface Addon {
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
   getXattr(path: string | Uint8Array, name: string): Buffer | undefined
   setXattr(path: string | Uint8Array, name: string, value: Uint8Array): void
+  /**
+   * What a directory holds, in the records of native/addon/folder-record.h: all, or what lies under one name. With the digests
+   * of those files that are as they were in `known`, an earlier answer. Its last component is followed. On a pool thread.
+   */
+  readFolder(path: Uint8Array, known: Uint8Array | undefined, only: Uint8Array | undefined, readsBackwards: boolean): Promise<Buffer>
+  /** Fills in the SHA-256 of the regular files whose records begin at `starts`. On a pool thread, which nobody may disturb in it. */
+  digestFiles(path: Uint8Array, records: Uint8Array, starts: Uint32Array): Promise<void>
   /** Why ISA-L cannot be used; undefined when it can. The calls that follow need it. */
   findIsal(): string | undefined
   /**

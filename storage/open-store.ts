@@ -68,7 +68,7 @@ export async function openStore(root: string, options: OpenOptions = {}): Promis
   const database = openDatabase(layout.root, layout.database)
   try {
     const verifiesLayers = options.verifiesLayers ?? process.env['TSBUILD_VERIFY_LAYERS'] === '1'
-    const driver = chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
+    const driver = await chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
     return assemble({ layout, database, verifiesLayers, driver }, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
   } catch (error) {
     database.close()
@@ -97,7 +97,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
   const vfs = new VfsDriver(context, { session, xattrs })
-  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs }, vfs), sync)
+  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {

@@ -9,6 +9,8 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { formatPlatform } from '../../oci/platform.ts'
+import type { AttestationSigner } from '../attest/attestation-key.ts'
+import { pushEnvelopes } from '../attest/push-envelopes.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
 import { createFileSink, createFolderSink, createStreamSink, writeChunk } from '../archive/archive-sink.ts'
 import { writeArchive } from '../archive/save.ts'
@@ -29,6 +31,8 @@ export interface OutputImage extends Departure {
   /** What the store calls it. */
   readonly id: Digest
   readonly descriptor: Descriptor
+  /** Of what is said of it in registries. */
+  readonly signer: AttestationSigner | undefined
 }
 
 /** Where an image went, and what it is there: another compression makes another manifest. */
@@ -108,7 +112,10 @@ async function writeRegistry(engine: Engine, { image, output }: { image: OutputI
   const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
   const tree = await makePortableTree(engine.store, { ...image, names }, { blobs: output.blobs, task: silent(task) })
   let descriptor: Descriptor | undefined
-  for (const name of names) descriptor = await uploadTree(engine, { name, tree }, task)
+  for (const name of names) {
+    descriptor = await uploadTree(engine, { name, tree }, task)
+    if (image.signer !== undefined) await pushEnvelopes(engine, { name, names, tree, signer: image.signer }, task)
+  }
   return descriptor
 }
 

@@ -68,6 +68,19 @@ describe('a blob', () => {
     expect(watched.events).toMatchObject([{ outcome: 'mounted' }])
   })
 
+  it('is mounted from where it was read by another name, as from a mirror', async () => {
+    await using registry = await startRegistry()
+    registry.blobs.set(blob.digest, bytes)
+    registry.on({ method: 'HEAD', path: /v2\/app\/blobs/u, times: 1 }, answer(404))
+    const origins: BlobSource = { ...source, origins: () => [parseReference('blocked.test/base'), parseReference('hub.test/library/base')] }
+    const rules = [
+      { prefix: 'hub.test', location: undefined, isInsecure: false, isBlocked: false, mirrors: [{ location: `${registry.host}/hub`, isInsecure: true, pullFrom: 'all' as const }], path: 'test' },
+      { prefix: 'blocked.test', location: registry.host, isInsecure: true, isBlocked: true, mirrors: [], path: 'test' },
+    ]
+    await createTestClient({ insecure: [registry.host], rules }).pushBlob(appOf(registry), { blob, source: origins }, task)
+    expect(registry.requests('POST', /./u).map(({ path }) => path)).toEqual([`/v2/app/blobs/uploads/?mount=${encodeURIComponent(blob.digest)}&from=hub%2Flibrary%2Fbase`])
+  })
+
   it.each([['offers a session instead', 202], ['refuses', 403], ['knows no mounting', 405], ['does not know the repository', 404]])('is uploaded where the registry %s', async (_, status) => {
     await using registry = await startRegistry()
     if (status !== 202) registry.on({ method: 'POST', path: /mount=/u }, answer(status))

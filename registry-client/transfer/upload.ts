@@ -2,12 +2,14 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { BlobSource, TransferEvent } from '../client.ts'
+import { findRule } from '../config/registries.ts'
 import { AccessDenied, BlobUnknown, ForbiddenTarget, InvalidAnswer, UnexpectedStatus } from '../errors.ts'
 import { backoff, isTransient, pause } from '../http/retry.ts'
 import { repositoryScope } from '../http/scope.ts'
 import type { Reference } from '../reference.ts'
 import type { Connections } from './connections.ts'
-import { pushPlace } from './places.ts'
+import type { Place } from './places.ts'
+import { pullPlaces, pushPlace } from './places.ts'
 import { createProgress } from './progress.ts'
 import { createSourceReader } from './source-reader.ts'
 import type { Session, Upload } from './upload-session.ts'
@@ -80,8 +82,7 @@ function journalKey({ blob, place }: Upload): string {
 /** The session is the registry's answer when it does not mount; undefined when there is nothing to mount from. */
 async function mount(upload: Upload, source: BlobSource): Promise<'mounted' | Session | undefined> {
   const { blob, endpoint, place, scopes, task, what } = upload
-  const origins = source.origins?.(blob).filter(({ registry, repository }) => registry === place.host && repository !== place.repository) ?? []
-  for (const origin of origins.slice(0, maxMountTries)) {
+  for (const origin of mountableFrom(upload, source).slice(0, maxMountTries)) {
     const query = `mount=${encodeURIComponent(blob.digest)}&from=${encodeURIComponent(origin.repository)}`
     try {
       const reply = await endpoint.send({
@@ -99,6 +100,13 @@ async function mount(upload: Upload, source: BlobSource): Promise<'mounted' | Se
 }
 
 const maxMountTries = 2
+
+/** Repositories of this registry that the blob came from: what was read by another name may have come from here, as a mirror. */
+function mountableFrom({ blob, connections: { registries }, place }: Upload, source: BlobSource): Place[] {
+  const places = source.origins?.(blob).filter((origin) => findRule(origin, registries)?.rule.isBlocked !== true).flatMap((origin) => pullPlaces(origin, registries, 'blob')) ?? []
+  const here = places.filter(({ host, repository }) => host === place.host && repository !== place.repository)
+  return [...new Map(here.map((origin) => [origin.repository, origin])).values()]
+}
 
 async function transfer(upload: Upload, begun: Session | undefined): Promise<void> {
   let session = begun

@@ -10,7 +10,7 @@ import { DiffIdMismatch } from '../errors.ts'
 import { HashedFile } from '../hashed-file.ts'
 import { emptyLayer } from '../layer/changeset/empty-changeset.ts'
 import { PackedChangeset } from '../layer/changeset/pack-changeset.ts'
-import { maxChangesetBytes } from '../layer/layer-blobs.ts'
+import { maxChangesetBytes, maxChangesetSeconds } from '../layer/layer-blobs.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from '../layer/layer-format.ts'
 import type { LayerRecords } from '../layer/layer-records.ts'
 import type { LowerLayers } from '../layer/lower-layers.ts'
@@ -76,7 +76,7 @@ export class ErofsFormat implements LayerFormat {
       if (diffId === emptyLayer.diffId) return emptyLayer
       const below = lowers === undefined ? undefined : this.#parts.lowers.mountable(lowers)
       // Nothing lies below a bottom layer that a whiteout could hide, whoever wrote it.
-      const outcome = await writeIndex({ root: layout.root, tar, index, diffId, makesWhiteouts: !isBottom, maxBytes: maxChangesetBytes, lowers: below }, task)
+      const outcome = await writeIndex({ root: layout.root, tar, index, diffId, makesWhiteouts: !isBottom, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: below }, task)
       if (outcome.kind === 'needs-lowers') return undefined
       isKept = true
       const { hasRoot, hidesBelow } = outcome

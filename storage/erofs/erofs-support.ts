@@ -28,7 +28,7 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
     trial = mkdtempSync(join(folder, 'erofs-trial-'))
     const [tar, index] = [join(trial, 'tar'), join(trial, 'index')]
     writeFileSync(tar, emptyChangeset)
-    await writeIndex({ root: folder, tar, index, diffId: emptyLayer.diffId, makesWhiteouts: false, maxBytes: 0, lowers: [] }, createTask())
+    await writeIndex({ root: folder, tar, index, diffId: emptyLayer.diffId, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
     const failures: string[] = []
     for (const backing of ['file', 'loop'] as const) {
       const problem = await findProblem(() => tryMount([{ kind: 'erofs', path: index, tar, backing }], createTask()))

@@ -16,6 +16,8 @@ export interface IndexRequest {
   /** False in a bottom layer of somebody else's making, where a whiteout would only leave a ghost in listings. */
   readonly makesWhiteouts: boolean
   readonly maxBytes: number
+  /** Of processor time: more is an attack or a mistake. */
+  readonly maxSeconds: number
   /** The layers below, top first; undefined while they are not known. */
   readonly lowers: readonly LowerLayer[] | undefined
 }
@@ -38,6 +40,7 @@ export async function writeIndex(request: IndexRequest, task: Task): Promise<Ind
     .bytes(makeUuid(request.diffId))
     .flag(request.makesWhiteouts)
     .u64(BigInt(request.maxBytes))
+    .u32(request.maxSeconds)
     .flag(request.lowers !== undefined)
   writer.list(request.lowers ?? [], (lower) => { writeLower(writer, lower) })
   const answer = await callTreeMode({ mode: 'index', request: writer.finish(), doing: 'index', root: request.root }, task)

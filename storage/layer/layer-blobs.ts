@@ -10,6 +10,8 @@ import { readText } from '../records/database.ts'
 
 /** More content than any image has; a stream that claims more is an attack or a mistake. */
 export const maxChangesetBytes: number = 2 ** 40
+/** Of processor time, to unpack or index one layer: some ten times what the largest takes. */
+export const maxChangesetSeconds = 3600
 
 /** Which blobs hold which changeset, in which compression. */
 export class LayerBlobs {

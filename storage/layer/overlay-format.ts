@@ -13,7 +13,7 @@ import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerBlobs } from './layer-blobs.ts'
-import { maxChangesetBytes } from './layer-blobs.ts'
+import { maxChangesetBytes, maxChangesetSeconds } from './layer-blobs.ts'
 import type { LowerLayers } from './lower-layers.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from './layer-format.ts'
 import type { LayerRecords } from './layer-records.ts'
@@ -52,6 +52,7 @@ export class OverlayFormat implements LayerFormat {
         xattrs,
         makesWhiteouts: !work.isBottom || work.origin === 'packed',
         maxBytes: maxChangesetBytes,
+        maxSeconds: maxChangesetSeconds,
         lowers: work.lowers === undefined ? undefined : this.#parts.lowers.mountable(work.lowers),
       }, counting(await plain(work), count), task)
       if (outcome.kind === 'needs-lowers') return undefined

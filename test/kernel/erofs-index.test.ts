@@ -37,7 +37,7 @@ async function index(tar: Buffer, below: readonly LowerLayer[], makesWhiteouts =
 async function unpack(tar: Buffer, below: readonly LowerLayer[]): Promise<LowerLayer> {
   const path = newPath()
   mkdirSync(path)
-  await unpackTree({ root: folder, directory: path, xattrs: 'trusted', makesWhiteouts: true, maxBytes: 2 ** 40, lowers: below }, stream(tar), task)
+  await unpackTree({ root: folder, directory: path, xattrs: 'trusted', makesWhiteouts: true, maxBytes: 2 ** 40, maxSeconds: 60, lowers: below }, stream(tar), task)
   return { kind: 'directory', path }
 }
 
@@ -90,7 +90,7 @@ describe('an index', () => {
     const path = newPath()
     const tar = archive(file('a/b', 'x'))
     writeFileSync(`${path}.tar`, tar)
-    const request = { root: folder, tar: `${path}.tar`, index: path, diffId: digestAsDiffId(sha256(tar)), makesWhiteouts: true, maxBytes: 2 ** 40, lowers: undefined }
+    const request = { root: folder, tar: `${path}.tar`, index: path, diffId: digestAsDiffId(sha256(tar)), makesWhiteouts: true, maxBytes: 2 ** 40, maxSeconds: 60, lowers: undefined }
     expect(await writeIndex(request, task)).toMatchObject({ kind: 'needs-lowers', path: Buffer.from('a') })
   })
 

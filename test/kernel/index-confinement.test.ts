@@ -24,7 +24,7 @@ describe('who reads an archive to write its index', () => {
     const writing = openSync(tar, constants.O_RDWR)
     const controller = new AbortController()
     try {
-      const ended = writeIndex({ root: folder, tar, index: join(folder, 'index'), diffId: digestAsDiffId(sha256('')), makesWhiteouts: false, maxBytes: 0, lowers: [] }, { ...task, signal: controller.signal })
+      const ended = writeIndex({ root: folder, tar, index: join(folder, 'index'), diffId: digestAsDiffId(sha256('')), makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, { ...task, signal: controller.signal })
       ended.catch(() => undefined)
       let pid: string | undefined
       await expect.poll(() => { pid = findHelper(); return pid !== undefined && readdirSync(`/proc/${pid}/root`).length }).toBe(0)

@@ -1,7 +1,8 @@
 /*
  * The mode index: reads the headers of a changeset and writes an EROFS image whose files lie in that tar.
  *   request      text tar, text index (made), bytes of 16 that name the image, u8 whether whiteouts are made, u64 most bytes
- *                of file content, u8 whether the layers below are given, list of layers, top first
+ *                of file content, u32 most seconds of processor time, u8 whether the layers below are given, list of layers,
+ *                top first
  *   done         {u64 entries, u64 bytes of the index, u32 whether the root has an entry, u32 whether it is opaque}
  *   needs lowers when the archive refers to what lies below and that was not given
  * Equal tars of one name on equal layers give equal bytes. While the archive is read, nothing of the host is in reach but the files named.
@@ -15,6 +16,7 @@
 #include "tree/modes.h"
 #include "tree/tar/path.h"
 #include "tree/unpack/confine.h"
+#include "tree/unpack/time-limit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -98,6 +100,7 @@ static int open_all(struct index *index, struct wire *request, struct output *ou
     struct wire_bytes uuid = wire_get_bytes(request);
     index->makes_whiteouts = wire_u8(request) != 0;
     index->max_bytes = wire_u64(request);
+    uint32_t max_seconds = wire_u32(request);
     index->has_lowers = wire_u8(request) != 0;
     if (lowers_open(&index->lowers, request, OVERLAY_TRUSTED) < 0) return -1;
     if (!wire_is_done(request) || uuid.length != sizeof index->uuid || index->max_bytes > UINT64_C(1) << EROFS_MAX_CHUNK_BITS) {
@@ -111,7 +114,7 @@ static int open_all(struct index *index, struct wire *request, struct output *ou
     if (out < 0) return report_failure(STAGE_WRITE_TREE, path);
     tar_open(&index->reader, in);
     output_open(output, out);
-    return 0;
+    return limit_time(max_seconds);
 }
 
 int run_index(struct wire *request)
