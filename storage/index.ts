@@ -16,6 +16,7 @@ export { openStore } from './open-store.ts'
 export { chooseGzipEngine } from './compression/choose-gzip-engine.ts'
 export { decompress } from './compression/decompress.ts'
 export { compress } from './compression/compress.ts'
+export type { BlobBegun, GrowingBlob } from './growing-blob.ts'
 export { exportTree, packFolder } from './tree/export-tree.ts'
 export type { FolderListing, FolderReading } from './tree/folder-listing.ts'
 export { readFolder } from './tree/folder-listing.ts'
@@ -43,5 +44,5 @@ export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
   AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, GzipEngineUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
-  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
+  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StoreUnusable, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

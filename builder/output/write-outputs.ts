@@ -20,8 +20,7 @@ import type { BuildEvent } from '../events.ts'
 import { canonicalName } from '../find-image.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
 import type { Departure } from '../transfer/portable-tree.ts'
-import { makePortableTree } from '../transfer/portable-tree.ts'
-import { uploadTree } from '../transfer/push.ts'
+import { uploadDeparture, uploadTree } from '../transfer/push.ts'
 import type { BuildOutput, Destination } from './build-output.ts'
 import { writeThere } from './no-room.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
@@ -110,12 +109,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
 
 async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
   const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
-  const tree = await makePortableTree(engine.store, { ...image, names }, { blobs: output.blobs, task: silent(task) })
-  let descriptor: Descriptor | undefined
-  for (const name of names) {
-    descriptor = await uploadTree(engine, { name, tree }, task)
-    if (image.signer !== undefined) await pushEnvelopes(engine, { name, names, tree, signer: image.signer }, task)
-  }
+  const [name, ...others] = names
+  if (name === undefined) return undefined
+  const { descriptor, tree } = await uploadDeparture(engine, { name, departure: { ...image, names }, blobs: output.blobs }, task)
+  for (const other of others) await uploadTree(engine, { name: other, tree }, task)
+  if (image.signer === undefined) return descriptor
+  for (const each of names) await pushEnvelopes(engine, { name: each, names, tree, signer: image.signer }, task)
   return descriptor
 }
 

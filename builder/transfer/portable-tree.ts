@@ -4,7 +4,7 @@ import { mediaTypes } from '../../oci/descriptor.ts'
 import type { ImageIndex } from '../../oci/manifest.ts'
 import { encodeDocument } from '../../oci/manifest.ts'
 import { normalizePlatform } from '../../oci/platform.ts'
-import type { Store } from '../../storage/index.ts'
+import type { BlobBegun, Store } from '../../storage/index.ts'
 import { attest } from '../attest/attest.ts'
 import type { Predicate } from '../attest/statement.ts'
 import { UnsuitableRequest } from '../errors.ts'
@@ -38,7 +38,7 @@ export interface PortableTree {
 }
 
 /** An image alone stays what it is; of several, or with something said of it, an index is made. */
-export async function makePortableTree(store: Store, { members, names, annotations }: Departure, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task }): Promise<PortableTree> {
+export async function makePortableTree(store: Store, { members, names, annotations }: Departure, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task<BlobBegun> }): Promise<PortableTree> {
   const images: { readonly portable: PortableImage; readonly entry: Descriptor; readonly predicates: readonly Predicate[] }[] = []
   for (const { image, predicates } of members) {
     const portable = await makePortable(store, image, { blobs, task })

@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
 import { FormatUnavailable, HelperDied, TreeFailure } from '../errors.ts'
-import { emptyChangeset } from '../layer/changeset/empty-changeset.ts'
+import { emptyChangeset, emptyLayer } from '../layer/changeset/empty-changeset.ts'
 import { explainFull } from '../root/explain-full.ts'
 import { removeTrees } from '../tree/upkeep-trees.ts'
 import { tryMount } from './mount-layers.ts'
@@ -28,7 +28,7 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
     trial = mkdtempSync(join(folder, 'erofs-trial-'))
     const [tar, index] = [join(trial, 'tar'), join(trial, 'index')]
     writeFileSync(tar, emptyChangeset)
-    await writeIndex({ root: folder, tar, index, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
+    await writeIndex({ root: folder, tar, index, diffId: emptyLayer.diffId, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
     const failures: string[] = []
     for (const backing of ['file', 'loop'] as const) {
       const problem = await findProblem(() => tryMount([{ kind: 'erofs', path: index, tar, backing }], createTask()))

@@ -1,5 +1,7 @@
 import type { Task } from '../../core/task.ts'
 import { createTask } from '../../core/task.ts'
+import type { PipedBytes } from '../../native/index.ts'
+import { pipeBytes } from '../../native/index.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { LayerDamaged } from '../errors.ts'
@@ -60,6 +62,13 @@ export class StackedLayers implements LayerStore {
     }
     const diffId = digestAsDiffId(digester.finish())
     if (diffId !== layer.diffId) throw new LayerDamaged(layer, diffId)
+  }
+
+  /** The changeset for somebody who reads a descriptor, and compares the diffID. */
+  async pipe(chainId: ChainId, task: Task): Promise<PipedBytes> {
+    const { records, format } = this.#context
+    const layer = records.get(chainId)
+    return layer.dir === undefined ? pipeBytes(emptyStream()) : format.pipe(layer, task)
   }
 
   view(chainId: ChainId | undefined): RootfsView {

@@ -187,6 +187,16 @@ describe('a layer as tar and index', () => {
     }
   })
 
+  it('gives a file its second name in a container as one file, however many layers there are', async () => {
+    const root = join(folder, 'linked')
+    const [, , top] = await makeStack(root, ['erofs', 'erofs', 'erofs'])
+    const tree = await withStore(root, 'erofs', async (store) => {
+      await using snapshot = await store.layers.prepare(top?.chainId)
+      return workInOverlay(snapshot.rootfs, [{ do: 'link', path: 'middle', to: 'second' }], mkdtempSync(join(folder, 'work-'))).tree
+    })
+    expect(tree).toContain('./second = ./middle')
+  })
+
   it('is mounted by loop devices, which are gone afterwards', async () => {
     const root = indexing.newRoot()
     const store = await indexing.open(root)
