@@ -12,10 +12,13 @@ import type { Difference } from './reproduce/difference.ts'
 export class StepFailed extends TsbuildError {
   readonly code = 'BUILDER_STEP_FAILED'
   readonly label: StepLabel
+  /** The stage that may have been meant by the name of an image that cannot be had. */
+  readonly nearestStage: string | undefined
 
-  constructor(label: StepLabel, cause: unknown) {
+  constructor(label: StepLabel, cause: unknown, nearestStage?: string) {
     super(`cannot build ${label.stage}, step ${label.step}/${label.steps}: ${label.source}`, { cause })
     this.label = label
+    this.nearestStage = nearestStage
   }
 }
 

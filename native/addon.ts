@@ -27,6 +27,13 @@ export interface Addon {
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
   getXattr(path: string | Uint8Array, name: string): Buffer | undefined
   setXattr(path: string | Uint8Array, name: string, value: Uint8Array): void
+  /**
+   * What a directory holds, in the records of native/addon/folder-record.h: all, or what lies under one name. With the digests
+   * of those files that are as they were in `known`, an earlier answer. Its last component is followed. On a pool thread.
+   */
+  readFolder(path: Uint8Array, known: Uint8Array | undefined, only: Uint8Array | undefined, readsBackwards: boolean): Promise<Buffer>
+  /** Fills in the SHA-256 of the regular files whose records begin at `starts`. On a pool thread, which nobody may disturb in it. */
+  digestFiles(path: Uint8Array, records: Uint8Array, starts: Uint32Array): Promise<void>
   /** Why ISA-L cannot be used; undefined when it can. */
   findIsal(): string | undefined
   /**
@@ -46,6 +53,8 @@ export interface Addon {
   openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly inflater: 'none' | 'zlib' | 'isa-l'; readonly heldBytes: number; readonly maxBytes: number }): Sink
   /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
   fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
+  /** Takes what comes through the reading end of a pipe to its end, as it is, and closes it; on a thread that is not the pool's. */
+  drainIntoSink(sink: Sink, pipeFd: number): Promise<SinkOutcome>
   /** Ends it, once; the digest of what was written or there, and its length. */
   endSink(sink: Sink): [digest: Buffer, sizeBytes: number]
 }

@@ -89,8 +89,10 @@ function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: 
   const launch = (fds: readonly [number, number, number]): HelperProcess => {
     const helper = startHelper({ mode, request, stdio: fds, fds: attendant === undefined ? [] : [attendant.fd] }, (bytes) => {
       const report = decodeReport(bytes)
+      // Only the helper's own, which comes first: whoever may trace init can have it say what they like.
+      const isStart = report.kind === 'started' && !reports.some(({ kind }) => kind === 'started')
       reports.push(report)
-      if (report.kind !== 'started') return
+      if (!isStart) return
       attendant?.connect(report.pid, () => { helper.kill('SIGKILL') })
       if (stdio.kind === 'events') stdio.onStarted?.(report.pid)
     })

@@ -9,17 +9,16 @@ import { findHierarchies } from '../runtime/cgroup/hierarchies.ts'
 export type HostState = ReadonlySet<string>
 
 /** By design the bridge and its table stay, as Docker's do, until "tsbuild system prune". */
-const staying = new Set(['link tsbuild0', 'rules table ip tsbuild', 'rules table inet tsbuild'])
+const staying = /^(?:link tsbuild0$|rules table (?:ip|inet) tsbuild )/u
 
 export function lookAtHost(): HostState {
-  const tables = spawnSync('nft', ['list', 'tables'], { encoding: 'utf8' }).stdout
   return new Set([
     ...lines(readFileSync('/proc/self/mountinfo', 'utf8')).map((line) => `mount ${line.split(' ').slice(3, 5).join(' at ')}`),
     ...findHierarchies().flatMap(({ mountPoint }) => listGroups(mountPoint)).map((group) => `cgroup ${group}`),
     ...readdirSync('/sys/class/net').map((name) => `link ${name}`),
-    ...lines(tables).map((table) => `rules ${table}`),
+    ...listTables().map((table) => `rules ${table}`),
     ...listProcesses(),
-  ].filter((entry) => !staying.has(entry)))
+  ].filter((entry) => !staying.test(entry)))
 }
 
 const samples = 5
@@ -27,13 +26,27 @@ const everyMs = 2000
 
 /** What is there afterwards and stays: what is just ending is given some seconds. */
 export async function findLeftovers(before: HostState): Promise<string[]> {
-  let left = [...lookAtHost()].filter((entry) => !before.has(entry))
+  let left = compareStates(before, lookAtHost())
   for (let sample = 1; sample < samples && left.length > 0; sample += 1) {
     await setTimeout(everyMs)
-    const now = lookAtHost()
+    const now = new Set(compareStates(before, lookAtHost()))
     left = left.filter((entry) => now.has(entry))
   }
   return left
+}
+
+/** What is new; and of the rules of others, which nobody may touch, also what is gone. */
+export function compareStates(before: HostState, after: HostState): string[] {
+  const gone = [...before].filter((entry) => entry.startsWith('rules ') && !after.has(entry)).map((entry) => `gone: ${entry}`)
+  return [...[...after].filter((entry) => !before.has(entry)), ...gone]
+}
+
+/** Every table whole, chains, rules and sets, without counters. */
+function listTables(): string[] {
+  const { stdout, stderr, status, error } = spawnSync('nft', ['--stateless', 'list', 'ruleset'], { encoding: 'utf8' })
+  if (error !== undefined) throw error
+  if (status !== 0) throw new Error(`nft cannot list the rules: ${stderr}`)
+  return stdout.split(/^(?=table )/mu).map((table) => table.trim().replaceAll(/\s+/gu, ' ')).filter((table) => table !== '')
 }
 
 function lines(text: string): string[] {

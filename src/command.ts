@@ -25,6 +25,8 @@ export interface CommandSpec {
   readonly summary: string
   readonly options: readonly OptionSpec[]
   readonly examples: readonly string[]
+  /** The pid of a process whose user namespace a plain user's command has to be in; default a new one. */
+  readonly findNamespace?: (input: CommandInput, app: App) => number | undefined
   /** Returns the exit code. */
   readonly run: (input: CommandInput, app: App) => Promise<number>
 }

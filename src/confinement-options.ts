@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Confinement, HostEntry } from '../builder/index.ts'
-import { defaultRoot } from '../builder/index.ts'
 import type { Device, Executor, Privilege, Seccomp, Ulimit, UserNamespaceChoice } from '../runtime/index.ts'
 import { chrootShortcomings, findUserNetwork, needsChroot } from '../runtime/index.ts'
 import type { App } from './app.ts'
@@ -10,6 +9,7 @@ import { UsageError } from './errors.ts'
 import { limitOptions, parseLimits } from './limit-options.ts'
 import { parseChoice, parseSize } from './option-values.ts'
 import type { FindInit } from './run-options.ts'
+import { joinNamespace } from './run-options.ts'
 
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
@@ -46,7 +46,8 @@ export function parseConfinement(options: OptionValues, env: NodeJS.ProcessEnv):
 export function parseRunConfinement(options: OptionValues, env: NodeJS.ProcessEnv, findInit: FindInit): Confinement {
   const [, container] = /^container:(.+)$/u.exec(options.text('network') ?? '') ?? []
   if (container === undefined) return parseConfinement(options, env)
-  return { ...parseCommon(options, env), network: { joined: `/proc/${findInit(container)}/ns/net` }, subnet: undefined, userNetwork: findUserNetwork(env) }
+  const choice = joinNamespace(findInit(container), 'net')
+  return { ...parseCommon(options, env), network: choice.kind === 'host' ? 'host' : { joined: choice.path }, subnet: undefined, userNetwork: findUserNetwork(env) }
 }
 
 function parseCommon(options: OptionValues, env: NodeJS.ProcessEnv): Omit<Confinement, 'network' | 'subnet' | 'userNetwork'> {
@@ -85,8 +86,8 @@ function parseExecutor(options: OptionValues): Executor {
 }
 
 /** What the user has to know before the first container starts. */
-export function warnOfIsolation({ executor }: Pick<Confinement, 'executor'>, app: Pick<App, 'note' | 'env'>): void {
-  if (executor.kind === 'chroot') app.note(`warning: containers are isolated by chroot only: ${chrootShortcomings(defaultRoot(app.env))}`)
+export function warnOfIsolation({ executor }: Pick<Confinement, 'executor'>, app: Pick<App, 'note'>): void {
+  if (executor.kind === 'chroot') app.note(`warning: containers are isolated by chroot only: ${chrootShortcomings()}`)
 }
 
 function parsePrivilege(options: OptionValues): Privilege {

@@ -42,7 +42,7 @@ async function runCommand(name: string, args: readonly string[], app: App): Prom
   }
   if (entry.runsAsCaller !== true && process.geteuid?.() !== 0) {
     const { runAsNamespaceRoot } = await import('./namespace-root.ts')
-    return runAsNamespaceRoot(app)
+    return runAsNamespaceRoot(app, { namespaceOf: command.findNamespace?.(input, app) })
   }
   return command.run(input, app)
 }

@@ -3,17 +3,25 @@ import { defaultRoot } from '../builder/index.ts'
 import { enterUserNamespace } from '../runtime/index.ts'
 import type { App } from './app.ts'
 
+interface Inside {
+  /** In place of our own arguments. */
+  readonly args?: readonly string[]
+  readonly stdout?: number
+  /** A process whose user namespace it is; default a new one. */
+  readonly namespaceOf?: number | undefined
+}
+
 /**
  * Runs this command line again as root of a user namespace, which a plain user needs for files of several owners and
  * for containers. Inside, everything goes as it does for root. Gives the exit code.
  */
-export async function runAsNamespaceRoot(app: App, other?: { readonly args: readonly string[]; readonly stdout: number }): Promise<number> {
-  const [program = process.execPath, script = '', ...own] = process.argv
+export async function runAsNamespaceRoot(app: App, { args = process.argv.slice(2), ...inside }: Inside = {}): Promise<number> {
+  const [program = process.execPath, script = ''] = process.argv
   const { exitCode, signal } = await enterUserNamespace({
     program,
-    args: [program, ...process.execArgv, script, ...(other?.args ?? own)],
+    args: [program, ...process.execArgv, script, ...args],
     env: { ...app.env, TSBUILD_ROOT: defaultRoot(app.env) },
-    ...(other === undefined ? {} : { stdout: other.stdout }),
+    ...inside,
     warn: (text) => { app.note(`warning: ${text}`) },
     forward: forwardSignals,
   })

@@ -20,7 +20,7 @@ export const policyKeys = ['keep-last', 'max-bytes', 'max-inodes', 'min-free-byt
 export const policyOptions: readonly OptionSpec[] = [
   { name: 'filter', value: 'KEY=VALUE', isRepeatable: true, help: 'Only what was made, or for caches used, before until=48h, has label=NAME[=VALUE] (label!=… has it not), is called reference=GLOB, is dangling=true|false, is of type=image|cache|mount' },
   { name: 'keep-last', value: 'N', help: 'Leave the N newest images of each repository' },
-  { name: 'max-bytes', value: 'SIZE', help: 'Remove the least recently used until the store takes no more than this' },
+  { name: 'max-bytes', value: 'SIZE', help: 'Remove the least recently used until images, cache and cache mounts take no more than this' },
   { name: 'max-inodes', value: 'NUMBER', help: 'The same for inodes' },
   { name: 'min-free-bytes', value: 'SIZE', help: 'Remove the least recently used until this is free on the filesystem: 20g, 10%' },
   { name: 'min-free-inodes', value: 'NUMBER', help: 'The same for inodes: 500000, 10%' },

@@ -1,6 +1,8 @@
+import { readlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
 import type { RunRequest } from '../builder/index.ts'
-import type { Mount, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
+import type { Mount, NamespaceChoice, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
 import { parseChoice } from './option-values.ts'
@@ -67,8 +69,9 @@ function parseSysctl(text: string): [string, string] {
 }
 
 function parseVolume(text: string): Mount {
-  const [source = '', target = '', mode = 'rw', ...rest] = text.split(':')
-  if (!source.startsWith('/') || !target.startsWith('/') || rest.length > 0) throw new UsageError(`option --volume takes HOST:DIR[:ro] with absolute paths, not "${text}"`)
+  const [given = '', target = '', mode = 'rw', ...rest] = text.split(':')
+  const source = /^\.\.?(?:\/|$)/u.test(given) ? resolve(given) : given
+  if (!source.startsWith('/') || !target.startsWith('/') || rest.length > 0) throw new UsageError(`option --volume takes HOST:DIR[:ro], HOST absolute or beginning with "./" and DIR absolute, not "${text}"`)
   if (mode !== 'ro' && mode !== 'rw') throw new UsageError(`option --volume takes ro or rw, not "${mode}"`)
   return { kind: 'bind', source, target, readonly: mode === 'ro' }
 }
@@ -101,7 +104,13 @@ function parseShared(name: 'pid' | 'ipc' | 'uts', options: OptionValues, findIni
   if (text === 'host') return { [name]: { kind: 'host' } }
   const [, container] = /^container:(.+)$/u.exec(text) ?? []
   if (container === undefined) throw new UsageError(`option --${name} takes host or container:NAME, not "${text}"`)
-  return { [name]: { kind: 'joined', path: `/proc/${findInit(container)}/ns/${name}` } }
+  return { [name]: joinNamespace(findInit(container), name) }
+}
+
+/** One that its container shares with the host is the host's: it need not be joined, and by a plain user cannot be. */
+export function joinNamespace(initPid: number, name: 'pid' | 'ipc' | 'uts' | 'net'): NamespaceChoice {
+  const path = `/proc/${initPid}/ns/${name}`
+  return readlinkSync(path) === readlinkSync(`/proc/self/ns/${name}`) ? { kind: 'host' } : { kind: 'joined', path }
 }
 
 function parseOffset(text: string): ['monotonic' | 'boottime', number] {

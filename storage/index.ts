@@ -18,6 +18,8 @@ export { decompress } from './compression/decompress.ts'
 export { compress } from './compression/compress.ts'
 export type { BlobBegun, GrowingBlob } from './growing-blob.ts'
 export { exportTree, packFolder } from './tree/export-tree.ts'
+export type { FolderListing, FolderReading } from './tree/folder-listing.ts'
+export { readFolder } from './tree/folder-listing.ts'
 export type { ChangesetEntry, EntryMetadata, FileContent } from './layer/changeset/changeset-entry.ts'
 export { compareEntryPaths } from './layer/changeset/changeset-entry.ts'
 export { PackedChangeset, packChangeset } from './layer/changeset/pack-changeset.ts'
@@ -29,10 +31,11 @@ export type { Amount, Budgets, PruneFilters, PrunePolicy } from './upkeep/policy
 export type { UnmetBudget } from './upkeep/plan-removals.ts'
 export type { Category, DiskUsage, HolderUsage, LayerUsage } from './usage/disk-usage.ts'
 export { measureUsage } from './usage/disk-usage.ts'
+export type { FolderUsage } from './usage/overhead.ts'
 export type { StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './usage/inventory.ts'
 export { countMissingBytes } from './usage/missing-bytes.ts'
 export type { LowSpace, Size, Space } from './usage/space.ts'
-export { findLowSpace, readSpace } from './usage/space.ts'
+export { addSizes, findLowSpace, readSpace } from './usage/space.ts'
 export type { Check, Finding } from './upkeep/finding.ts'
 export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
@@ -41,5 +44,5 @@ export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
   AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, GzipEngineUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
-  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
+  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StoreUnusable, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

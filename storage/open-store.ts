@@ -68,7 +68,7 @@ export async function openStore(root: string, options: OpenOptions = {}): Promis
   const database = openDatabase(layout.root, layout.database)
   try {
     const verifiesLayers = options.verifiesLayers ?? process.env['TSBUILD_VERIFY_LAYERS'] === '1'
-    const driver = chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
+    const driver = await chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
     return assemble({ layout, database, verifiesLayers, driver }, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
   } catch (error) {
     database.close()
@@ -91,13 +91,13 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
-  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database, layout.trash) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
   const verifier = verifiesLayers ? new LayerVerifier(layout, database) : undefined
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
   const vfs = new VfsDriver(context, { session, xattrs })
-  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs }, vfs), sync)
+  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
@@ -124,7 +124,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
       const { compression, level } = readForm(form)
       const found = layerBlobs.find(layer.diffId, form)
       if (found !== undefined) return found
-      if (compression === 'gzip') return layerBlobs.createGzip({ layer, level, changeset: await layers.pipe(chainId, silent(task)) }, task)
+      if (compression === 'gzip') return layerBlobs.createGzip({ layer, level, pour: (read) => layers.pour(chainId, read, silent(task)) }, task)
       return layerBlobs.create(layer.diffId, form, layers.changeset(chainId, silent(task)))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),

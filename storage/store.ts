@@ -115,8 +115,9 @@ export interface CacheRecords {
   put(record: Omit<CacheRecord, 'createdAtMs'>): void
 }
 
-/** What the builder knows of files outside the store, by folder: path → its own text. Losing it costs time only. */
+/** What is known of files outside the store, by the tree they are in and their directory: bytes of a FolderListing. Losing it costs time only. */
 export interface FileDigestRecords {
-  load(folder: string): ReadonlyMap<string, string>
-  save(folder: string, digests: ReadonlyMap<string, string>): void
+  load(root: string, folder: Buffer): Uint8Array | undefined
+  /** By directory in Latin-1. `current` names all directories of the tree that were read: when there are too many, others are forgotten. */
+  save(root: string, listings: ReadonlyMap<string, Uint8Array>, current: ReadonlySet<string>): void
 }

@@ -1,37 +1,28 @@
-import type { BigIntStats } from 'node:fs'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { isErrno } from '../../core/errors.ts'
-import type { FileContent, RootfsView, TreeEntry } from '../../storage/index.ts'
-import { readXattr, treeEntry } from '../../storage/index.ts'
+import type { FileContent, FolderListing, TreeEntry } from '../../storage/index.ts'
+import { readFolder, treeEntry } from '../../storage/index.ts'
+import type { SelectedRoot } from '../copy/select.ts'
+import { baseName, joinPath, parentPath } from '../copy/select.ts'
+import type { ScannedRoot, ScanningView } from '../copy/walk.ts'
 import { ContextUnreadable } from '../errors.ts'
-import { contentDigest } from '../copy/content-digest.ts'
-import { joinPath, parentPath } from '../copy/select.ts'
-import type { FileDigests, FileIdentity } from './file-digests.ts'
-import { identifyFile } from './file-digests.ts'
+import type { FileDigests } from './file-digests.ts'
 import type { MatchState, PatternMatcher } from './pattern-matcher.ts'
 import { rootState } from './pattern-matcher.ts'
+import type { ScannedFolder } from './scanned-root.ts'
+import { checkRecord, hostFile, readCapability, ScannedDirectory, ScannedFile } from './scanned-root.ts'
 
 const slash = Buffer.from('/')
 const maxLinks = 40
-/** The only attribute a context keeps. */
-const capabilityXattr = 'security.capability'
-const noXattrs: Promise<ReadonlyMap<string, Buffer>> = Promise.resolve(new Map())
-
-/** A file as it was when it was looked at. */
-interface SeenFile {
-  readonly path: Buffer
-  readonly sizeBytes: number
-  readonly identity: FileIdentity
-  /** From an earlier build. */
-  readonly digest: string | undefined
-}
+/** Up to so many files of one directory are asked for one by one. */
+const fewFiles = 8
 
 /**
  * A local directory as a build context: what COPY may see of it. Everything belongs to root, as `docker build` sends it;
  * files the ignore patterns exclude are not there; links are followed inside the directory only.
  */
-export class DirectoryView implements RootfsView {
+export class DirectoryView implements ScanningView {
   /** Without a slash at its end. */
   readonly #root: Buffer
   readonly #rootPath: string
@@ -40,11 +31,6 @@ export class DirectoryView implements RootfsView {
   readonly #readsBackwards: boolean
   /** How each directory met so far matched, for what it holds to inherit. */
   readonly #states = new Map<string, { readonly isMatch: boolean; readonly state: MatchState }>()
-  /** The file that was looked at last: who walks asks for its content next, and there is no need to look again. */
-  #lastFile: SeenFile | undefined
-  readonly #withXattrs = new Set<string>()
-  /** What files were when their contents were asked for. */
-  readonly #seen = new WeakMap<FileContent, SeenFile>()
   /** Whether an excluded directory holds something that is included again. */
   readonly #holdsIncluded = new Map<string, boolean>()
 
@@ -81,51 +67,85 @@ export class DirectoryView implements RootfsView {
   }
 
   xattrs(path: Buffer | string): Promise<ReadonlyMap<string, Buffer>> {
-    const file = asBuffer(path)
-    if (this.#lastFile?.path === file && this.#lastFile.digest !== undefined) return noXattrs
-    const value = readXattr(this.#hostPath(file), capabilityXattr)
-    if (value === undefined) return noXattrs
-    this.#withXattrs.add(file.toString('latin1'))
-    return Promise.resolve(new Map([[capabilityXattr, value]]))
+    return Promise.resolve(readCapability(this.#hostPath(asBuffer(path))))
   }
 
   content(path: Buffer | string): Promise<FileContent> {
     const file = asBuffer(path)
-    if (this.#lastFile?.path !== file) {
-      const entry = this.#lstat(file)
-      if (entry?.type !== 'file') throw new ContextUnreadable(file.toString(), entry === undefined ? 'it does not exist' : `it is a ${entry.type}`)
-    }
-    const seen = this.#lastFile
-    if (seen === undefined) throw new TypeError('a file was looked at and not remembered')
-    const content: FileContent = { kind: 'host', root: this.#rootPath, path: file.subarray(1), sizeBytes: seen.sizeBytes }
-    this.#seen.set(content, seen)
-    return Promise.resolve(content)
+    const entry = this.#lstat(file)
+    if (entry?.type !== 'file') throw new ContextUnreadable(file.toString(), entry === undefined ? 'it does not exist' : `it is a ${entry.type}`)
+    return Promise.resolve(hostFile({ root: this.#rootPath }, file, entry))
   }
 
-  /** The digest of a regular file's content, known from an earlier build if the file did not change. */
-  contentDigest(path: Buffer, content: FileContent): string {
-    if (this.#digests === undefined || (this.#withXattrs.size > 0 && this.#withXattrs.has(path.toString('latin1')))) return contentDigest(content)
-    const seen = this.#seen.get(content)
-    if (seen === undefined) return contentDigest(content)
-    return seen.digest ?? this.#digests.get(path, seen.identity, () => contentDigest(content))
+  async scan(roots: readonly SelectedRoot[]): Promise<ScannedRoot[]> {
+    const place = { root: this.#rootPath, hostPath: (path: Buffer) => this.#hostPath(path), digests: this.#digests }
+    const lists = await this.#readCrowded(roots)
+    return Promise.all(roots.map(async ({ followed, entry }) => {
+      if (entry.type !== 'directory') return new ScannedFile(place, await this.#scanFile(followed, lists))
+      const state = followed.length === 1 ? rootState : this.#match(followed).state
+      const top = { relative: Buffer.alloc(0), path: followed, entry, xattrs: await this.xattrs(followed) }
+      return new ScannedDirectory(place, top, await this.#scanFolder(followed, state))
+    }))
+  }
+
+  /** Directories of which so many files are wanted that it is faster to read them as a whole. */
+  async #readCrowded(roots: readonly SelectedRoot[]): Promise<ReadonlyMap<string, FolderListing>> {
+    const wanted = new Map<string, number>()
+    for (const { followed, entry } of roots) {
+      const folder = parentPath(followed).toString('latin1')
+      if (entry.type !== 'directory') wanted.set(folder, (wanted.get(folder) ?? 0) + 1)
+    }
+    const crowded = [...wanted].filter(([, count]) => count > fewFiles)
+    return new Map(await Promise.all(crowded.map(async ([folder]) => [folder, await this.#readFolder(Buffer.from(folder, 'latin1'), undefined)] as const)))
+  }
+
+  async #scanFile(file: Buffer, lists: ReadonlyMap<string, FolderListing>): Promise<ScannedFolder> {
+    const path = parentPath(file)
+    const whole = lists.get(path.toString('latin1'))
+    const listing = whole ?? await this.#readFolder(path, baseName(file))
+    const start = listing.find(baseName(file))
+    if (start === undefined) throw new ContextUnreadable(file.toString(), 'it is gone')
+    checkRecord({ path, listing }, start)
+    return { path, listing, isWhole: whole !== undefined, starts: [start], inside: new Map() }
+  }
+
+  async #scanFolder(path: Buffer, state: MatchState): Promise<ScannedFolder> {
+    const listing = await this.#readFolder(path, undefined)
+    const seen = listing.starts().flatMap((start) => this.#matchRecord({ path, listing }, { start, state }) ?? [])
+    const reading = seen.flatMap(({ start, state: inherited }) => listing.type(start) === 'directory' ? [{ start, folder: this.#scanFolder(joinPath(path, listing.name(start)), inherited) }] : [])
+    const inside = new Map(await Promise.all(reading.map(async ({ start, folder }) => [start, await folder] as const)))
+    const starts = seen.flatMap(({ start, isMatch }) => isMatch && inside.get(start)?.starts.length === 0 ? [] : [start])
+    return { path, listing, isWhole: true, starts, inside }
+  }
+
+  #readFolder(path: Buffer, only: Buffer | undefined): Promise<FolderListing> {
+    return readFolder(this.#hostPath(path), { known: this.#digests?.recall(path), only, readsBackwards: this.#readsBackwards })
+      .catch((error: unknown) => { throw new ContextUnreadable(path.toString(), 'cannot read directory', { cause: error }) })
+  }
+
+  /** undefined for what the patterns exclude. An excluded directory stays when they may bring back something below it. */
+  #matchRecord({ path, listing }: Pick<ScannedFolder, 'path' | 'listing'>, { start, state }: { readonly start: number; readonly state: MatchState }): { readonly start: number; readonly isMatch: boolean; readonly state: MatchState } | undefined {
+    if (this.#ignore.patterns.length > 0) {
+      const relative = (path.length === 1 ? '' : `${path.toString('utf8', 1)}/`) + listing.nameText(start, 'utf8')
+      const matched = this.#ignore.match(relative, state)
+      const isHidden = matched.isMatch && (listing.error(start) !== 0 || listing.type(start) !== 'directory' || !this.#ignore.mayHoldExceptions(relative))
+      if (isHidden) return undefined
+      checkRecord({ path, listing }, start)
+      return { start, ...matched }
+    }
+    checkRecord({ path, listing }, start)
+    return { start, isMatch: false, state: rootState }
   }
 
   #lstat(path: Buffer): TreeEntry | undefined {
     if (!this.#isVisible(path)) return undefined
     try {
       const stats = lstatSync(this.#hostPath(path), { bigint: true })
-      const entry = treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(this.#hostPath(path), { encoding: 'buffer' }) : undefined)
-      if (entry.type === 'file') this.#lastFile = this.#remember(path, entry, stats)
-      return { ...entry, uid: 0, gid: 0 }
+      return { ...treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(this.#hostPath(path), { encoding: 'buffer' }) : undefined), uid: 0, gid: 0 }
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
       throw new ContextUnreadable(path.toString(), 'it cannot be examined', { cause: error })
     }
-  }
-
-  #remember(path: Buffer, entry: TreeEntry, stats: BigIntStats): SeenFile {
-    const identity = identifyFile(entry, stats)
-    return { path, sizeBytes: entry.sizeBytes, identity, digest: this.#digests?.find(path, identity) }
   }
 
   #resolve(path: Buffer): Buffer {

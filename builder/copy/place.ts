@@ -10,6 +10,8 @@ export interface CopyRoot {
   readonly name: Buffer
   /** The root first, then depth first. */
   readonly entries: readonly CopyEntry[]
+  /** What rootDigest gives for it under a name, where that is known without going through the entries. */
+  readonly digest?: ((name: Buffer) => Promise<string>) | undefined
   /** Not for --chmod: what comes out of an archive. */
   readonly keepsModes?: boolean
 }

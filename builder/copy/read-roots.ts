@@ -1,11 +1,13 @@
-import type { FileContent, RootfsView } from '../../storage/index.ts'
+import type { RootfsView } from '../../storage/index.ts'
 import { parsePatterns } from '../context/dockerignore.ts'
 import { filterEntries } from './filter-entries.ts'
 import type { CopyEntry, CopyRoot } from './place.ts'
 import type { SelectedRoot } from './select.ts'
 import { baseName, cleanSource, isPattern, joinPath, selectRoots } from './select.ts'
-import type { WalkedEntry } from './walk.ts'
-import { walkRoot } from './walk.ts'
+import type { ScannedRoot, WalkedEntry } from './walk.ts'
+import { isScanning, walkRoot } from './walk.ts'
+
+const slash = Buffer.from('/')
 
 export interface ReadOptions {
   /** Patterns of what is left out, relative to each root; a root that is a file is known by its name. */
@@ -28,8 +30,13 @@ export async function readRoots(view: RootfsView, pattern: string, options: Read
     const walked = await walkBelowPivot(view, pattern)
     return walked === undefined ? [] : [await finish(Buffer.alloc(0), walked)]
   }
+  const selected = await selectRoots(view, pattern)
+  if (excluded.patterns.length === 0 && isScanning(view)) {
+    const scanned = await view.scan(selected)
+    return scanned.map((root, index) => scannedRoot(baseName(selected[index]?.path ?? slash), root))
+  }
   const roots: CopyRoot[] = []
-  for (const root of await selectRoots(view, pattern)) {
+  for (const root of selected) {
     const name = baseName(root.path)
     const isFile = root.entry.type !== 'directory'
     if (isFile && excluded.match(name.toString(), []).isMatch) continue
@@ -38,24 +45,33 @@ export async function readRoots(view: RootfsView, pattern: string, options: Read
   return roots
 }
 
+function scannedRoot(name: Buffer, scanned: ScannedRoot): CopyRoot {
+  let entries: CopyEntry[] | undefined
+  return {
+    name,
+    get entries() { return entries ??= scanned.entries().map(copyEntry) },
+    digest: (called) => scanned.digest(called),
+  }
+}
+
 /**
  * Of `a/./b/*.txt` everything below `a` that `b/*.txt` names, with the directories on the way. Without `/./` the whole
  * tree is searched, and a doublestar in the pattern crosses directories.
  */
-async function walkBelowPivot(view: RootfsView, pattern: string): Promise<WalkedEntry[] | undefined> {
+async function walkBelowPivot(view: RootfsView, pattern: string): Promise<readonly WalkedEntry[] | undefined> {
   const pivot = /(?:^|\/)\.\//u.exec(pattern)
   const [above, below] = pivot === null ? ['', pattern] : [pattern.slice(0, pivot.index), pattern.slice(pivot.index + pivot[0].length)]
   const roots = await selectRoots(view, above)
-  const walked: WalkedEntry[] = []
+  let walked: readonly WalkedEntry[] = []
   for (const root of roots) {
     if (root.entry.type !== 'directory') continue
     const found = await walkMatching(view, root, cleanSource(below).slice(1))
-    if (found.length > 1 || below === '') walked.push(...walked.length === 0 ? found : found.slice(1))
+    if (found.length > 1 || below === '') walked = walked.length === 0 ? found : walked.concat(found.slice(1))
   }
   return walked.length === 0 ? undefined : walked
 }
 
-async function walkMatching(view: RootfsView, root: SelectedRoot, pattern: string): Promise<WalkedEntry[]> {
+async function walkMatching(view: RootfsView, root: SelectedRoot, pattern: string): Promise<readonly WalkedEntry[]> {
   if (pattern === '') return walkRoot(view, root)
   const parts = pattern.split('/')
   const firstPattern = parts.findIndex((part) => isPattern(part))
@@ -88,19 +104,10 @@ function joinRelative(above: Buffer, below: Buffer): Buffer {
 
 async function withContents(view: RootfsView, walked: readonly WalkedEntry[]): Promise<CopyEntry[]> {
   const entries: CopyEntry[] = []
-  for (const { relative, path, entry, xattrs, content: known } of walked) {
-    const content = known ?? (entry.type === 'file' ? await view.content(path) : undefined)
-    const digest = content === undefined || !hasDigests(view) ? undefined : (): string => view.contentDigest(path, content)
-    entries.push({ relative, entry, xattrs, content, ...(digest === undefined ? {} : { digest }) })
-  }
+  for (const each of walked) entries.push(copyEntry({ ...each, content: each.content ?? (each.entry.type === 'file' ? await view.content(each.path) : undefined) }))
   return entries
 }
 
-/** A view that may know what files hold without reading them. */
-interface DigestingView extends RootfsView {
-  contentDigest(path: Buffer, content: FileContent): string
-}
-
-function hasDigests(view: RootfsView): view is DigestingView {
-  return 'contentDigest' in view
+function copyEntry({ relative, entry, xattrs, content, digest }: WalkedEntry): CopyEntry {
+  return { relative, entry, xattrs, content, ...(digest === undefined ? {} : { digest }) }
 }

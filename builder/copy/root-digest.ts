@@ -1,20 +1,16 @@
 import { sha256 } from '../../oci/digest.ts'
 import type { KeyPart } from '../cache/cache-key.ts'
 import { contentDigest } from './content-digest.ts'
+import { EntryHash } from './entry-hash.ts'
 import type { CopyEntry, CopyRoot } from './place.ts'
 
 /** What a root and all it holds is, times apart: a directory is known by what it holds, anything else also by its name. */
-export function rootDigest({ name, entries }: CopyRoot): string {
-  const isDirectory = entries[0]?.entry.type === 'directory'
-  const firstOfFile = new Map<string, number>()
-  const identities = entries.map((copied, index) => {
-    const { type, nlink, fileId } = copied.entry
-    if (type !== 'file' || nlink < 2) return entryIdentity(copied)
-    const first = firstOfFile.get(fileId)
-    if (first === undefined) firstOfFile.set(fileId, index)
-    return first === undefined ? entryIdentity(copied) : [copied.relative.toString('latin1'), 'link', first]
-  })
-  return sha256(JSON.stringify([isDirectory ? '' : name.toString('latin1'), identities]))
+export async function rootDigest(root: CopyRoot): Promise<string> {
+  if (root.digest !== undefined) return root.digest(root.name)
+  const isDirectory = root.entries[0]?.entry.type === 'directory'
+  const hash = new EntryHash(isDirectory ? '' : root.name.toString('latin1'))
+  for (const copied of root.entries) hash.add(copied, digestOf(copied))
+  return hash.finish()
 }
 
 /** What each file of a root is, named for people. */
@@ -23,11 +19,15 @@ export function fileParts({ name, entries }: CopyRoot): KeyPart[] {
 }
 
 /** What makes two entries equal in a changeset, apart from times. */
-function entryIdentity({ relative, entry, xattrs, content, digest }: CopyEntry): unknown[] {
-  const { type, mode, uid, gid, sizeBytes, major, minor, target } = entry
+function entryIdentity(copied: CopyEntry): unknown[] {
+  const { type, mode, uid, gid, sizeBytes, major, minor, target } = copied.entry
   return [
-    relative.toString('latin1'), type, mode, uid, gid, sizeBytes, major, minor, target?.toString('latin1') ?? '',
-    content === undefined ? '' : digest?.() ?? contentDigest(content),
-    [...xattrs].map(([key, value]) => [key, value.toString('hex')]),
+    copied.relative.toString('latin1'), type, mode, uid, gid, sizeBytes, major, minor, target?.toString('latin1') ?? '',
+    digestOf(copied),
+    [...copied.xattrs].map(([key, value]) => [key, value.toString('hex')]),
   ]
+}
+
+function digestOf({ content, digest }: CopyEntry): string {
+  return content === undefined ? '' : digest?.() ?? contentDigest(content)
 }

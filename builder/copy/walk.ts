@@ -12,13 +12,32 @@ export interface WalkedEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>
   /** Of a regular file that was met on the walk. */
   readonly content?: FileContent | undefined
+  /** Of that content, where it may be known without reading it. */
+  readonly digest?: () => string
+}
+
+/** A view that reads trees as a whole, which is faster than asking for each entry. */
+export interface ScanningView extends RootfsView {
+  scan(roots: readonly SelectedRoot[]): Promise<ScannedRoot[]>
+}
+
+export interface ScannedRoot {
+  /** What walkRoot gives. */
+  entries(): readonly WalkedEntry[]
+  /** What rootDigest gives for a root of this name, without making the entries. */
+  digest(name: Buffer): Promise<string>
+}
+
+export function isScanning(view: RootfsView): view is ScanningView {
+  return 'scan' in view
 }
 
 const nothing = Buffer.alloc(0)
 const slash = Buffer.from('/')
 
 /** Everything a COPY of this root copies. Sockets are left out, as no changeset can hold one. */
-export async function walkRoot(view: RootfsView, root: SelectedRoot): Promise<WalkedEntry[]> {
+export async function walkRoot(view: RootfsView, root: SelectedRoot): Promise<readonly WalkedEntry[]> {
+  if (isScanning(view)) return (await view.scan([root])).flatMap((scanned) => scanned.entries())
   const walked: WalkedEntry[] = []
   const visit = async (relative: Buffer, path: Buffer, entry: TreeEntry): Promise<void> => {
     if (entry.type === 'socket') return

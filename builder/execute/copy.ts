@@ -47,7 +47,7 @@ export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
         const lookup = await layers.find(byStage, base)
         if (lookup.kind === 'hit') return lookup
       }
-      const lookup = await layers.find(contentKey(step, await select(step, task)), base)
+      const lookup = await layers.find(await contentKey(step, await select(step, task)), base)
       if (lookup.kind === 'hit' && byStage !== undefined) layers.alias(byStage, lookup.result)
       return lookup
     },
@@ -161,7 +161,7 @@ function stageKey(step: Step<CopyNode>): CacheKey | undefined {
 }
 
 /** Times are left out: a fresh checkout of the same files is the same. */
-function contentKey(step: Step<CopyNode>, selected: readonly Selected[]): CacheKey {
-  const files = selected.map(({ root }, index): KeyPart => ({ name: `source ${index}`, value: rootDigest(root) }))
+async function contentKey(step: Step<CopyNode>, selected: readonly Selected[]): Promise<CacheKey> {
+  const files = await Promise.all(selected.map(async ({ root }, index): Promise<KeyPart> => ({ name: `source ${index}`, value: await rootDigest(root) })))
   return { ...cacheKey('copy', [...definition(step), ...files]), files: () => selected.flatMap(({ root }) => fileParts(root)) }
 }

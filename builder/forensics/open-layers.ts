@@ -2,6 +2,7 @@ import { createReadStream, existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { chainIds, digestAlgorithm, digestHex } from '../../oci/digest.ts'
@@ -53,7 +54,7 @@ export async function openLayers(engine: Engine, { source, platform }: { source:
     if (!(error instanceof ImageNotFound)) throw error
   }
   const { client } = await engine.registries()
-  const found = await findRemoteImage(engine, { name: source, platform }, { signal: task.signal, emit: () => undefined })
+  const found = await findRemoteImage(engine, { name: source, platform }, silent(task))
   const openBlob: OpenBlob = (blob, { signal }) => client.fetchBlob(found.reference, blob, { signal, emit: () => undefined })
   return describe(found.name, found, openBlob)
 }

@@ -39,7 +39,7 @@ export async function openMountSource(mount: PlannedBindMount, { step, parts }: 
     return { chainId: result.chainId, path: path.slice(1) }
   }
   const root = await readMountRoot(await parts.context(mount.from.name), mount.source)
-  const key = cacheKey('mount source', [{ name: 'content', value: rootDigest(root) }, { name: 'times', value: root.entries.map(({ entry }) => entry.mtimeNs).join() }])
+  const key = cacheKey('mount source', [{ name: 'content', value: await rootDigest(root) }, { name: 'times', value: root.entries.map(({ entry }) => entry.mtimeNs).join() }])
   const found = await parts.layers.find(key, emptyResult)
   const result = found.kind === 'hit' ? found.result : await storeRoot(root, key, parts, task)
   return { chainId: result.chainId, path: isDirectory(root) ? '' : root.name.toString() }
@@ -62,7 +62,7 @@ export async function readMountRoot(view: RootfsView, source: string): Promise<C
   // Names are no patterns here, so every character that could make one is quoted.
   const [root] = await readRoots(view, path.replace(/[*?[\\]/gu, '\\$&'))
   if (root === undefined) throw new CopySourceMissing(source, 'the build context')
-  return { ...root, name: baseName(Buffer.from(path)) }
+  return { name: baseName(Buffer.from(path)), get entries() { return root.entries }, digest: root.digest }
 }
 
 function isDirectory({ entries }: CopyRoot): boolean {

@@ -15,5 +15,11 @@ export interface BaseImage {
 /** Where planning gets images from. */
 export interface BaseImages {
   /** @throws {ImageUnavailable} */
-  resolve(name: string, platform: Platform, place: Place): Promise<BaseImage>
+  resolve(name: string, platform: Platform, place: ImagePlace): Promise<BaseImage>
+}
+
+/** Where a Dockerfile names an image. */
+export interface ImagePlace extends Place {
+  /** The stage that may have been meant. */
+  readonly nearestStage?: () => string | undefined
 }

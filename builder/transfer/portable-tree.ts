@@ -33,6 +33,8 @@ export interface PortableTree {
   readonly top: Descriptor
   /** undefined for an image that needs none. */
   readonly index: Uint8Array | undefined
+  /** What is said of which image. */
+  readonly said: readonly { readonly image: Descriptor; readonly predicates: readonly Predicate[] }[]
 }
 
 /** An image alone stays what it is; of several, or with something said of it, an index is made. */
@@ -45,8 +47,9 @@ export async function makePortableTree(store: Store, { members, names, annotatio
   }
   const [only, ...others] = images
   if (only === undefined) throw new UnsuitableRequest('an index without images is nothing')
-  if (others.length === 0 && only.predicates.length === 0 && Object.keys(annotations.index).length === 0) return { parts: [only.portable], top: only.entry, index: undefined }
-  const attestations = await Promise.all(images.filter(({ predicates }) => predicates.length > 0).map(({ entry, predicates }) => attest(store, entry, { predicates, names })))
+  if (others.length === 0 && only.predicates.length === 0 && Object.keys(annotations.index).length === 0) return { parts: [only.portable], top: only.entry, index: undefined, said: [] }
+  const said = images.filter(({ predicates }) => predicates.length > 0).map(({ entry, predicates }) => ({ image: entry, predicates }))
+  const attestations = await Promise.all(said.map(({ image, predicates }) => attest(store, image, { predicates, names })))
   const index: ImageIndex = {
     schemaVersion: 2,
     mediaType: blobs.mediaTypes === 'oci' ? mediaTypes.ociIndex : mediaTypes.dockerIndex,
@@ -54,7 +57,7 @@ export async function makePortableTree(store: Store, { members, names, annotatio
     ...annotated(annotations.index),
   }
   const bytes = encodeDocument(index)
-  return { parts: [...images.map(({ portable }) => portable), ...attestations], top: await store.content.write(bytes, index.mediaType), index: bytes }
+  return { parts: [...images.map(({ portable }) => portable), ...attestations], top: await store.content.write(bytes, index.mediaType), index: bytes, said }
 }
 
 function annotated(annotations: Annotations): { annotations?: Annotations } {

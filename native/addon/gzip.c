@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* An error of an inflation, beside ISA-L's: what follows a member is no other one. */
+#define FOLLOWS_MEMBER (-100)
+
 /* What the promise of a piece of work needs; the buffers are kept from the collector by the references. */
 struct job {
     napi_async_work work;
@@ -193,10 +196,17 @@ static void run_inflate(napi_env env, void *data)
 {
     (void)env;
     struct job *job = data;
-    struct inflation inflation = {.input = job->input, .input_bytes = job->input_bytes, .output = job->output, .output_bytes = job->output_bytes};
-    job->outcome = inflater_step(job->inflater, &inflation);
-    job->consumed = inflation.consumed;
-    job->produced = inflation.produced;
+    /* All members in one go: a stream may have one for every twenty bytes. */
+    do {
+        struct inflation inflation = {
+            .input = job->input + job->consumed, .input_bytes = job->input_bytes - job->consumed, .output = job->output + job->produced, .output_bytes = job->output_bytes - job->produced,
+        };
+        bool is_next = job->outcome == MEMBER_ENDED;
+        job->outcome = inflater_step(job->inflater, &inflation);
+        if (job->outcome < 0 && is_next) job->outcome = FOLLOWS_MEMBER;
+        job->consumed += inflation.consumed;
+        job->produced += inflation.produced;
+    } while (job->outcome == MEMBER_ENDED && job->consumed < job->input_bytes && job->produced < job->output_bytes);
 }
 
 static void finish_inflate(napi_env env, napi_status status, void *data)

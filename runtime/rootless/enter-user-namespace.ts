@@ -5,6 +5,8 @@ import { UserNamespaceUnavailable } from '../errors.ts'
 import { planIds, writeIdMaps } from './id-mapping.ts'
 
 export interface Entry {
+  /** A process of ours whose user namespace it is; default a new one. */
+  readonly namespaceOf?: number | undefined
   /** An absolute path. */
   readonly program: string
   /** With the program's own name first. */
@@ -19,25 +21,26 @@ export interface Entry {
 }
 
 /**
- * Runs a program as root of a new user namespace, with our standard streams and in our process group, to its end. It
+ * Runs a program as root of a user namespace, with our standard streams and in our process group, to its end. It
  * dies with this process. Node itself cannot move there: the kernel wants a process of one thread.
  * @throws {UserNamespaceUnavailable}
  */
-export async function enterUserNamespace({ program, args, env, stdout = 1, warn, forward }: Entry): Promise<HelperExit> {
-  const plan = planIds(env)
-  if (plan.kind === 'single') warn(`only your own user id is available in containers, because ${plan.reason}: images with files of other users cannot be used`)
+export async function enterUserNamespace(entry: Entry): Promise<HelperExit> {
+  const { namespaceOf, env, stdout = 1, warn, forward } = entry
+  const plan = namespaceOf === undefined ? planIds(env) : undefined
+  if (plan?.kind === 'single') warn(`only your own user id is available in containers, because ${plan.reason}: images with files of other users cannot be used`)
   const [goRead, goWrite] = getAddon().pipe(0)
   let failure: { readonly error: unknown } | undefined
   const release = (): void => {
     try {
-      writeIdMaps(helper.pid, plan)
+      if (plan !== undefined) writeIdMaps(helper.pid, plan)
       writeSync(goWrite, 'g')
     } catch (error) {
       failure = { error }
       helper.kill('SIGKILL')
     }
   }
-  const helper = startHelper({ mode: 'enter', request: encodeEntry({ program, args, env }), stdio: [0, stdout, 2], fds: [goRead] }, release)
+  const helper = startHelper({ mode: 'enter', request: encodeEntry(entry), stdio: [0, stdout, 2], fds: [goRead] }, release)
   closeSync(goRead)
   const stop = forward((signal) => { helper.kill(signal) })
   const end = await helper.ended.then((exit) => ({ exit }), (error: unknown) => ({ error }))
@@ -48,8 +51,8 @@ export async function enterUserNamespace({ program, args, env, stdout = 1, warn,
   return end.exit
 }
 
-function encodeEntry({ program, args, env }: Pick<Entry, 'program' | 'args' | 'env'>): Uint8Array {
-  const wire = new WireWriter().bytes(program)
+function encodeEntry({ namespaceOf = 0, program, args, env }: Entry): Uint8Array {
+  const wire = new WireWriter().u32(namespaceOf).bytes(program)
   wire.list(args, (arg) => wire.bytes(arg))
   wire.list(Object.entries(env).flatMap(([name, value]) => value === undefined ? [] : [`${name}=${value}`]), (variable) => wire.bytes(variable))
   return wire.finish()

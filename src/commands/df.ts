@@ -1,7 +1,8 @@
+import { createTask } from '../../core/task.ts'
 import { defaultRoot } from '../../builder/index.ts'
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { DiskUsage, Size } from '../../storage/index.ts'
-import { measureUsage, openStore } from '../../storage/index.ts'
+import { addSizes, measureUsage, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { formatAge, formatBytes, formatTable, printable, shortId } from '../render/format.ts'
@@ -24,13 +25,14 @@ build cache share counts as the images', and goes only with both.`,
 
 async function showUsage({ options }: CommandInput, app: App): Promise<number> {
   await using store = await openStore(defaultRoot(app.env), { mayUseReserve: true })
-  const usage = await measureUsage(store, { signal: app.signal, emit: () => undefined })
+  const usage = await measureUsage(store, createTask(app))
   if (options.has('json')) app.print(JSON.stringify(encodeUsage(store.root, usage)))
   else [summary(usage), '', ...filesystem(store.root, usage), ...(options.has('verbose') ? details(usage) : [])].forEach((line) => { app.print(line) })
   return 0
 }
 
-function summary({ images, cache, mounts, underway, garbage, total, reclaimable }: DiskUsage): string {
+function summary({ images, cache, mounts, underway, garbage, quarantine, reserve, records, own, total, reclaimable }: DiskUsage): string {
+  const nothing = { bytes: 0, inodes: 0 }
   const cells = ({ bytes, inodes }: Size): string[] => [formatBytes(bytes), String(inodes)]
   const share = (part: Size): string => `${formatBytes(part.bytes)}, ${part.inodes} inodes`
   return formatTable([
@@ -38,8 +40,12 @@ function summary({ images, cache, mounts, underway, garbage, total, reclaimable 
     ['Images', String(images.count), String(images.inUse), ...cells(images.size), share(images.reclaimable)],
     ['Build cache', String(cache.count), String(cache.inUse), ...cells(cache.size), share(cache.reclaimable)],
     ['Cache mounts', String(mounts.count), String(mounts.inUse), ...cells(mounts.size), share(mounts.reclaimable)],
-    ['Running', '', '', ...cells(underway), share({ bytes: 0, inodes: 0 })],
+    ['Running', '', '', ...cells(underway), share(nothing)],
     ['Unused', '', '', ...cells(garbage), share(garbage)],
+    ['Quarantine', '', '', ...cells(quarantine), share(nothing)],
+    ['Reserve', '', '', ...cells(reserve), share(nothing)],
+    ['Records', '', '', ...cells(addSizes(records.map(({ size }) => size))), share(nothing)],
+    ['Database', '', '', ...cells(own), share(nothing)],
     ['All', '', '', ...cells(total), share(reclaimable)],
   ])
 }
@@ -52,7 +58,7 @@ function filesystem(root: string, { space: { total, free, countsInodes } }: Disk
   ]
 }
 
-function details({ perImage, perCacheEntry, perMount, perLayer }: DiskUsage): string[] {
+function details({ perImage, perCacheEntry, perMount, perLayer, records }: DiskUsage): string[] {
   const now = Date.now()
   const age = (usedAtMs: number): string => formatAge(now - usedAtMs)
   const sizes = (...all: readonly Size[]): string[] => all.flatMap(({ bytes, inodes }) => [formatBytes(bytes), String(inodes)])
@@ -72,6 +78,8 @@ function details({ perImage, perCacheEntry, perMount, perLayer }: DiskUsage): st
     ])]),
     '', 'Cache mounts:',
     formatTable([['MOUNT', 'NAME', 'SIZE', 'INODES', 'LAST USED'], ...perMount.map(({ id, name, size, usedAtMs, isInUse }) => [printable(id), name, ...sizes(size), isInUse ? 'In use' : age(usedAtMs)])]),
+    '', 'Records:',
+    formatTable([['FOLDER', 'SIZE', 'INODES'], ...records.map(({ folder, size }) => [printable(folder), ...sizes(size)])]),
   ]
 }
 

@@ -22,6 +22,7 @@ export const execCommand: CommandSpec = {
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
   ],
   examples: ['tsbuild exec -it web sh'],
+  findNamespace: ({ operands: [name = ''] }, app) => new ContainerRecords(defaultRoot(app.env)).getRunning(name).running.initPid,
   run: async ({ operands: [name = '', ...args], options }, app) => {
     const hasTerminal = options.has('tty')
     if (hasTerminal && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')

@@ -11,13 +11,14 @@ export const isalEngine: GzipEngine = {
   inflate: (bytes) => ahead(inflate(bytes)),
 }
 
-/** ISA-L's errors. */
+/** ISA-L's errors, and one of our own. */
 const problems: ReadonlyMap<number, string> = new Map([
   [-1, 'it has a block of no known kind'],
   [-2, 'it has an invalid code'],
   [-3, 'it refers to before its beginning'],
   [-4, 'it has an invalid header'],
   [-6, 'its checksum is wrong'],
+  [-100, 'bytes follow it'],
 ])
 
 async function* inflate(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { release } from 'node:os'
 import { FormatUnavailable } from '../errors.ts'
 import type { Database } from '../records/database.ts'
@@ -47,24 +48,24 @@ export function parseFormat(word: string): LayerFormatName {
   throw new FormatUnavailable(word, 'there are "overlay" and "erofs"')
 }
 
-/** What was found before on this kernel, as this user. */
-export function knownSupport(database: Database): ErofsSupport | undefined {
+/** What was found before on this kernel, as this user, on the filesystem of `folder`: a store may have been moved since. */
+export function knownSupport(database: Database, folder: string): ErofsSupport | undefined {
   const known = database.get("SELECT value FROM settings WHERE name = 'erofs-backing'")
   const [backing = '', ...circumstances] = known === undefined ? [] : readText(known, 'value').split(' ')
-  return circumstances.join(' ') === currentCircumstances() && (backing === 'file' || backing === 'loop') ? { kind: 'available', backing } : undefined
+  return circumstances.join(' ') === currentCircumstances(folder) && (backing === 'file' || backing === 'loop') ? { kind: 'available', backing } : undefined
 }
 
 /** The same, tried where it is not known. */
 export async function findSupport(database: Database, folder: string): Promise<ErofsSupport> {
-  const known = knownSupport(database)
+  const known = knownSupport(database, folder)
   if (known !== undefined) return known
   const probed = await probeErofs(folder)
   if (probed.kind === 'available') {
-    database.transaction('quick', () => database.run("INSERT OR REPLACE INTO settings VALUES ('erofs-backing', ?)", `${probed.backing} ${currentCircumstances()}`))
+    database.transaction('quick', () => database.run("INSERT OR REPLACE INTO settings VALUES ('erofs-backing', ?)", `${probed.backing} ${currentCircumstances(folder)}`))
   }
   return probed
 }
 
-function currentCircumstances(): string {
-  return `${release()} ${process.geteuid?.() ?? ''}`
+function currentCircumstances(folder: string): string {
+  return `${release()} ${process.geteuid?.() ?? ''} ${statSync(folder).dev}`
 }

@@ -3,7 +3,8 @@ import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
 import { FormatUnavailable, HelperDied, TreeFailure } from '../errors.ts'
-import { emptyChangeset } from '../layer/changeset/empty-changeset.ts'
+import { emptyChangeset, emptyLayer } from '../layer/changeset/empty-changeset.ts'
+import { explainFull } from '../root/explain-full.ts'
 import { removeTrees } from '../tree/upkeep-trees.ts'
 import { tryMount } from './mount-layers.ts'
 import { writeIndex } from './write-index.ts'
@@ -18,14 +19,16 @@ export type ErofsSupport =
 /**
  * Whether EROFS layers below `folder` can be mounted and stacked, found out by doing it where nobody sees it: straight from
  * the files as Linux 6.12 and later can, else by loop devices.
+ * @throws {StorageFull}
  */
 export async function probeErofs(folder: string): Promise<ErofsSupport> {
   if (process.geteuid?.() !== 0 || isInUserNamespace()) return { kind: 'unavailable', reason: 'mounting them takes root; without it layers are kept unpacked' }
-  const trial = mkdtempSync(join(folder, 'erofs-trial-'))
+  let trial: string | undefined
   try {
+    trial = mkdtempSync(join(folder, 'erofs-trial-'))
     const [tar, index] = [join(trial, 'tar'), join(trial, 'index')]
     writeFileSync(tar, emptyChangeset)
-    await writeIndex({ root: folder, tar, index, makesWhiteouts: false, maxBytes: 0, lowers: [] }, createTask())
+    await writeIndex({ root: folder, tar, index, diffId: emptyLayer.diffId, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
     const failures: string[] = []
     for (const backing of ['file', 'loop'] as const) {
       const problem = await findProblem(() => tryMount([{ kind: 'erofs', path: index, tar, backing }], createTask()))
@@ -33,8 +36,10 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
       failures.push(`${backing === 'file' ? 'a mount of the file' : 'a mount by loop devices'} failed with ${problem}`)
     }
     return { kind: 'unavailable', reason: `on Linux ${release()} and this filesystem ${failures.join(', ')}` }
+  } catch (error) {
+    throw explainFull(folder, error)
   } finally {
-    await removeTrees(folder, [trial], createTask())
+    if (trial !== undefined) await removeTrees(folder, [trial], createTask())
   }
 }
 

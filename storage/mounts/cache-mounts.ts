@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
-import { maxChangesetBytes } from '../layer/layer-blobs.ts'
+import { maxChangesetBytes, maxChangesetSeconds } from '../layer/layer-blobs.ts'
 import type { Database, Row } from '../records/database.ts'
 import { readInteger, readText } from '../records/database.ts'
 import type { Layout } from '../root/layout.ts'
@@ -105,7 +105,7 @@ export class CacheMountDirectories implements CacheMounts {
     chownSync(directory, uid, gid)
     chmodSync(directory, mode)
     if (seed !== undefined) {
-      await unpackTree({ root: layout.root, directory, xattrs, makesWhiteouts: false, maxBytes: maxChangesetBytes, lowers: [] }, seed.changeset(), task)
+      await unpackTree({ root: layout.root, directory, xattrs, makesWhiteouts: false, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: [] }, seed.changeset(), task)
     }
     mkdirSync(layout.mounts, { recursive: true, mode: 0o700 })
     this.#ensureTable()
@@ -130,6 +130,12 @@ export class CacheMountDirectories implements CacheMounts {
   #path(name: string): string {
     return join(this.#parts.layout.mounts, name)
   }
+}
+
+/** Of all that are on record. */
+export function listMountNames(database: Database): string[] {
+  if (database.get("SELECT 1 FROM sqlite_master WHERE name = 'cache_mounts'") === undefined) return []
+  return database.all('SELECT name FROM cache_mounts').map((row) => readText(row, 'name'))
 }
 
 /** Whoever uses a cache mount holds it. */

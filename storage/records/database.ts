@@ -1,8 +1,8 @@
-import { statfsSync } from 'node:fs'
+import { accessSync, constants, statfsSync } from 'node:fs'
 import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { isErrno } from '../../core/errors.ts'
-import { StorageFull, StoreBusy } from '../errors.ts'
+import { StorageFull, StoreBusy, StoreUnusable } from '../errors.ts'
 import { explainFull } from '../root/explain-full.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
@@ -26,9 +26,12 @@ export interface Database {
 
 const busyTimeoutMs = 10_000
 const sqliteBusy = 5
+const sqliteReadOnly = 8
 const sqliteIoError = 10
+const sqliteCorrupt = 11
 const sqliteFull = 13
 const sqliteCannotOpen = 14
+const sqliteNoDatabase = 26
 
 /** `sequence` numbers directories; `layers.id` grows from parents to children. */
 const firstSchema = `
@@ -73,8 +76,16 @@ const fileDigests = `
   CREATE TABLE IF NOT EXISTS file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
 `
 
+/** The same by directory, so that a build writes only what changed. */
+const folderDigests = `
+  DELETE FROM file_digests;
+  CREATE TABLE digest_roots (id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE, used_ms INTEGER NOT NULL);
+  CREATE TABLE digest_folders (root INTEGER NOT NULL, folder BLOB NOT NULL, listing BLOB NOT NULL, PRIMARY KEY (root, folder));
+  CREATE TRIGGER forget_digest_root AFTER DELETE ON digest_roots BEGIN DELETE FROM digest_folders WHERE root = OLD.id; END;
+`
+
 /** What makes each version of the one before it. */
-const steps = [firstSchema, indexes, nameManifests, fileDigests]
+const steps = [firstSchema, indexes, nameManifests, fileDigests, folderDigests]
 
 /** Opens the database file, making it when it is missing. */
 export function openDatabase(root: string, file: string): Database {
@@ -137,7 +148,22 @@ function explain(root: string, error: unknown): unknown {
   const space = statfsSync(root)
   // Without room for its log SQLite says that it cannot open a file, or that writing failed.
   const isFull = code === sqliteFull || ((code === sqliteIoError || code === sqliteCannotOpen) && (space.bavail === 0 || (space.files > 0 && space.ffree === 0)))
-  return isFull ? new StorageFull(root, space, { cause: error }) : error
+  if (isFull) return new StorageFull(root, space, { cause: error })
+  const problem = findProblem(root, code)
+  return problem === undefined ? error : new StoreUnusable(root, problem, { cause: error })
+}
+
+/** What is wrong with the store or the machine; undefined when the fault is ours. */
+function findProblem(root: string, code: number): string | undefined {
+  if (code === sqliteCorrupt || code === sqliteNoDatabase) return 'its state.db is damaged; restore it, or delete the directory and pull and build again'
+  if (code !== sqliteReadOnly && code !== sqliteIoError && code !== sqliteCannotOpen) return undefined
+  try {
+    accessSync(root, constants.W_OK)
+  } catch (denied) {
+    if (isErrno(denied, 'EROFS')) return 'its filesystem is mounted read-only'
+    if (isErrno(denied, 'ENOENT')) return 'it was deleted while it was open'
+  }
+  return 'its state.db cannot be read or written'
 }
 
 export function readText(row: Row, column: string): string {
@@ -148,6 +174,12 @@ export function readText(row: Row, column: string): string {
 
 export function readOptionalText(row: Row, column: string): string | undefined {
   return row[column] === null ? undefined : readText(row, column)
+}
+
+export function readBytes(row: Row, column: string): Uint8Array {
+  const value = row[column]
+  if (!(value instanceof Uint8Array)) throw new TypeError(`column "${column}" holds no bytes`)
+  return value
 }
 
 export function readInteger(row: Row, column: string): number {

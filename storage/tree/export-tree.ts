@@ -7,7 +7,7 @@ import { unpackTree } from './unpack-tree.ts'
  * On failure the directory is left partial. @throws {HostileArchive}
  */
 export async function exportTree(directory: string, changeset: AsyncIterable<Uint8Array>, task: Task): Promise<void> {
-  await unpackTree({ root: directory, directory, xattrs: 'trusted', makesWhiteouts: false, maxBytes: 2 ** 40, lowers: [] }, changeset, task)
+  await unpackTree({ root: directory, directory, xattrs: 'trusted', makesWhiteouts: false, maxBytes: 2 ** 40, maxSeconds: 3600, lowers: [] }, changeset, task)
 }
 
 /** A folder of the host, its owner and mode included, as `exportTree` takes it. @throws {Unrepresentable} */

@@ -1,8 +1,8 @@
 import type { Task } from '../../core/task.ts'
-import type { LowerLayer, PipedBytes } from '../../native/index.ts'
+import type { LowerLayer, PipeReader } from '../../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
-import type { OverlayXattrs } from './tree-helper.ts'
-import { pipeTreeMode, readTreeMode } from './tree-helper.ts'
+import type { OverlayXattrs, TreeAnswer, TreeMode } from './tree-helper.ts'
+import { pourTreeMode, readTreeMode } from './tree-helper.ts'
 
 export interface PackRequest {
   readonly root: string
@@ -30,27 +30,30 @@ export interface PackedTree {
  * @see image-spec layer.md "Representing Changes"
  */
 export async function* packTree(request: PackRequest, task: Task): AsyncGenerator<Uint8Array, PackedTree, undefined> {
-  const answer = yield* readTreeMode({ mode: 'pack-tree', request: encode(request), doing: 'pack', root: request.root }, task)
-  const reader = new WireReader(answer.done[0] ?? new Uint8Array())
-  return {
-    entries: Number(reader.u64()),
-    inodes: Number(reader.u64()),
-    diskBytes: Number(reader.u64()),
-    tarBytes: Number(reader.u64()),
-  }
+  return decodeAnswer(yield* readTreeMode(describeWork(request), task))
 }
 
-/** The same changeset, for somebody who reads a descriptor. */
-export function pipeTree(request: PackRequest, task: Task): PipedBytes {
-  return pipeTreeMode({ mode: 'pack-tree', request: encode(request), doing: 'pack', root: request.root }, task)
+/** The same, with the bytes read by somebody else. @throws {Unrepresentable} */
+export async function pourTree(request: PackRequest, read: PipeReader, task: Task): Promise<PackedTree> {
+  return decodeAnswer(await pourTreeMode(describeWork(request), { read }, task))
 }
 
-function encode(request: PackRequest): Uint8Array {
+function describeWork(request: PackRequest): TreeMode {
   const writer = new WireWriter()
     .bytes(request.directory)
     .flag(request.xattrs === 'user')
     .flag(request.hasRoot)
     .flag(request.opaqueMarks === 'all')
   writer.list(request.lowers, (lower) => { writeLower(writer, lower) })
-  return writer.finish()
+  return { mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }
+}
+
+function decodeAnswer({ done }: TreeAnswer): PackedTree {
+  const reader = new WireReader(done[0] ?? new Uint8Array())
+  return {
+    entries: Number(reader.u64()),
+    inodes: Number(reader.u64()),
+    diskBytes: Number(reader.u64()),
+    tarBytes: Number(reader.u64()),
+  }
 }

@@ -3,7 +3,7 @@ const archiveRules = [
   'empty-archive', 'bad-checksum', 'bad-number', 'truncated', 'stray-zero-block', 'unknown-type', 'sparse-file', 'bad-pax-record', 'ambiguous-name',
   'header-too-large', 'too-many-headers', 'bad-path', 'name-too-long', 'path-too-long', 'too-deep', 'root-is-no-directory', 'bad-whiteout', 'below-whiteout',
   'link-loop', 'parent-is-no-directory', 'link-to-nothing', 'link-to-wrong-type', 'too-many-links', 'bad-link-target', 'bad-device', 'bad-owner', 'bad-xattr',
-  'too-many-entries', 'too-large',
+  'too-many-entries', 'too-large', 'too-slow',
 ] as const
 
 /** What a tree or a list of entries may break that is to become an archive. */

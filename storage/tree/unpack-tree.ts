@@ -12,6 +12,8 @@ export interface UnpackRequest {
   /** False in a bottom layer of somebody else's making, where a whiteout would only leave a ghost in listings. */
   readonly makesWhiteouts: boolean
   readonly maxBytes: number
+  /** Of processor time: more is an attack or a mistake. */
+  readonly maxSeconds: number
   /** The layers below, top first; undefined while they are not known. */
   readonly lowers: readonly LowerLayer[] | undefined
 }
@@ -32,6 +34,7 @@ export async function unpackTree(request: UnpackRequest, changeset: AsyncIterabl
     .flag(request.xattrs === 'user')
     .flag(request.makesWhiteouts)
     .u64(BigInt(request.maxBytes))
+    .u32(request.maxSeconds)
     .flag(request.lowers !== undefined)
   writer.list(request.lowers ?? [], (lower) => { writeLower(writer, lower) })
   const answer = await feedTreeMode({ mode: 'unpack', request: writer.finish(), doing: 'unpack', root: request.root }, changeset, task)

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
@@ -7,6 +7,8 @@ import type { StoredLayer } from '../layer/stored-layer.ts'
 import { parseLayerRow } from '../layer/stored-layer.ts'
 import type { Database } from '../records/database.ts'
 import { readInteger } from '../records/database.ts'
+import { listMountNames } from '../mounts/cache-mounts.ts'
+import { forEachAbandoned } from '../root/incoming-file.ts'
 import type { Layout } from '../root/layout.ts'
 import { dirIdOfLayerName, parseDirId } from '../root/layout.ts'
 
@@ -63,6 +65,17 @@ export class Underway {
   }
 }
 
+/** What goes with the next collection whatever the policies say: of dead sessions, of failed work, and what is in the trash. In a transaction. */
+export function findLeftovers(layout: Layout, database: Database, dead: DeadSessions): string[] {
+  const leftovers = [...dead.map((id) => layout.session(id)).filter((path) => existsSync(path)), ...findStrays(layout, database, dead), ...listTrash(layout)]
+  forEachAbandoned(layout, (path) => leftovers.push(path))
+  return leftovers
+}
+
+export function listTrash(layout: Layout): string[] {
+  return readdirSync(layout.trash).map((name) => join(layout.trash, name))
+}
+
 /** Files and directories of the store that nothing refers to. In a transaction, so that nothing is just becoming known. */
 export function findStrays(layout: Layout, database: Database, dead: DeadSessions): string[] {
   const underway = new Underway(database, dead)
@@ -71,10 +84,13 @@ export function findStrays(layout: Layout, database: Database, dead: DeadSession
   const strayBlobs = listBlobFiles(layout).filter(({ digest }) => digest === undefined || (!blobs.has(digest) && !underway.hasBlob(digest)))
   const strayLayers = readdirSync(layout.layers).filter((name) => !dirs.has(dirIdOfLayerName(name)) && !underway.hasDir(dirIdOfLayerName(name)))
   const straySnapshots = readdirSync(layout.snapshots).filter((name) => !underway.hasDir(name))
+  const mounts = new Set(listMountNames(database))
+  const strayMounts = listNames(layout.mounts).filter((name) => !mounts.has(name))
   return [
     ...strayBlobs.map(({ path }) => path),
     ...strayLayers.map((name) => join(layout.layers, name)),
     ...straySnapshots.map((name) => join(layout.snapshots, name)),
+    ...strayMounts.map((name) => join(layout.mounts, name)),
   ]
 }
 
@@ -93,7 +109,8 @@ export function listBlobFiles(layout: Layout): BlobFile[] {
   }))
 }
 
-function listNames(folder: string): string[] {
+/** Of a folder that is made when it is first needed. */
+export function listNames(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {

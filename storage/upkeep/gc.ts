@@ -1,12 +1,10 @@
-import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { StoredLayer } from '../layer/stored-layer.ts'
 import { deleteImageRows } from '../records/image-rows.ts'
-import { TreeFailure } from '../errors.ts'
 import { writeIndex } from '../records/index-json.ts'
 import { takeLock } from '../root/lock.ts'
 import { forEachAbandoned } from '../root/incoming-file.ts'
@@ -14,13 +12,14 @@ import { buryDeadSessions, discard, discardLayer, findDeadSessions } from '../ro
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
-import { measureTrees, removeTrees } from '../tree/upkeep-trees.ts'
+import { removeTrees } from '../tree/upkeep-trees.ts'
 import type { Root } from '../usage/holdings.ts'
 import type { StockedImage, StockedMount } from '../usage/inventory.ts'
-import { measureFile, stockMounts, takeInventory } from '../usage/inventory.ts'
+import { stockMounts, takeInventory } from '../usage/inventory.ts'
+import { measureFile, measurePaths } from '../usage/measure-paths.ts'
 import type { Size, Space } from '../usage/space.ts'
 import { addSizes, readSpace, subtractSizes } from '../usage/space.ts'
-import { findStrays, findUnneededBlobs, findUnneededLayers } from './garbage.ts'
+import { findLeftovers, findStrays, findUnneededBlobs, findUnneededLayers, listTrash } from './garbage.ts'
 import type { UnmetBudget } from './plan-removals.ts'
 import { planRemovals } from './plan-removals.ts'
 import type { PrunePolicy } from './policy.ts'
@@ -84,12 +83,9 @@ async function predict({ parts, policies, mounts }: Work, task: Task): Promise<G
   const { layout, database, session } = parts
   const { inventory, others } = database.transaction('quick', () => {
     const dead = findDeadSessions(layout, database, session.id)
-    const sessions = dead.map((id) => layout.session(id)).filter((path) => existsSync(path))
-    const leftovers = listTrash(parts)
-    forEachAbandoned(layout, (path) => leftovers.push(path))
-    return { inventory: takeInventory(parts, mounts, dead), others: [...sessions, ...findStrays(layout, database, dead), ...leftovers] }
+    return { inventory: takeInventory(parts, mounts, dead), others: findLeftovers(layout, database, dead) }
   })
-  const leftovers = await measureOthers(layout.root, others, task)
+  const leftovers = await measurePaths(layout.root, others, task)
   const { removals, freed, unmet } = planRemovals({ inventory, policies, space: spaceToUse(parts), leftovers, labelsOf: (image) => readLabels(parts, image) })
   return { removed: removals.map(describeRoot), layers: freed.layers, blobs: freed.blobs, ...addSizes([freed, leftovers]), unmet }
 }
@@ -103,12 +99,12 @@ async function collect(work: Work, task: Task): Promise<GcReport> {
     for (const path of findStrays(layout, database, [])) discard(layout, path)
     forEachAbandoned(layout, (path) => discard(layout, path))
   })
-  const leftovers = await measureOthers(layout.root, listTrash(parts), task)
+  const leftovers = await measurePaths(layout.root, listTrash(layout), task)
   const { removals, unmet } = policies.length === 0 ? { removals: [], unmet: [] } : removeRoots(work, leftovers)
   const mounts = await removeMounts(store, removals.filter((root) => root.kind === 'mount'), task)
   const layers = sweepLayers(parts, task)
   const blobs = sweepBlobs(parts, task)
-  await removeTrees(layout.root, listTrash(parts), task)
+  await removeTrees(layout.root, listTrash(layout), task)
   database.transaction('quick', () => { writeIndex(layout, database) })
   fillReserve(layout)
   const freed = addSizes([leftovers, ...mounts.map(({ size }) => size), ...layers.map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes })), ...blobs])
@@ -156,10 +152,6 @@ function describeRoot(root: Root): RemovedRoot {
   return { kind: root.kind, id: identity(root), names: root.kind === 'image' ? root.names : [], usedAtMs: root.usedAtMs }
 }
 
-function listTrash({ layout }: StoreParts): string[] {
-  return readdirSync(layout.trash).map((name) => join(layout.trash, name))
-}
-
 function sweepLayers({ layout, database }: StoreParts, task: Task): StoredLayer[] {
   const swept: StoredLayer[] = []
   for (;;) {
@@ -193,24 +185,3 @@ function sweepBlobs({ layout, database }: StoreParts, task: Task): Size[] {
     if (batch.length < batchSize) return swept
   }
 }
-
-async function measureOthers(root: string, paths: readonly string[], task: Task): Promise<Size> {
-  const isDirectory = new Map(paths.map((path) => [path, lstatSync(path, { throwIfNoEntry: false })?.isDirectory()]))
-  const trees = await measureThere(root, paths.filter((path) => isDirectory.get(path) === true), task)
-  return addSizes([...trees, ...paths.filter((path) => isDirectory.get(path) === false).map(measureFile)])
-}
-
-/** What a process that closes the store is just deleting itself counts as nothing. */
-async function measureThere(root: string, paths: readonly string[], task: Task): Promise<Size[]> {
-  try {
-    return (await measureTrees(root, paths, task)).map(({ inodes, diskBytes }) => ({ inodes, bytes: diskBytes }))
-  } catch (error) {
-    if (!(error instanceof TreeFailure) || !vanishing.includes(error.errnoName)) throw error
-    if (paths.length === 1) return []
-    const sizes: Size[] = []
-    for (const path of paths) sizes.push(...await measureThere(root, [path], task))
-    return sizes
-  }
-}
-
-const vanishing: readonly string[] = ['ENOENT', 'ESTALE']

@@ -6,19 +6,30 @@ import type { Freed, Root } from './holdings.ts'
 import { Holdings } from './holdings.ts'
 import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './inventory.ts'
 import { stockMounts, takeInventory } from './inventory.ts'
+import type { FolderUsage } from './overhead.ts'
+import { findOverhead, measureOverhead } from './overhead.ts'
 import type { Size, Space } from './space.ts'
 import { addSizes, nothing, readSpace, subtractSizes } from './space.ts'
 
-/** What the store takes of its filesystem, and for whom. Only cache mounts are walked: layers have their counts on record. */
+/** What the store takes of its filesystem, and for whom. Layers have their counts on record and are not walked, all else is. */
 export interface DiskUsage {
   readonly space: Space
   readonly images: Category
   readonly cache: Category
   readonly mounts: Category
-  /** What only running processes hold. */
+  /** What only running processes hold, what they are making, and what has arrived of blobs. */
   readonly underway: Size
-  /** What nobody holds: the next gc frees it. */
+  /** What nobody holds, leftovers of dead processes included: the next gc frees it. */
   readonly garbage: Freed
+  /** What `fsck --repair` found damaged. Kept until somebody deletes it. */
+  readonly quarantine: Size
+  /** Room that is given back when the disk is full. */
+  readonly reserve: Size
+  /** Reports of builds, logs of detached containers and the like, by folder. */
+  readonly records: readonly FolderUsage[]
+  /** The database, the index, locks, and the folders themselves. */
+  readonly own: Size
+  /** Of all these: every byte and inode in the store's folder, once. */
   readonly total: Size
   /** What goes when everything that no running process uses is removed. */
   readonly reclaimable: Size
@@ -59,12 +70,18 @@ export interface LayerUsage {
 export async function measureUsage(store: Store, task: Task): Promise<DiskUsage> {
   const parts = getParts(store)
   const mounts = await stockMounts(store, task)
-  const inventory = parts.database.transaction('quick', () => takeInventory(parts, mounts, findDeadSessions(parts.layout, parts.database, parts.session.id)))
+  const { inventory, paths } = parts.database.transaction('quick', () => {
+    const dead = findDeadSessions(parts.layout, parts.database, parts.session.id)
+    const found = takeInventory(parts, mounts, dead)
+    return { inventory: found, paths: findOverhead(parts, found, dead) }
+  })
+  const { unfinished, leftovers, quarantine, reserve, records, own } = await measureOverhead(store.root, paths, task)
   const { images, cache } = inventory
   const roots: readonly Root[] = [...images, ...cache, ...mounts]
   const holdings = new Holdings(inventory, roots)
   const held = holdings.size()
-  const garbage = holdings.unheld()
+  const unheld = holdings.unheld()
+  const garbage = { ...unheld, ...addSizes([unheld, leftovers]) }
   const unleased = new Holdings({ ...inventory, leases: { layers: new Set(), blobs: new Set() } }, roots)
   const ofRoots = unleased.size()
   const ofCache = addSizes(cache.map((entry) => unleased.release(entry)))
@@ -74,9 +91,10 @@ export async function measureUsage(store: Store, task: Task): Promise<DiskUsage>
     images: { ...count(images), size: subtractSizes(ofRoots, addSizes([ofCache, ofMounts])), reclaimable: releasable(holdings, images) },
     cache: { ...count(cache), size: ofCache, reclaimable: releasable(holdings, cache) },
     mounts: { ...count(mounts), size: ofMounts, reclaimable: releasable(holdings, mounts) },
-    underway: subtractSizes(held, ofRoots),
+    underway: addSizes([subtractSizes(held, ofRoots), unfinished]),
     garbage,
-    total: addSizes([held, garbage]),
+    quarantine, reserve, records, own,
+    total: addSizes([held, garbage, unfinished, quarantine, reserve, own, ...records.map(({ size }) => size)]),
     reclaimable: addSizes([releasable(holdings, roots), garbage]),
     perImage: images.map((image) => measureHolder(inventory, holdings, image)),
     perCacheEntry: cache.map((entry) => measureHolder(inventory, holdings, entry)),

@@ -1,4 +1,3 @@
-import { lstatSync } from 'node:fs'
 import type { Row } from '../records/database.ts'
 import { readInteger, readOptionalText, readText } from '../records/database.ts'
 import { parseDigest } from '../../oci/digest.ts'
@@ -8,8 +7,8 @@ import { tryLock } from '../root/lock.ts'
 import type { Store } from '../store.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
+import { measureFile } from './measure-paths.ts'
 import type { Size } from './space.ts'
-import { nothing } from './space.ts'
 
 /** An image and when it last served. */
 export interface StockedImage {
@@ -137,10 +136,4 @@ function group(rows: readonly Row[], by: string, of: string): Map<string, string
     else members.push(readText(row, of))
   }
   return groups
-}
-
-/** What a file occupies; nothing when it is gone. */
-export function measureFile(path: string): Size {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
-  return stats === undefined ? nothing : { inodes: 1, bytes: stats.blocks * 512 }
 }

@@ -30,6 +30,10 @@ describe('a Dockerfile that is wrong', () => {
     for (const pattern of patterns) expect(outcome.stderr).toMatch(pattern)
   })
 
+  it.each(['FROM bilder', 'FROM scratch\nCOPY --from=bilder /etc/passwd /', 'RUN --mount=from=bilder,target=/x true'])('is asked whether it meant a stage: %s', (lines) => {
+    expect(build(`FROM busybox AS builder\nRUN true\n${lines}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('did you mean the stage "builder"?') as string })
+  })
+
   it('is refused for a feature of Docker that is not there yet, by name and line', () => {
     expect(build('FROM busybox\nRUN --security=insecure true\n')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/Dockerfile:2[^]*RUN --security/u) as string })
   })

@@ -140,6 +140,20 @@ describe('a plain user', () => {
     }
   })
 
+  it('has detached containers that later commands find, enter, join and end', () => {
+    must('run', '-d', '--name', 'own', '--network', 'none', '--hostname', 'ownhost', 'busybox', 'sleep', '600')
+    try {
+      const [hostname, id, groups, capabilities] = must('exec', '-u', '33:44', 'own', 'sh', '-c', 'hostname; id -u; id -g; sed -n "s/^CapEff:.//p" /proc/self/status').split('\n')
+      expect([hostname, id, groups, capabilities]).toEqual(['ownhost', '33', '44', '0000000000000000'])
+      expect(must('exec', 'own', 'sh', '-c', 'sed -n "s/^CapEff:.//p" /proc/self/status; cat /proc/1/comm')).toBe('00000000a80425fb\ntsbuild-helper')
+      expect(user.run('exec', 'own', 'sh', '-c', 'exit 7').exitCode).toBe(7)
+      const net = must('exec', 'own', 'readlink', '/proc/self/ns/net')
+      expect(must('run', '--network', 'container:own', '--pid', 'container:own', 'busybox', 'sh', '-c', 'readlink /proc/self/ns/net; pidof sleep | wc -w')).toBe(`${net}\n1`)
+    } finally {
+      must('rm', '-f', 'own')
+    }
+  })
+
   it('gets exit codes and signals passed through', () => {
     expect(user.run('run', 'busybox', 'sh', '-c', 'exit 43').exitCode).toBe(43)
     expect(user.run('run', 'busybox', 'sh', '-c', 'kill -9 $$').exitCode).toBe(137)

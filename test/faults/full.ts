@@ -1,5 +1,5 @@
 /**
- * npm run faults:full [-- --operations pull,gc --every 1 --json]
+ * npm run faults:full [-- --operations pull,gc --every 1 --format erofs --json]
  * Each operation on a filesystem that has room for so many blocks, or so many inodes, and no more: from none up to where it succeeds. It must
  * say which of them ran out; after that, with room again, all must hold that holds after any other fault. In a mount namespace of its own.
  */
@@ -12,8 +12,12 @@ import type { Reference } from './trial-stores.ts'
 import { judge, TrialStores } from './trial-stores.ts'
 
 const { values } = parseArgs({ options: {
-  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, json: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false },
+  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, format: { type: 'string' },
+  json: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false },
 } })
+// The processes that do the work take it from there.
+if (values.format !== undefined) process.env['TSBUILD_LAYER_FORMAT'] = values.format
+
 const resources = ['bytes', 'inodes'] as const
 type Resource = typeof resources[number]
 interface Outcome { readonly succeeded: boolean; readonly problem: string | undefined }
@@ -60,6 +64,7 @@ async function attempt(stores: TrialStores, disk: string, { reference, resource,
     const problem = status === 0 || isExplained ? undefined : `it ends with ${status ?? 'a signal'} and says ${stderr.slice(-400)}`
     return { succeeded: status === 0, problem: problem ?? await judge(root, stdout, reference) }
   } finally {
-    execFileSync('umount', [disk])
+    // What failed may still hold files there, as loop devices do for a moment, and is to be told.
+    execFileSync('umount', ['--lazy', disk])
   }
 }

@@ -187,6 +187,16 @@ describe('a layer as tar and index', () => {
     }
   })
 
+  it('gives a file its second name in a container as one file, however many layers there are', async () => {
+    const root = join(folder, 'linked')
+    const [, , top] = await makeStack(root, ['erofs', 'erofs', 'erofs'])
+    const tree = await withStore(root, 'erofs', async (store) => {
+      await using snapshot = await store.layers.prepare(top?.chainId)
+      return workInOverlay(snapshot.rootfs, [{ do: 'link', path: 'middle', to: 'second' }], mkdtempSync(join(folder, 'work-'))).tree
+    })
+    expect(tree).toContain('./second = ./middle')
+  })
+
   it('is mounted by loop devices, which are gone afterwards', async () => {
     const root = indexing.newRoot()
     const store = await indexing.open(root)
@@ -225,6 +235,14 @@ describe('where EROFS layers cannot be mounted', () => {
     const said = execFileSync('unshare', ['-m', 'sh', '-c', `mount -t ramfs ramfs ${at} && exec "$@"`, 'sh', process.execPath, '-e', script], { encoding: 'utf8' })
     expect(said).toContain('STORAGE_DRIVER_UNAVAILABLE')
     expect(said).toContain('has no extended attributes; keep the store on ext4')
+  })
+  it('finds out anew after the store was moved to another filesystem', async () => {
+    const root = join(folder, 'moving')
+    await withStore(root, 'erofs', (store) => store.layers.apply(undefined, stream(archive(file('a', 'x'))), undefined, task))
+    const at = mkdtempSync(join(folder, 'moved-'))
+    const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'index.ts')}').then(async ({ openStore, describeFormat }) => { console.log((await describeFormat(await openStore('${at}/moving'))).erofs.backing) })`
+    const said = execFileSync('unshare', ['-m', 'sh', '-c', `mount -t tmpfs tmpfs ${at} && cp -a ${root} ${at}/ && exec "$@"`, 'sh', process.execPath, '-e', script], { encoding: 'utf8' })
+    expect(said).toBe('loop\n')
   })
   it('takes loop devices where files of the filesystem cannot be stacked', () => {
     const at = mkdtempSync(join(folder, 'stacked-'))

@@ -34,6 +34,13 @@ describe('root in a container', () => {
     expect(await succeeding(['readlink /proc/1/root/etc', 'readlink /proc/1/fd/4', 'cat /proc/1/fd/4', 'cat /proc/1/environ | grep .', 'cat /proc/1/mem', 'ls /proc/1/cwd/', 'kill -9 1; sleep 0.1; [ ! -e /proc/1 ]'])).toEqual([])
   })
 
+  it('gets nothing out of init by tracing it, when it may trace', async () => {
+    const privilege = { capAdd: ['SYS_PTRACE'] }
+    expect(await runScript('sed -n "s/^CapEff:.//p;s/^CapPrm:.//p;s/^NoNewPrivs:.//p;s/^Seccomp:.//p" /proc/1/status', { rootfs: rootfs(), privilege })).toEqual(['0000000000000020', '0000000000000020', '1', '2'])
+    expect(await runScript('exec /bin/probe trace 1', { rootfs: rootfs(), privilege })).toEqual(['getpid 1', ...['unshare(NEWNS)', 'unshare(NEWUSER)', 'sethostname', 'setns', 'socket', 'execve', 'ptrace', 'setuid'].map((call) => `${call} -1`)])
+    expect(await runScript('exec /bin/probe trace 1', { rootfs: rootfs() })).toEqual(['Operation not permitted'])
+  })
+
   it('sees the memory, log and keys of the host no better for being root', async () => {
     expect(await succeeding(['head -c1 /proc/kcore | grep .', 'head -c1 /dev/mem', 'mknod /m c 1 1; head -c1 /m', 'mknod /k c 1 11; head -c1 /k', 'grep . /proc/keys', 'grep . /proc/timer_list', 'ls /sys/firmware/*', 'iopl'])).toEqual([])
   })

@@ -20,6 +20,8 @@ export interface PlainUser extends Disposable {
   readonly runWithIds: (ids: string, ...args: readonly string[]) => Outcome
   /** The same where /dev/net/tun can be opened, as on most hosts. */
   readonly runWithTunnel: (...args: readonly string[]) => Outcome
+  /** The same where /dev/fuse can be opened, as on most hosts. */
+  readonly runWithFuse: (...args: readonly string[]) => Outcome
   /** The same as a member of these cgroups, which have been given to the user. */
   readonly runInGroups: (groups: readonly string[], ...args: readonly string[]) => Outcome
   /** A file below the home, which belongs to the user. @returns its path */
@@ -49,6 +51,12 @@ export function createPlainUser(env: NodeJS.ProcessEnv = {}): PlainUser {
     return { exitCode: status, stdout, stderr }
   }
   const asUser = ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--init-groups', command.node, command.script]
+  const withDevice = ({ path, major, minor }: { readonly path: string; readonly major: number; readonly minor: number }, args: readonly string[]): Outcome => {
+    const place = join(folder, 'device')
+    mkdirSync(place, { recursive: true })
+    const script = 'mount -t tmpfs none "$1" && mknod -m 666 "$1/it" c "$2" "$3" && mount --bind "$1/it" "$4" || exit 99; shift 4; exec "$@"'
+    return execute('unshare', ['-m', 'sh', '-c', script, 'sh', place, String(major), String(minor), path, ...asUser, ...args])
+  }
   return {
     name, uid, home, write,
     store: join(home, '.local', 'share', 'tsbuild'),
@@ -58,11 +66,8 @@ export function createPlainUser(env: NodeJS.ProcessEnv = {}): PlainUser {
       writeFileSync(file, ids)
       return execute('unshare', ['-m', 'sh', '-c', 'for name in subuid subgid; do mount --bind "$1" /etc/$name || exit 99; done; shift; exec "$@"', 'sh', file, ...asUser, ...args])
     },
-    runWithTunnel: (...args) => {
-      const place = join(folder, 'tunnel')
-      mkdirSync(place, { recursive: true })
-      return execute('unshare', ['-m', 'sh', '-c', 'mount -t tmpfs none "$1" && mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun || exit 99; shift; exec "$@"', 'sh', place, ...asUser, ...args])
-    },
+    runWithTunnel: (...args) => withDevice({ path: '/dev/net/tun', major: 10, minor: 200 }, args),
+    runWithFuse: (...args) => withDevice({ path: '/dev/fuse', major: 10, minor: 229 }, args),
     runInGroups: (groups, ...args) => execute('sh', ['-c', 'for group in $1; do echo 0 > "$group/cgroup.procs" || exit 99; done; shift; exec "$@"', 'sh', groups.join(' '), ...asUser, ...args]),
     [Symbol.dispose]: () => {
       execFileSync('userdel', [name], { stdio: 'pipe' })

@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -217,6 +219,43 @@ static _Noreturn void exchange(const char *one, const char *other)
     for (;;) syscall(SYS_renameat2, AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
 }
 
+#ifdef __x86_64__
+/* Has a traced process that waits in a system call make another one, and gives what came of it. */
+static long inject(pid_t pid, const struct user_regs_struct *waiting, long number, const long arguments[2])
+{
+    struct user_regs_struct made = *waiting;
+    made.rip -= 2; /* the instruction that made the call */
+    made.rax = (unsigned long)number;
+    made.orig_rax = (unsigned long)-1;
+    made.rdi = (unsigned long)arguments[0];
+    made.rsi = (unsigned long)arguments[1];
+    if (ptrace(PTRACE_SETREGS, pid, NULL, &made) < 0 || ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0) return -1000;
+    waitpid(pid, NULL, 0);
+    return ptrace(PTRACE_GETREGS, pid, NULL, &made) < 0 ? -1000 : (long)made.rax;
+}
+
+/* trace PID: what a process can be made to do by whoever may trace it. */
+static int trace(pid_t pid)
+{
+    static const struct {
+        const char *name;
+        long number;
+        long arguments[2];
+    } calls[] = {
+        {"getpid", SYS_getpid, {0, 0}}, {"unshare(NEWNS)", SYS_unshare, {CLONE_NEWNS, 0}}, {"unshare(NEWUSER)", SYS_unshare, {CLONE_NEWUSER, 0}}, {"sethostname", SYS_sethostname, {0, 0}},
+        {"setns", SYS_setns, {-1, 0}}, {"socket", SYS_socket, {AF_UNIX, SOCK_STREAM}}, {"execve", SYS_execve, {0, 0}}, {"ptrace", SYS_ptrace, {0, 1}}, {"setuid", SYS_setuid, {0, 0}},
+    };
+    struct user_regs_struct waiting;
+    if (ptrace(PTRACE_ATTACH, pid, NULL, NULL) < 0) return puts(strerror(errno)), 0;
+    waitpid(pid, NULL, 0);
+    if (ptrace(PTRACE_GETREGS, pid, NULL, &waiting) < 0) return 1;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) printf("%s %ld\n", calls[i].name, inject(pid, &waiting, calls[i].number, calls[i].arguments));
+    waiting.rax = (unsigned long)-EINTR;
+    waiting.orig_rax = (unsigned long)-1;
+    return ptrace(PTRACE_SETREGS, pid, NULL, &waiting) < 0 || ptrace(PTRACE_DETACH, pid, NULL, NULL) < 0;
+}
+#endif
+
 static int show_if_writable(const char *path, const struct stat *stat, int kind, struct FTW *position)
 {
     (void)position;
@@ -251,6 +290,9 @@ int main(int argc, char **argv)
     if (strcmp(word, "surface") == 0) return try_surface();
     if (strcmp(word, "exchange") == 0 && argc == 4) exchange(argv[2], argv[3]);
     if (strcmp(word, "writable") == 0) return nftw(value, show_if_writable, 64, FTW_PHYS | FTW_ACTIONRETVAL);
+#ifdef __x86_64__
+    if (strcmp(word, "trace") == 0) return trace(atoi(value));
+#endif
     if (strcmp(word, "answer") == 0) return answer_datagrams(atoi(value));
     fprintf(stderr, "no such word: %s\n", word);
     return 64;

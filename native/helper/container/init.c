@@ -9,6 +9,7 @@
 #include "setup.h"
 #include "stages.h"
 #include "terminal.h"
+#include "waiting.h"
 
 #include <linux/sched.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -60,25 +62,28 @@ static int set_names(const struct container *container)
     return 0;
 }
 
+/* The user's process waits at its end of the gate until init has given up its privileges, and its executing closes that end. */
 struct launch {
     const struct container_process *process;
     const struct process_start *start;
+    int gate;
 };
 
 static int run_launch(void *argument)
 {
     const struct launch *launch = argument;
+    close(launch->gate);
     _exit(run_process(launch->process, launch->start));
 }
 
 /*
  * Starts the user's process, which shares this memory until it executes: copying page tables only to drop them would take
- * 0.1 ms. Until then init sleeps, and signals for it wait.
+ * 0.1 ms. Until then init touches nothing that it reads.
  */
 static pid_t start_sharing(const struct launch *launch)
 {
     static _Alignas(16) char stack[256 * 1024];
-    return clone(run_launch, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)launch);
+    return clone(run_launch, stack + sizeof stack, CLONE_VM | SIGCHLD, (void *)launch);
 }
 
 /* For a time namespace of its own, which older kernels do not let a process enter whose memory is shared. */
@@ -133,14 +138,30 @@ static int prepare_process(struct container *container, const struct outside *ou
     return container->awaits_network ? await_network() : 0;
 }
 
-static pid_t start_process(struct container *container, const struct outside *outside)
+static pid_t start_process(struct container *container, const struct outside *outside, int *gate)
 {
-    int v2[2] = {-1, -1};
-    struct process_start start = {.terminal = -1, .state = -1, .cgroup_count = container->cgroup_count, .cgroups = outside->cgroups, .has_oom_score = outside->setup != NULL};
+    int v2[2] = {-1, -1}, gates[2];
+    static struct process_start start;
+    static struct launch launch;
+    start = (struct process_start){.terminal = -1, .state = -1, .cgroup_count = container->cgroup_count, .cgroups = outside->cgroups, .has_oom_score = outside->setup != NULL};
     if (prepare_process(container, outside, &start, v2) < 0) return -1;
-    struct launch launch = {.process = &container->process, .start = &start};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gates) < 0) return report_failure(STAGE_INIT, "descriptors");
+    *gate = gates[0];
+    start.gate = gates[1];
+    launch = (struct launch){.process = &container->process, .start = &start, .gate = gates[0]};
     pid_t pid = v2[0] >= 0 ? start_in_cgroup(&launch, v2[1], &start.cgroups[v2[0]]) : container->time_offsets.count > 0 ? start_copying(&launch) : start_sharing(&launch);
+    close(gates[1]);
     return pid < 0 ? report_failure(STAGE_INIT, "process") : pid;
+}
+
+/* From the moment that anything of the image runs, init has nothing worth taking. */
+static int let_process_run(int gate)
+{
+    char byte;
+    if (keep_only_waiting() < 0) return -1;
+    if (write(gate, "g", 1) != 1) return report_failure(STAGE_INIT, "gate");
+    while (read(gate, &byte, 1) < 0 && errno == EINTR) {}
+    return 0;
 }
 
 int run_first(struct container *container, const struct outside *outside)
@@ -208,8 +229,9 @@ int run_init(struct container *container, const struct wire *request, const stru
     if (container->users.count && become_root(outside->life) < 0) return 1;
     if (die_with_helper(outside->life) < 0) return 1;
     if (!is_first) prctl(PR_SET_CHILD_SUBREAPER, 1);
-    pid_t process = start_process(container, outside);
-    if (process < 0) return 1;
+    int gate = -1;
+    pid_t process = start_process(container, outside, &gate);
+    if (process < 0 || let_process_run(gate) < 0) return 1;
     forget_container(request);
     for (int status;;) {
         int received = sigwaitinfo(&awaited, NULL);

@@ -1,5 +1,6 @@
 #include "root.h"
 
+#include "fuse/mount.h"
 #include "id-maps.h"
 #include "kernel.h"
 #include "report.h"
@@ -7,6 +8,7 @@
 
 #include <linux/magic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -152,10 +154,33 @@ static int mount_in_scratch(const struct layers *layers, bool has_user_xattrs, c
     return openat(scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* A program asks what a descriptor's path is, and that there is such a thing: of a folder in scratch nobody else has one, a detached mount's is "/". */
+static int detach(int folder)
+{
+    return folder < 0 ? -1 : kernel_open_tree(folder, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+}
+
+static int mount_by_program(const struct container_root *root, const struct layers *layers, const int special[2])
+{
+    int *lowers = calloc(layers->count + 2, sizeof *lowers), fd;
+    const int detached[2] = {detach(special[0]), detach(special[1])};
+    uint32_t count = 0;
+    if (!lowers || (special[0] >= 0 && detached[0] < 0) || (special[1] >= 0 && detached[1] < 0)) return -1;
+    while ((fd = lower_at(layers, detached[0], detached[1], count)) >= 0) lowers[count++] = fd;
+    int mounted = mount_fuse(root, layers, lowers, count), error = errno;
+    free(lowers);
+    errno = error;
+    return mounted;
+}
+
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub)
 {
     int filling;
     if (find_filling(layers, scratch, stub, &filling) < 0) return report_failure(STAGE_ROOT, "empty folder");
+    if (root->kind == ROOT_FUSE) {
+        int served = mount_by_program(root, layers, (const int[2]){stub, filling});
+        return served < 0 || attach_root(served) < 0 ? report_failure(STAGE_ROOT, "fuse-overlayfs") : served;
+    }
     if (!root->has_lowerdir_append) {
         int mounted = mount_in_scratch(layers, root->has_user_xattrs, (const int[2]){stub, filling}, scratch, "root");
         if (mounted >= 0 && root->id_map >= 0) mounted = kernel_open_tree(mounted, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
@@ -183,14 +208,14 @@ int open_in_layers(const struct container_root *root, const char *path, int scra
     if (open_layers(root, &layers) < 0) return -1;
     if (find_filling(&layers, scratch, -1, &filling) < 0) return report_failure(STAGE_MOUNT, "empty folder");
     snprintf(name, sizeof name, "layers-%u", number);
-    if (root->has_lowerdir_append) {
-        mounted = mount_by_context(&layers, root->has_user_xattrs, -1, filling);
+    if (root->kind == ROOT_FUSE || root->has_lowerdir_append) {
+        mounted = root->kind == ROOT_FUSE ? mount_by_program(root, &layers, (const int[2]){-1, filling}) : mount_by_context(&layers, root->has_user_xattrs, -1, filling);
         if (mounted >= 0 && ((place = make_place(scratch, name)) < 0 || kernel_attach(mounted, place) < 0)) mounted = -1;
         if (place >= 0) close(place);
     } else {
         mounted = mount_in_scratch(&layers, root->has_user_xattrs, (const int[2]){-1, filling}, scratch, name);
     }
-    if (mounted < 0) return report_failure(STAGE_MOUNT, "overlay");
+    if (mounted < 0) return report_failure(STAGE_MOUNT, root->kind == ROOT_FUSE ? "fuse-overlayfs" : "overlay");
     int found = kernel_open_in_root(mounted, path, O_PATH, 0);
     int clone = found < 0 ? -1 : kernel_open_tree(found, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
     return clone < 0 ? report_failure(STAGE_MOUNT, path) : clone;

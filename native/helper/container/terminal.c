@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 
 static int send_descriptor(int socket, int fd)
 {
@@ -95,6 +96,15 @@ int make_terminal(int root, int like, int socket, bool is_console)
     return slave;
 }
 
+/* The container's terminal has put carriage returns where they belong. Whoever made ours raw by Node left the second ones in, and undoes this as well. */
+static void stop_output_processing(int terminal)
+{
+    struct termios settings;
+    if (tcgetattr(terminal, &settings) < 0 || settings.c_lflag & ICANON) return;
+    settings.c_oflag &= ~(tcflag_t)OPOST;
+    tcsetattr(terminal, TCSADRAIN, &settings);
+}
+
 void open_bridge(struct bridge *bridge, int master)
 {
     *bridge = (struct bridge){.master = master, .input = 0, .output = 1};
@@ -104,6 +114,7 @@ void open_bridge(struct bridge *bridge, int master)
     fcntl(master, F_SETFL, O_NONBLOCK);
     /* A background process group may not read from its terminal; without a controlling terminal that does not apply. */
     ioctl(0, TIOCNOTTY);
+    stop_output_processing(1);
 }
 
 void resize_terminal(const struct bridge *bridge)

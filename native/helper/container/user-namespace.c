@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -58,9 +59,22 @@ static int stay_with(pid_t parent)
     return report_failure(ENTER_STAGE_PARENT, "parent");
 }
 
+/* Of a process, or a new one for 0. */
+static int enter_namespace(uint32_t pid)
+{
+    char path[64];
+    if (pid == 0) return unshare(CLONE_NEWUSER) < 0 ? report_failure(ENTER_STAGE_NAMESPACE, "unshare") : 0;
+    snprintf(path, sizeof path, "/proc/%u/ns/user", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWUSER) < 0) return report_failure(ENTER_STAGE_NAMESPACE, path);
+    close(fd);
+    return 0;
+}
+
 int run_enter(struct wire *request)
 {
     pid_t parent = getppid();
+    uint32_t joined = wire_u32(request);
     const char *program = wire_text(request);
     char **args = read_texts(request), **env = read_texts(request);
     if (!wire_is_done(request) || !args || !env || !args[0]) {
@@ -68,7 +82,7 @@ int run_enter(struct wire *request)
         return report_failure(ENTER_STAGE_REQUEST, "enter"), 1;
     }
     fcntl(GO_FD, F_SETFD, FD_CLOEXEC);
-    if (unshare(CLONE_NEWUSER) < 0) return report_failure(ENTER_STAGE_NAMESPACE, "unshare"), 1;
+    if (enter_namespace(joined) < 0) return 1;
     report_record(ENTER_READY, NULL, 0);
     if (!wait_for_go()) return 1;
     if (become_root() < 0 || stay_with(parent) < 0) return 1;

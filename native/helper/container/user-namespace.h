@@ -4,9 +4,9 @@
 #include "wire.h"
 
 /*
- * The mode `enter`: becomes another program in a new user namespace, as its root. Once the namespace is there it reports
- * ENTER_READY and waits for a byte on descriptor 5, by when its ids have been mapped from outside; the end of the file
- * instead means that they cannot be. Request: program, arguments, environment.
+ * The mode `enter`: becomes another program in a new user namespace, or that of a process, as its root. Once it is there it
+ * reports ENTER_READY and waits for a byte on descriptor 5, by when the ids of a new one have been mapped from outside; the end
+ * of the file instead means that they cannot be. Request: pid or 0, program, arguments, environment.
  */
 int run_enter(struct wire *request);
 

@@ -43,6 +43,23 @@ static int mount_loops(const char *index, const char *tar)
     return mounted;
 }
 
+/* Without leave to mount it is the directory itself, and ".." leads out of it. */
+static int open_alone(const char *path)
+{
+    int fd = kernel_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+    if (fd < 0) return errno == EPERM || errno == ENOSYS ? open(path, O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (kernel_mount_setattr(fd, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+int lower_open_alone(const struct lower *lower)
+{
+    return lower->kind == LOWER_DIRECTORY ? open_alone(lower->path) : lower_open(lower, O_RDONLY);
+}
+
 int lower_open(const struct lower *lower, int flags)
 {
     switch (lower->kind) {

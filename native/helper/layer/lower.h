@@ -29,5 +29,7 @@ struct lower lower_read(struct wire *wire);
  * the last descriptor; `flags` are for directories. -1 with errno.
  */
 int lower_open(const struct lower *lower, int flags);
+/* The same read-only, and so that nothing outside of the layer can be reached from it, for who reads what nobody vouches for. */
+int lower_open_alone(const struct lower *lower);
 
 #endif

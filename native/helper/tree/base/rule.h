@@ -38,6 +38,7 @@ enum rule {
     RULE_XATTR,                /* an extended attribute above the kernel's limits */
     RULE_ENTRY_COUNT,
     RULE_SIZE,                 /* more bytes than the caller allows */
+    RULE_TIME,                 /* more processor time than the caller allows */
     RULE_WHITEOUT_NAME = 64,   /* a file named like a whiteout */
     RULE_REDIRECT,             /* an upperdir that refers to other layers by redirect or metacopy */
     RULE_ORDER,                /* listed entries out of order, or without their parent directory */

@@ -3,6 +3,7 @@
 #include "layer/lower.h"
 #include "report.h"
 #include "tree/base/stage.h"
+#include "tree/files/whiteout.h"
 #include "tree/tar/entry.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ int lowers_open(struct lowers *lowers, struct wire *request, enum overlay_namesp
     lowers->parts = checked_realloc(NULL, count + 1, sizeof *lowers->parts);
     for (size_t i = 0; i < count; i++) {
         struct lower lower = lower_read(request);
-        lowers->roots[i] = lower_open(&lower, O_RDONLY | O_NOFOLLOW);
+        lowers->roots[i] = lower_open_alone(&lower);
         if (lowers->roots[i] < 0) return report_failure(STAGE_OPEN_TREE, lower.path);
         lowers->count++;
     }
@@ -99,7 +100,7 @@ int lowers_find(struct lowers *lowers, const char *path, struct stat *stat, int 
     for (size_t i = 0; i < lowers->part_count; i++) {
         if (fstatat(lowers->parts[i], slash ? slash + 1 : path, stat, AT_SYMLINK_NOFOLLOW) == 0) {
             *directory = lowers->parts[i];
-            return !is_whiteout(stat);
+            return !is_whiteout_mark(stat);
         }
         if (errno != ENOENT) return report_failure(STAGE_READ_TREE, path);
     }

@@ -1,14 +1,16 @@
 #include "tree/unpack/confine.h"
 
+#include "container/kernel.h"
 #include "report.h"
 #include "tree/base/stage.h"
+#include "tree/unpack/call-filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,15 +30,33 @@ static int enter_by_chroot(const char *directory)
     return 0;
 }
 
+static int mount_nothing(const char *directory)
+{
+    return kernel_mount("nothing", directory, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+/* Devices can be made in it, and not opened. */
+static int mount_harmless(const char *directory)
+{
+    int fd = kernel_open_tree(AT_FDCWD, directory, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+    int target = fd < 0 ? -1 : open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int result = target < 0 ? -1 : kernel_mount_setattr(fd, 0, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    if (result == 0) result = kernel_attach(fd, target);
+    int error = errno;
+    if (target >= 0) close(target);
+    if (fd >= 0) close(fd);
+    errno = error;
+    return result;
+}
+
 /* Into the directory, or with nothing mounted over it. */
 static int enter_root(const char *directory, bool is_emptied)
 {
     if (unshare(CLONE_NEWNS) < 0) return errno == EPERM ? enter_by_chroot(directory) : report_failure(STAGE_CONFINE, "unshare");
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_CONFINE, "make mounts private");
-    int mounted = is_emptied ? mount("nothing", directory, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) : mount(directory, directory, NULL, MS_BIND, NULL);
-    if (mounted < 0) return report_failure(STAGE_CONFINE, directory);
-    if (chdir(directory) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) return report_failure(STAGE_CONFINE, "pivot_root");
-    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) return report_failure(STAGE_CONFINE, "leave the old root");
+    if (kernel_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return report_failure(STAGE_CONFINE, "make mounts private");
+    if ((is_emptied ? mount_nothing(directory) : mount_harmless(directory)) < 0) return report_failure(STAGE_CONFINE, directory);
+    if (chdir(directory) < 0 || kernel_pivot_root(".", ".") < 0) return report_failure(STAGE_CONFINE, "pivot_root");
+    if (kernel_umount(".", UMOUNT_DETACH) < 0 || chdir("/") < 0) return report_failure(STAGE_CONFINE, "leave the old root");
     return 0;
 }
 
@@ -52,7 +72,7 @@ static int keep_capabilities(const int *kept, size_t count)
         if (!is_kept && prctl(PR_CAPBSET_DROP, capability) < 0 && errno != EPERM) return report_failure(STAGE_CONFINE, "drop capabilities");
     }
     if (syscall(SYS_capset, &header, wanted) < 0) return report_failure(STAGE_CONFINE, "capset");
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? report_failure(STAGE_CONFINE, "no_new_privs") : 0;
+    return filter_calls();
 }
 
 int confine_to(const char *directory)

@@ -1,7 +1,7 @@
 /*
  * The mode unpack: writes the changeset that comes as tar on stdin into an empty directory that is to be an overlay layer.
  *   request      text directory, u8 overlay namespace, u8 whether whiteouts are made, u64 most bytes of file content,
- *                u8 whether the layers below are given, list of them, top first
+ *                u32 most seconds of processor time, u8 whether the layers below are given, list of them, top first
  *   done         {u64 entries, u64 inodes, u64 bytes on disk, u32 whether the root has an entry, u32 whether it is opaque}
  *   needs lowers when the archive refers to what lies below and that was not given
  */
@@ -14,6 +14,7 @@
 #include "tree/modes.h"
 #include "tree/tar/path.h"
 #include "tree/unpack/confine.h"
+#include "tree/unpack/time-limit.h"
 #include "tree/upkeep/measure.h"
 
 #include <errno.h>
@@ -102,13 +103,14 @@ int run_unpack(struct wire *request)
     unpack.space = wire_u8(request) ? OVERLAY_USER : OVERLAY_TRUSTED;
     unpack.makes_whiteouts = wire_u8(request) != 0;
     unpack.max_bytes = wire_u64(request);
+    unpack.max_seconds = wire_u32(request);
     unpack.has_lowers = wire_u8(request) != 0;
     if (lowers_open(&unpack.lowers, request, unpack.space) < 0) return 1;
     if (!wire_is_done(request)) {
         errno = EBADMSG;
         return report_failure(STAGE_TREE_REQUEST, "unpack"), 1;
     }
-    if (confine_to(directory) < 0) return 1;
+    if (limit_time(unpack.max_seconds) < 0 || confine_to(directory) < 0) return 1;
     unpack.root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (unpack.root < 0) return report_failure(STAGE_OPEN_TREE, directory), 1;
     tar_open(&unpack.reader, STDIN_FILENO);
