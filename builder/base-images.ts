@@ -8,13 +8,12 @@ import { chainIds } from '../oci/digest.ts'
 import { formatReference } from '../registry-client/index.ts'
 import type { LayoutImage } from './archive/oci-layout.ts'
 import { findLayoutImage, pullFromLayout } from './archive/oci-layout.ts'
-import type { Place } from './dockerfile/errors.ts'
 import type { Store } from '../storage/index.ts'
 import type { Engine } from './engine.ts'
 import { ImageUnavailable, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { Material } from './attest/provenance.ts'
-import type { BaseImage, BaseImages } from './plan/base-images.ts'
+import type { BaseImage, BaseImages, BasePlace } from './plan/base-images.ts'
 import type { SourceNode } from './plan/plan.ts'
 import type { FoundImage } from './transfer/pull.ts'
 import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
@@ -55,7 +54,7 @@ export class BuildBases implements BaseImages {
     this.#task = options.task
   }
 
-  async resolve(name: string, platform: Platform, place: Place): Promise<BaseImage> {
+  async resolve(name: string, platform: Platform, place: BasePlace): Promise<BaseImage> {
     const key = `${formatPlatform(platform)} ${name}`
     const started = this.#found.get(key) ?? this.#find(name, platform)
     this.#found.set(key, started)
@@ -65,7 +64,7 @@ export class BuildBases implements BaseImages {
       // Checks do without an image that cannot be had, and so must what looks at all that were found.
       this.#found.delete(key)
       this.#task.signal.throwIfAborted()
-      throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error)
+      throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error, place.nearestStage)
     }
   }
 

@@ -1,5 +1,5 @@
 import { findNearest } from '../core/nearest.ts'
-import { formatReference, parseReference } from '../registry-client/index.ts'
+import { formatFamiliar, formatReference, parseReference } from '../registry-client/index.ts'
 import type { Store, StoredImage } from '../storage/index.ts'
 import { ImageNotFound } from './errors.ts'
 
@@ -9,11 +9,17 @@ const idLike = /^(?:sha256:)?[a-f0-9]{2,64}$/u
 export function findImage(store: Store, nameOrId: string): StoredImage {
   const byId = idLike.test(nameOrId) ? store.images.find(nameOrId) : undefined
   const found = byId ?? store.images.find(canonicalName(nameOrId))
-  if (found === undefined) throw new ImageNotFound(nameOrId, findNearest(canonicalName(nameOrId), store.images.list().flatMap(({ names }) => names)))
+  if (found === undefined) throw new ImageNotFound(nameOrId, nearestName(store, nameOrId))
   return found
 }
 
 /** `app` → `docker.io/library/app:latest`. @throws {MalformedReference} */
 export function canonicalName(name: string): string {
   return formatReference(parseReference(name))
+}
+
+/** Compared as users write names: registry and folder, which nearly all share, would make any two names near. */
+function nearestName(store: Store, name: string): string | undefined {
+  const known = store.images.list().flatMap(({ names }) => names.map((full) => formatFamiliar(parseReference(full))))
+  return findNearest(formatFamiliar(parseReference(name)), known)
 }

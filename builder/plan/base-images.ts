@@ -12,8 +12,14 @@ export interface BaseImage {
   readonly layers: readonly Descriptor[]
 }
 
+/** Where an image is named. */
+export interface BasePlace extends Place {
+  /** The stage that may have been meant, if there is no such image. */
+  readonly nearestStage?: string | undefined
+}
+
 /** Where planning gets images from. */
 export interface BaseImages {
   /** @throws {ImageUnavailable} */
-  resolve(name: string, platform: Platform, place: Place): Promise<BaseImage>
+  resolve(name: string, platform: Platform, place: BasePlace): Promise<BaseImage>
 }

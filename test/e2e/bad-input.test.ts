@@ -10,13 +10,16 @@ beforeAll(() => { importBusybox(command) })
 let count = 0
 function build(dockerfile: string, ...args: string[]): ReturnType<typeof run> {
   count += 1
-  return run('build', '--progress', 'plain', ...args, context(`case-${count}`, { Dockerfile: dockerfile, file: 'x' }))
+  return run('build', '--progress', 'plain', ...args, context(`case-${count}`, { Dockerfile: dockerfile, file: 'x', '.dockerignore': 'dist\n', 'dist/hidden': '' }))
 }
 
 describe('a Dockerfile that is wrong', () => {
   it.each([
     ['an unknown instruction', 'FROM busybox\nRNU true\n', 1, [/Dockerfile:2/u, /RNU/u, /did you mean "RUN"/u]],
     ['a missing source', 'FROM busybox\nCOPY nothing /\n', 1, [/Dockerfile:2/u, /"nothing"/u, /build context has no such file/u]],
+    ['a missing source whose name is nearly there', 'FROM busybox\nCOPY fiel /\n', 1, [/"fiel".*did you mean "file"/u]],
+    ['a missing folder whose name is nearly there', 'FROM busybox\nCOPY --from=busybox /ect/passwd /\n', 1, [/did you mean "etc\/passwd"/u]],
+    ['a source that .dockerignore hides', 'FROM busybox\nCOPY dist/hidden /\n', 1, [/"dist\/hidden": \.dockerignore leaves it out/u]],
     ['a missing source in a stage', 'FROM busybox AS a\nFROM busybox\nCOPY --from=a /nothing /\n', 1, [/Dockerfile:3/u, /"\/nothing"/u]],
     ['a stage that comes later', 'FROM busybox\nCOPY --from=1 /x /\nFROM busybox\n', 1, [/Dockerfile:2/u, /later/u]],
     ['a list that is no list of texts', 'FROM busybox\nCMD ["a", 1]\n', 1, [/Dockerfile:2/u]],
@@ -28,6 +31,16 @@ describe('a Dockerfile that is wrong', () => {
     const outcome = build(dockerfile)
     expect(outcome.exitCode).toBe(exitCode)
     for (const pattern of patterns) expect(outcome.stderr).toMatch(pattern)
+  })
+
+  it('is told of the stage whose name is nearly that of an image that is not there', () => {
+    const outcome = build('FROM busybox AS builder\nFROM busybox\nCOPY --from=biulder /a /\n', '--pull=never')
+    expect(outcome.exitCode).toBe(3)
+    expect(outcome.stderr).toMatch(/Dockerfile:3[^]*hint: did you mean the stage "builder"/u)
+  })
+
+  it('has a log that names a step which fails before it runs', () => {
+    expect(build('FROM busybox\nCOPY nothing /\n').stderr).toMatch(/^#2 \[stage-0 2\/2\] COPY nothing \/\n#2 ERROR 0\.0\ds$/mu)
   })
 
   it('is refused for a feature of Docker that is not there yet, by name and line', () => {
@@ -78,7 +91,7 @@ describe('a command line that is wrong', () => {
     ['a context that is not there', ['build', './nowhere'], 1, /"\.\/nowhere".*no folder/u],
     ['a bad size', ['build', '--memory', '1x', '.'], 2, /--memory.*1x/u],
     ['a name that is none', ['build', '-t', 'UPPER', '.'], 1, /"UPPER"/u],
-    ['an image that is not there', ['inspect', 'busybux'], 3, /did you mean "docker.io\/library\/busybox:latest"/u],
+    ['an image that is not there', ['inspect', 'busybux'], 3, /did you mean "busybox:latest"/u],
     ['no operand', ['rmi'], 2, /needs IMAGE/u],
     ['an unreachable registry', ['pull', '127.0.0.1:1/x'], 4, /127\.0\.0\.1:1/u],
     ['an archive that is none', ['load', '-i', '/etc/passwd'], 1, /cannot read archive/u],
