@@ -49,11 +49,13 @@ export class CopySourceMissing extends TsbuildError {
   readonly code = 'BUILDER_COPY_SOURCE_MISSING'
   readonly source: string
   readonly origin: string
+  readonly reason: 'isHidden' | { readonly meant: string } | undefined
 
-  constructor(source: string, origin: string) {
-    super(`cannot copy "${source}": ${origin} has no such file or directory`)
+  constructor(source: string, origin: string, reason: CopySourceMissing['reason']) {
+    super(`cannot copy "${source}": ${reason === 'isHidden' ? `.dockerignore leaves it out of ${origin}` : `${origin} has no such file or directory${reason === undefined ? '' : `; did you mean "${reason.meant}"?`}`}`)
     this.source = source
     this.origin = origin
+    this.reason = reason
   }
 }
 

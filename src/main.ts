@@ -11,6 +11,7 @@ import { commandHelp, listed, programHelp } from './help.ts'
 /** Runs one command line and gives its exit code. */
 async function main(args: readonly string[], app: App): Promise<number> {
   const [first, ...rest] = args
+  if (first === 'help' && rest[0] !== undefined) return main([...rest, '--help'], app)
   if (first === undefined || ['help', '--help', '-h'].includes(first)) {
     app.print(programHelp(commands))
     return 0

@@ -121,7 +121,7 @@ function parseLabel(text: string, isNot: boolean): LabelTest {
 }
 
 /** Docker's: against the short name with and without its tag, and the whole name; `*` stops at slashes. */
-function parseGlob(text: string): (name: string) => boolean {
+export function parseGlob(text: string): (name: string) => boolean {
   if (text === '') throw new UsageError('filter reference takes a name or a pattern such as "app:*"')
   const source = text.replaceAll(/[.+^${}()|\\[\]]/gu, '\\$&').replaceAll('*', '[^/]*').replaceAll('?', '[^/]')
   const pattern = new RegExp(`^${source}$`, 'u')
@@ -142,7 +142,7 @@ function only<Value>(text: string, before: Value | undefined, value: Value): Val
   return value
 }
 
-function parseSwitch(text: string, value: string): boolean {
+export function parseSwitch(text: string, value: string): boolean {
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false
   throw new UsageError(`filter "${text}" takes true or false`)

@@ -7,7 +7,11 @@ import { maxDocumentBytes } from '../../oci/json.ts'
 import type { Store } from '../../storage/index.ts'
 import { MalformedArchive } from '../errors.ts'
 
-type Entry = ReturnType<typeof createExtract> extends AsyncIterable<infer Item> ? Item : never
+/** One of a tar, as tar-stream gives it; spelt out, since its types do not come with ours. */
+interface Entry extends AsyncIterable<unknown> {
+  readonly header: { readonly name: string; readonly type?: string | null | undefined; readonly linkname: string }
+  resume(): void
+}
 
 /** What an image archive held, by the names of its files. Names are only ever looked up, never used as paths. */
 export class ArchiveFiles {

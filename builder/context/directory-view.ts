@@ -58,6 +58,12 @@ export class DirectoryView implements ScanningView {
     return Promise.resolve(names.filter((name) => this.#isVisible(joinPath(folder, name))).sort((one, other) => one.compare(other)))
   }
 
+  /** Whether something is there that the ignore patterns exclude. */
+  hides(path: string): boolean {
+    const file = this.#resolve(asBuffer(path))
+    return !this.#isVisible(file) && lstatSync(this.#hostPath(file), { throwIfNoEntry: false }) !== undefined
+  }
+
   async readFile(path: Buffer | string, maxBytes: number): Promise<Buffer> {
     const resolved = this.#resolve(asBuffer(path))
     const entry = this.#lstat(resolved)

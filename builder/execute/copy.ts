@@ -4,6 +4,7 @@ import type { RootfsView, Store, TreeEntry } from '../../storage/index.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import { resolveOwner } from '../container/user.ts'
+import { missingSource } from '../copy/missing-source.ts'
 import type { CopyRoot, CopyRules } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
@@ -11,7 +12,6 @@ import { fileParts, rootDigest } from '../copy/root-digest.ts'
 import { cleanSource, isPattern } from '../copy/select.ts'
 import { isArchive, unpackArchive } from '../copy/unpack-archive.ts'
 import { applyChmod } from '../dockerfile/values/chmod.ts'
-import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
 import type { CopyNode, NodeId } from '../plan/plan.ts'
@@ -89,7 +89,7 @@ async function selectSources(step: Step<CopyNode>, { store, context }: CopyParts
     const view = from.kind === 'context' ? await context(from.name) : await resultView(step, from.node, { store, task })
     const roots = await readRoots(view, source.pattern, { excludes, keepsParents })
     // Of a literal that is there everything may be left out; nothing may be found only where a pattern was written.
-    if (roots.length === 0 && !isPattern(source.pattern) && !await isThere(view, source.pattern)) throw new CopySourceMissing(source.pattern, isContext ? 'the build context' : 'the source stage')
+    if (roots.length === 0 && !isPattern(source.pattern) && !await isThere(view, source.pattern)) throw await missingSource(view, source.pattern, isContext ? 'the build context' : 'the source stage')
     selected.push(...roots.map((root) => ({ root, isUnpacked: unpacks.local })))
   }
   return selected

@@ -1,5 +1,5 @@
 import type { SecretPattern } from './secret-patterns.ts'
-import { findAll, openEnd } from './secret-search.ts'
+import { findAll, openEnd, SecretScanner } from './secret-search.ts'
 
 export const mask = '***'
 
@@ -61,8 +61,10 @@ function countLineEnds(text: string): number {
 /** A text of ours, whole. */
 export function maskText(text: string, patterns: readonly SecretPattern[]): string {
   if (patterns.length === 0) return text
-  const log = new LogMask(patterns)
   const bytes = Buffer.from(text)
-  const masked = Buffer.concat([log.add(bytes), log.end()])
-  return masked.equals(bytes) ? text : masked.toString()
+  const scanner = new SecretScanner(patterns)
+  scanner.add(bytes)
+  if (scanner.found.size === 0) return text
+  const log = new LogMask(patterns)
+  return Buffer.concat([log.add(bytes), log.end()]).toString()
 }

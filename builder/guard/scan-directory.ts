@@ -10,7 +10,7 @@ import { SecretScanner } from './secret-search.ts'
 
 const chunkBytes = 1024 * 1024
 /** Enough to see what is wrong. */
-export const maxLeaks = 20
+export const maxLeaks = 5
 
 /**
  * Searches every file of a tree, its name, link target and extended attributes. Nothing else may change the tree

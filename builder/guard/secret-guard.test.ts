@@ -8,6 +8,7 @@ import { createTask } from '../../core/task.ts'
 import { SecretLeaked } from '../errors.ts'
 import { LogMask, maskText } from './log-mask.ts'
 import { SecretGuard } from './secret-guard.ts'
+import type { SecretPattern } from './secret-patterns.ts'
 import { secretPatterns } from './secret-patterns.ts'
 import { SecretScanner } from './secret-search.ts'
 
@@ -58,6 +59,31 @@ describe('the search for secrets', () => {
     expect(scanner.found.size).toBe(0)
     scanner.add(Buffer.from('xMC4CAQAwBQYDK2VwBCIEIBase64Line1'))
     expect(scanner.found.size).toBeGreaterThan(0)
+  })
+
+  it('lets certificates and public keys pass: images hold the authorities that a bundle holds', () => {
+    const bundle = '# Some authority\n-----BEGIN CERTIFICATE-----\nMIIFYDCCA0igAwIBAgIQCgFCgAAAAUUjyES1\n-----END CERTIFICATE-----\n\n'
+    expect(secretPatterns('ca', Buffer.from(bundle + bundle))).toEqual([])
+    const withKey = secretPatterns('ca', Buffer.from(`${bundle}-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIE\n-----END PRIVATE KEY-----\n`))
+    const plain = withKey.filter(({ encoding }) => encoding === 'plain').map(({ text }) => text)
+    expect(plain).toEqual([expect.stringContaining('BEGIN'), 'MC4CAQAwBQYDK2VwBCIE'])
+  })
+
+  it('takes of a configuration only the lines that tell something, not those every such file has', () => {
+    const settings = '<?xml version="1.0" encoding="UTF-8"?>\n<password>swordfish</password>\nregion = eu-central-1\n//registry.npmjs.org/:_authToken=abc\nid 9f86d081884c7d65\n'
+    const plain = secretPatterns('s', Buffer.from(settings)).filter(({ encoding }) => encoding === 'plain').map(({ text }) => text)
+    expect(plain.slice(1)).toEqual(['<password>swordfish</password>', '//registry.npmjs.org/:_authToken=abc', 'id 9f86d081884c7d65'])
+  })
+
+  it('finds of many patterns exactly those that are there', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', ' '), minLength: 6, maxLength: 12 })
+    fc.assert(fc.property(fc.array(letters, { minLength: 1, maxLength: 20 }), fc.string({ unit: fc.constantFrom('a', 'b', ' '), maxLength: 400 }), fc.nat(400), (texts, text, cut) => {
+      const all = texts.map((wanted): SecretPattern => ({ secret: 's', encoding: 'plain', text: wanted, isLoose: false }))
+      const scanner = new SecretScanner(all)
+      scanner.add(Buffer.from(text.slice(0, cut)))
+      scanner.add(Buffer.from(text.slice(cut)))
+      expect([...scanner.found].map((pattern) => pattern.text).toSorted()).toEqual(texts.filter((wanted) => text.includes(wanted)).toSorted())
+    }))
   })
 
   it('does not search for what is too short to mean anything', () => {

@@ -12,7 +12,7 @@ export interface SecretPattern {
 
 /** A shorter value would be found everywhere by chance. */
 export const minSecretLength = 6
-/** A line of a longer value that is a secret by itself, a line of a key for example. */
+/** A line of a longer value that may be a secret by itself. */
 const minLineLength = 16
 const maxPatternLength = 64 * 1024
 
@@ -21,10 +21,34 @@ export function secretPatterns(secret: string, value: Uint8Array): SecretPattern
   const whole = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   const trimmed = Buffer.from(whole.toString('latin1').replace(/[\r\n]+$/u, ''), 'latin1')
   if (trimmed.length < minSecretLength) return []
-  const lines = trimmed.toString('latin1').split(/\r?\n/u)
-  const long = lines.length < 2 ? [] : lines.filter((line) => line.length >= minLineLength && !line.startsWith('-----')).map((line) => Buffer.from(line, 'latin1'))
-  const patterns = [trimmed, ...long].flatMap((bytes) => patternsOf(secret, bytes.subarray(0, maxPatternLength)))
+  const text = trimmed.toString('latin1')
+  if (isPublic(text)) return []
+  const patterns = [trimmed, ...secretLines(text).map((line) => Buffer.from(line, 'latin1'))].flatMap((bytes) => patternsOf(secret, bytes.subarray(0, maxPatternLength)))
   return [...new Map(patterns.map((pattern) => [`${pattern.isLoose} ${pattern.text}`, pattern])).values()]
+}
+
+const publicBlocks = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE|X509 CRL|(?:RSA )?PUBLIC KEY)-----.*?-----END \1-----/gsu
+const privateBlocks = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(.*?)-----END \1-----/gsu
+
+/** Certificates and public keys, with comments: images are full of those that a bundle of authorities has. */
+export function isPublic(value: string): boolean {
+  const rest = value.replaceAll(publicBlocks, '')
+  return rest !== value && rest.split('\n').every((line) => /^\s*(?:#|$)/u.test(line))
+}
+
+/**
+ * The lines of a longer value that give something away by themselves: those of a private key, and those with a
+ * random word or an assignment to a telling name. Other files hold the rest too, `<?xml version="1.0"?>` or `region = eu-west-1`.
+ */
+function secretLines(value: string): string[] {
+  if (!value.includes('\n')) return []
+  const keys = [...value.matchAll(privateBlocks)].flatMap(([, , body = '']) => body.split(/\r?\n/u))
+  const others = value.replaceAll(publicBlocks, '').replaceAll(privateBlocks, '').split(/\r?\n/u).filter((line) => isTelling(line))
+  return [...keys, ...others].filter((line) => line.length >= minLineLength)
+}
+
+function isTelling(line: string): boolean {
+  return /(?:pass|secret|token|credential|auth|key)[\w.-]*["']?\s*[=:>]/iu.test(line) || (line.match(/\w{12,}/gu) ?? []).some((word) => /\d/u.test(word) && /[A-Za-z]/u.test(word))
 }
 
 function patternsOf(secret: string, bytes: Buffer): SecretPattern[] {

@@ -1,3 +1,4 @@
+import { PatternIndex } from './pattern-index.ts'
 import type { SecretPattern } from './secret-patterns.ts'
 
 /** Half-open, in the text searched. */
@@ -62,39 +63,51 @@ function openLoose(text: string, wanted: string): number {
 
 /** Searches bytes that come in pieces, and remembers which patterns were seen. */
 export class SecretScanner {
-  readonly #exact: readonly Wanted[]
-  readonly #loose: readonly Wanted[]
+  readonly #indexes: Indexes
   #exactTail: Buffer = Buffer.alloc(0)
   #looseTail: Buffer = Buffer.alloc(0)
   readonly found = new Set<SecretPattern>()
 
   constructor(patterns: readonly SecretPattern[]) {
-    const wanted = patterns.map((pattern): Wanted => ({ pattern, bytes: Buffer.from(pattern.text, 'latin1') }))
-    this.#exact = wanted.filter(({ pattern }) => !pattern.isLoose)
-    this.#loose = wanted.filter(({ pattern }) => pattern.isLoose)
+    this.#indexes = indexesOf(patterns)
   }
 
   add(bytes: Uint8Array): void {
-    this.#exactTail = this.#search(this.#exactTail, bytes, this.#exact)
-    this.#looseTail = this.#search(this.#looseTail, withoutBlanks(bytes), this.#loose)
+    const { exact, loose } = this.#indexes
+    this.#exactTail = this.#search(this.#exactTail, bytes, exact)
+    if (loose.longestBytes > 0) this.#looseTail = this.#search(this.#looseTail, withoutBlanks(bytes), loose)
   }
 
-  #search(tail: Buffer, bytes: Uint8Array, wanted: readonly Wanted[]): Buffer {
-    const window = Buffer.concat([tail, bytes])
-    for (const { pattern, bytes: sought } of wanted) if (window.includes(sought)) this.found.add(pattern)
-    const longest = Math.max(0, ...wanted.map(({ bytes: { length } }) => length - 1))
-    return Buffer.from(window.subarray(Math.max(0, window.length - longest)))
+  #search(tail: Buffer, bytes: Uint8Array, index: PatternIndex): Buffer {
+    const window = tail.length === 0 ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.concat([tail, bytes])
+    index.search(window, this.found)
+    return Buffer.from(window.subarray(Math.max(0, window.length - Math.max(0, index.longestBytes - 1))))
   }
 }
 
-interface Wanted { readonly pattern: SecretPattern; readonly bytes: Buffer }
+interface Indexes { readonly exact: PatternIndex; readonly loose: PatternIndex }
+
+/** A tree has a scanner for every name and file in it. */
+const indexesByPatterns = new WeakMap<readonly SecretPattern[], Indexes>()
+
+function indexesOf(patterns: readonly SecretPattern[]): Indexes {
+  const known = indexesByPatterns.get(patterns)
+  if (known !== undefined) return known
+  const indexes = { exact: new PatternIndex(patterns.filter(({ isLoose }) => !isLoose)), loose: new PatternIndex(patterns.filter(({ isLoose }) => isLoose)) }
+  indexesByPatterns.set(patterns, indexes)
+  return indexes
+}
+
+/** 1 for a byte that counts. No branch: text has a blank at every few bytes. */
+const counts = Uint8Array.from({ length: 256 }, (_, byte) => isBlank(byte) ? 0 : 1)
 
 function withoutBlanks(bytes: Uint8Array): Buffer {
   const kept = Buffer.allocUnsafe(bytes.length)
   let length = 0
   for (let index = 0; index < bytes.length; index += 1) {
     const byte = bytes[index] ?? 0
-    if (!isBlank(byte)) kept[length++] = byte
+    kept[length] = byte
+    length += counts[byte] ?? 0
   }
   return kept.subarray(0, length)
 }

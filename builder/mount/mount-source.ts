@@ -4,12 +4,12 @@ import type { ChainId } from '../../oci/digest.ts'
 import type { ChangesetEntry, RootfsView } from '../../storage/index.ts'
 import { packChangeset } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
+import { missingSource } from '../copy/missing-source.ts'
 import type { CopyRoot } from '../copy/place.ts'
 import { placeCopies } from '../copy/place.ts'
 import { readRoots } from '../copy/read-roots.ts'
 import { rootDigest } from '../copy/root-digest.ts'
 import { baseName, cleanSource } from '../copy/select.ts'
-import { CopySourceMissing } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
 import type { NodeResult, Step } from '../execute/executor.ts'
 import { emptyResult } from '../execute/executor.ts'
@@ -35,7 +35,7 @@ export async function openMountSource(mount: PlannedBindMount, { step, parts }: 
     await result.ensure(task)
     const view = parts.store.layers.view(result.chainId)
     const path = cleanSource(mount.source)
-    if (await view.lstat(await view.resolve(path)) === undefined) throw new CopySourceMissing(mount.source, 'the source stage')
+    if (await view.lstat(await view.resolve(path)) === undefined) throw await missingSource(view, mount.source, 'the source stage')
     return { chainId: result.chainId, path: path.slice(1) }
   }
   const root = await readMountRoot(await parts.context(mount.from.name), mount.source)
@@ -61,7 +61,7 @@ export async function readMountRoot(view: RootfsView, source: string): Promise<C
   const path = cleanSource(source)
   // Names are no patterns here, so every character that could make one is quoted.
   const [root] = await readRoots(view, path.replace(/[*?[\\]/gu, '\\$&'))
-  if (root === undefined) throw new CopySourceMissing(source, 'the build context')
+  if (root === undefined) throw await missingSource(view, source, 'the build context')
   return { name: baseName(Buffer.from(path)), get entries() { return root.entries }, digest: root.digest }
 }
 

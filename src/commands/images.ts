@@ -1,9 +1,13 @@
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { formatAge, formatBytes, formatTable, shortId } from '../render/format.ts'
+import { UsageError } from '../errors.ts'
+import { parseGlob, parseSwitch } from '../prune-options.ts'
+import { formatAge, formatBytes, shortId } from '../render/format.ts'
+import type { ListingRow } from '../render/template.ts'
+import { formatListing } from '../render/template.ts'
 
-interface ImageRow { readonly repository: string; readonly tag: string; readonly id: string; readonly createdAtMs: number; readonly sizeBytes: number; readonly inodes: number }
+interface ImageRow { readonly name: string | undefined; readonly repository: string; readonly tag: string; readonly id: string; readonly createdAtMs: number; readonly sizeBytes: number; readonly inodes: number }
 
 export const imagesCommand: CommandSpec = {
   name: 'images',
@@ -12,11 +16,14 @@ export const imagesCommand: CommandSpec = {
   maxOperands: 1,
   summary: 'List images, or those of one repository',
   options: [
+    { name: 'all', short: 'a', help: 'The same: there are no intermediate images here' },
     { name: 'quiet', short: 'q', help: 'Print ids only' },
     { name: 'no-trunc', help: 'Print whole ids' },
+    { name: 'filter', short: 'f', value: 'KEY=VALUE', isRepeatable: true, help: 'Only those with reference=GLOB or dangling=true|false' },
+    { name: 'format', value: 'FORMAT', help: 'json, or a template of .ID, .Repository, .Tag, .Size, .Inodes, .CreatedSince, .CreatedAt; "table TEMPLATE" for columns' },
     { name: 'json', help: 'Print JSON' },
   ],
-  examples: ['tsbuild images', 'tsbuild images --json app'],
+  examples: ['tsbuild images', 'tsbuild images --json app', "tsbuild images --filter reference='app:*' --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],
   run: listImages,
 }
 
@@ -27,12 +34,16 @@ async function listImages({ operands: [name], options }: CommandInput, app: App)
   for (const image of engine.store.images.list()) {
     const measured = await measureImage(engine.store, image)
     const names = image.names.length === 0 ? [undefined] : image.names
-    for (const full of names) rows.push({ ...splitName(full), id: image.id, createdAtMs: image.createdAtMs, ...measured })
+    for (const full of names) rows.push({ name: full, ...splitName(full), id: image.id, createdAtMs: image.createdAtMs, ...measured })
   }
-  const wanted = name === undefined ? rows : rows.filter((row) => isNamed(row, name))
-  if (options.has('json')) app.print(JSON.stringify(wanted))
-  else if (options.has('quiet')) [...new Set(wanted.map(({ id }) => id))].forEach((id) => app.print(options.has('no-trunc') ? id : shortId(id)))
-  else app.print(table(wanted, options.has('no-trunc')))
+  const isWanted = parseFilters(options.texts('filter'))
+  const wanted = rows.filter((row) => (name === undefined || isNamed(row, name)) && isWanted(row))
+  const isWhole = options.has('no-trunc')
+  const format = options.text('format')
+  if (options.has('json')) app.print(JSON.stringify(wanted.map(({ name: _name, ...row }) => row)))
+  else if (options.has('quiet')) [...new Set(wanted.map(({ id }) => id))].forEach((id) => app.print(isWhole ? id : shortId(id)))
+  else if (format !== undefined) for (const line of formatListing(format, wanted.map((row) => listingRow(row, isWhole)), headings)) app.print(line)
+  else app.print(formatListing(tableFormat, wanted.map((row) => listingRow(row, isWhole)), headings).join('\n'))
   return 0
 }
 
@@ -46,10 +57,26 @@ function isNamed({ repository, tag }: ImageRow, name: string): boolean {
   return name.includes(':') ? `${repository}:${tag}` === name : repository === name
 }
 
-function table(rows: readonly ImageRow[], isWhole: boolean): string {
-  const now = Date.now()
-  return formatTable([
-    ['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE', 'INODES'],
-    ...rows.map((row) => [row.repository, row.tag, isWhole ? row.id : shortId(row.id), formatAge(now - row.createdAtMs), formatBytes(row.sizeBytes), String(row.inodes)]),
-  ])
+const headings: ListingRow = { Repository: 'REPOSITORY', Tag: 'TAG', ID: 'IMAGE ID', CreatedSince: 'CREATED', CreatedAt: 'CREATED AT', Size: 'SIZE', Inodes: 'INODES' }
+const tableFormat = 'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Inodes}}'
+
+function listingRow(row: ImageRow, isWhole: boolean): ListingRow {
+  return {
+    Repository: row.repository, Tag: row.tag, ID: isWhole ? row.id : shortId(row.id),
+    CreatedSince: formatAge(Date.now() - row.createdAtMs), CreatedAt: new Date(row.createdAtMs).toISOString(),
+    Size: formatBytes(row.sizeBytes), Inodes: String(row.inodes),
+  }
+}
+
+/** All have to agree; of several references one is enough, as with Docker. */
+function parseFilters(texts: readonly string[]): (row: ImageRow) => boolean {
+  const globs: ((name: string) => boolean)[] = []
+  let isDangling: boolean | undefined
+  for (const text of texts) {
+    const [, key = '', value = ''] = /^([a-z]+)=(.*)$/su.exec(text) ?? []
+    if (key === 'reference') globs.push(parseGlob(value))
+    else if (key === 'dangling') isDangling = parseSwitch(text, value)
+    else throw new UsageError(`filter "${text}" is not known: there are reference=GLOB and dangling=true|false`)
+  }
+  return ({ name }) => (isDangling === undefined || isDangling === (name === undefined)) && (globs.length === 0 || (name !== undefined && globs.some((matches) => matches(name))))
 }

@@ -3,6 +3,7 @@ import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { platformOption } from '../option-values.ts'
+import { expandTemplate } from '../render/template.ts'
 
 export const inspectCommand: CommandSpec = {
   name: 'inspect',
@@ -11,13 +12,22 @@ export const inspectCommand: CommandSpec = {
   maxOperands: Infinity,
   summary: 'Show images in detail, as JSON: config, layers, and the directories a container would mount',
   options: [
+    { name: 'format', short: 'f', value: 'TEMPLATE', help: 'Print of each what the template asks for: {{.Field.Field}}, {{json .Field}}, {{index .Field KEY}}' },
     { name: 'remote', help: 'Show what their registries have, without pulling it' },
     { name: 'raw', help: 'With --remote: the manifest or index byte for byte' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'With --remote: which image of several platforms' },
   ],
-  examples: ['tsbuild inspect app:1', 'tsbuild inspect --remote debian:bookworm'],
+  examples: ['tsbuild inspect app:1', "tsbuild inspect -f '{{json .Config.Env}}' app:1", 'tsbuild inspect --remote debian:bookworm'],
   run: inspect,
 }
+
+function withWholeConfig(shown: unknown): unknown {
+  if (!(typeof shown === 'object' && shown !== null && 'Config' in shown && typeof shown.Config === 'object' && shown.Config !== null)) return shown
+  return { ...shown, Config: { ...emptyConfig, ...shown.Config } }
+}
+
+/** What a template may ask for although the image says nothing of it. */
+const emptyConfig = { User: '', ExposedPorts: {}, Env: [], Entrypoint: [], Cmd: [], Volumes: {}, WorkingDir: '', Labels: {}, OnBuild: [], StopSignal: '', Shell: [] }
 
 async function inspect({ operands, options }: CommandInput, app: App): Promise<number> {
   if (!options.has('remote') && (options.has('raw') || options.has('platform'))) throw new UsageError('--raw and --platform are for --remote')
@@ -30,10 +40,11 @@ async function inspect({ operands, options }: CommandInput, app: App): Promise<n
   }
   const shown: unknown[] = []
   for (const name of operands) {
-    shown.push(options.has('remote')
-      ? await inspectRemote(engine, { name, platform: platformOption(options) }, task)
-      : await inspectImage(engine.store, findImage(engine.store, name)))
+    if (options.has('remote')) shown.push(await inspectRemote(engine, { name, platform: platformOption(options) }, task))
+    else shown.push(await inspectImage(engine.store, findImage(engine.store, name)))
   }
-  app.print(JSON.stringify(shown, undefined, 2))
+  const format = options.text('format')
+  if (format === undefined) app.print(JSON.stringify(shown, undefined, 2))
+  else for (const value of shown) app.print(expandTemplate(format, withWholeConfig(value)))
   return 0
 }

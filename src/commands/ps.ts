@@ -3,7 +3,10 @@ import type { DetachedContainer } from '../../runtime/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
 import { shortIdLength } from '../detached.ts'
-import { formatAge, formatTable } from '../render/format.ts'
+import { UsageError } from '../errors.ts'
+import { formatAge } from '../render/format.ts'
+import type { ListingRow } from '../render/template.ts'
+import { formatListing } from '../render/template.ts'
 
 export const psCommand: CommandSpec = {
   name: 'ps',
@@ -14,15 +17,21 @@ export const psCommand: CommandSpec = {
   options: [
     { name: 'all', short: 'a', help: 'Those that have ended too' },
     { name: 'quiet', short: 'q', help: 'Print only ids' },
+    { name: 'no-trunc', help: 'Print whole ids' },
+    { name: 'filter', short: 'f', value: 'KEY=VALUE', isRepeatable: true, help: 'Only those with name=PART, id=BEGINNING or status=created|running|exited|dead' },
+    { name: 'format', value: 'FORMAT', help: 'json, or a template of .ID, .Image, .Command, .CreatedAt, .RunningFor, .State, .Status, .Ports, .Names; "table TEMPLATE" for columns' },
     { name: 'json', help: 'Print a JSON document' },
   ],
-  examples: ['tsbuild ps -a'],
+  examples: ['tsbuild ps -a', "tsbuild ps -a --filter status=exited --format '{{.Names}} {{.Status}}'"],
   run: ({ options }, app) => {
     const all = new ContainerRecords(defaultRoot(app.env)).list()
-    const shown = options.has('all') ? all : all.filter(({ state }) => state.kind === 'running' || state.kind === 'starting')
+    const filters = options.texts('filter').map(parseFilter)
+    const isAll = options.has('all') || options.texts('filter').some((text) => text.startsWith('status='))
+    const shown = all.filter((container) => (isAll || ['created', 'running'].includes(stateName(container))) && filters.every((matches) => matches(container)))
+    const isWhole = options.has('no-trunc')
     if (options.has('json')) app.print(JSON.stringify(shown.map(summary), undefined, 2))
-    else if (options.has('quiet')) for (const { id } of shown) app.print(id.slice(0, shortIdLength))
-    else app.print(formatTable([['CONTAINER ID', 'IMAGE', 'COMMAND', 'CREATED', 'STATUS', 'PORTS', 'NAMES'], ...shown.map(row)]))
+    else if (options.has('quiet')) for (const { id } of shown) app.print(isWhole ? id : id.slice(0, shortIdLength))
+    else for (const line of formatListing(options.text('format') ?? tableFormat, shown.map((container) => listingRow(container, isWhole)), headings)) app.print(line)
     return Promise.resolve(0)
   },
 }
@@ -31,9 +40,35 @@ function summary({ id, name, image, command, createdAtMs, ports, state }: Detach
   return { id, name, image, command, createdAtMs, ports, state: state.kind, initPid: state.kind === 'running' ? state.running.initPid : undefined, end: state.kind === 'ended' ? state.end : undefined }
 }
 
-function row(container: DetachedContainer): string[] {
+const headings: ListingRow = { ID: 'CONTAINER ID', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT', RunningFor: 'CREATED', State: 'STATE', Status: 'STATUS', Ports: 'PORTS', Names: 'NAMES' }
+const tableFormat = 'table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
+
+function listingRow(container: DetachedContainer, isWhole: boolean): ListingRow {
   const { id, name, image, command, createdAtMs, ports } = container
-  return [id.slice(0, shortIdLength), image, JSON.stringify(command.join(' ')), formatAge(Date.now() - createdAtMs), status(container), ports.join(', '), name]
+  return {
+    ID: isWhole ? id : id.slice(0, shortIdLength), Image: image, Command: JSON.stringify(command.join(' ')), CreatedAt: new Date(createdAtMs).toISOString(),
+    RunningFor: formatAge(Date.now() - createdAtMs), State: stateName(container), Status: status(container), Ports: ports.join(', '), Names: name,
+  }
+}
+
+function parseFilter(text: string): (container: DetachedContainer) => boolean {
+  const [, key = '', value = ''] = /^([a-z]+)=(.*)$/su.exec(text) ?? []
+  switch (key) {
+    case 'name': return ({ name }) => name.includes(value)
+    case 'id': return ({ id }) => id.startsWith(value)
+    case 'status': return (container) => stateName(container) === value
+    default: throw new UsageError(`filter "${text}" is not known: there are name=PART, id=BEGINNING and status=created|running|exited|dead`)
+  }
+}
+
+/** In Docker's words. */
+function stateName({ state }: DetachedContainer): string {
+  switch (state.kind) {
+    case 'starting': return 'created'
+    case 'running': return 'running'
+    case 'ended': return 'exited'
+    case 'lost': return 'dead'
+  }
 }
 
 function status({ state, createdAtMs }: DetachedContainer): string {

@@ -15,6 +15,7 @@ interface StepState {
   readonly number: number
   readonly title: string
   startedAtMs: number
+  hasStarted: boolean
   /** Output since the last line break, by stream. */
   readonly partial: Map<string, string>
   readonly decoders: Map<string, StringDecoder>
@@ -63,14 +64,19 @@ export class PlainRenderer implements Renderer {
 
   #plan({ steps }: Extract<BuildEvent, { type: 'build-planned' }>): void {
     for (const { node, label } of steps) {
-      this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, partial: new Map(), decoders: new Map() })
+      this.#steps.set(node, { node, number: this.#steps.size + 1, title: `[${label.stage} ${label.step}/${label.steps}] ${label.source}`, startedAtMs: 0, hasStarted: false, partial: new Map(), decoders: new Map() })
     }
   }
 
   #start({ node, atMs }: Extract<BuildEvent, { type: 'node-started' }>): void {
     const step = this.#steps.get(node)
     if (step === undefined) return
+    this.#begin(step, atMs)
+  }
+
+  #begin(step: StepState, atMs: number): void {
     step.startedAtMs = atMs
+    step.hasStarted = true
     this.#write(`#${step.number} ${printable(step.title)}`, step.node)
   }
 
@@ -106,6 +112,11 @@ export class PlainRenderer implements Renderer {
     if (step === undefined) return
     for (const line of step.partial.values()) if (line !== '') this.#writeOutput(step, { line, atMs: event.atMs })
     step.partial.clear()
+    // A step that fails while its cache key is made, a COPY without its source, was never started.
+    if (!step.hasStarted) {
+      if (event.outcome === 'canceled') return
+      this.#begin(step, event.atMs)
+    }
     this.#write(`#${step.number} ${ending(event, step)}`, step.node)
   }
 }

@@ -10,13 +10,16 @@ beforeAll(() => { importBusybox(command) })
 let count = 0
 function build(dockerfile: string, ...args: string[]): ReturnType<typeof run> {
   count += 1
-  return run('build', '--progress', 'plain', ...args, context(`case-${count}`, { Dockerfile: dockerfile, file: 'x' }))
+  return run('build', '--progress', 'plain', ...args, context(`case-${count}`, { Dockerfile: dockerfile, file: 'x', '.dockerignore': 'dist\n', 'dist/hidden': '' }))
 }
 
 describe('a Dockerfile that is wrong', () => {
   it.each([
     ['an unknown instruction', 'FROM busybox\nRNU true\n', 1, [/Dockerfile:2/u, /RNU/u, /did you mean "RUN"/u]],
     ['a missing source', 'FROM busybox\nCOPY nothing /\n', 1, [/Dockerfile:2/u, /"nothing"/u, /build context has no such file/u]],
+    ['a missing source whose name is nearly there', 'FROM busybox\nCOPY fiel /\n', 1, [/"fiel".*did you mean "file"/u]],
+    ['a missing folder whose name is nearly there', 'FROM busybox\nCOPY --from=busybox /ect/passwd /\n', 1, [/did you mean "etc\/passwd"/u]],
+    ['a source that .dockerignore hides', 'FROM busybox\nCOPY dist/hidden /\n', 1, [/"dist\/hidden": \.dockerignore leaves it out/u]],
     ['a missing source in a stage', 'FROM busybox AS a\nFROM busybox\nCOPY --from=a /nothing /\n', 1, [/Dockerfile:3/u, /"\/nothing"/u]],
     ['a stage that comes later', 'FROM busybox\nCOPY --from=1 /x /\nFROM busybox\n', 1, [/Dockerfile:2/u, /later/u]],
     ['a list that is no list of texts', 'FROM busybox\nCMD ["a", 1]\n', 1, [/Dockerfile:2/u]],

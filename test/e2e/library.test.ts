@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -70,8 +70,11 @@ describe('the packed library, in ten lines,', () => {
 
 it('has types for all of it', () => {
   const path = join(folder, 'typed.mts')
-  writeFileSync(path, `import type { BlobSource, RegistryClient } from 'tsbuild/registry-client'\n${example('Pull')}\nexport const typed: RegistryClient = client\nexport type Source = BlobSource\n`)
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, module: 'nodenext', target: 'esnext', noEmit: true, types: ['node'], typeRoots: [join(root, 'node_modules/@types')] }, files: ['typed.mts'] }))
+  writeFileSync(path, `import type { BlobSource, RegistryClient } from 'tsbuild/registry-client'\nimport { build } from 'tsbuild/builder'\nimport * as storage from 'tsbuild/storage'\nimport * as runtime from 'tsbuild/runtime'\nconsole.log(build, storage, runtime)\n${example('Pull')}\nexport const typed: RegistryClient = client\nexport type Source = BlobSource\n`)
+  // Only what a user has, too: types of other packages are not at hand.
+  mkdirSync(join(folder, 'node_modules/@types'))
+  symlinkSync(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'))
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { strict: true, module: 'nodenext', target: 'esnext', noEmit: true, types: ['node'] }, files: ['typed.mts'] }))
   const { status, stdout } = spawnSync(process.execPath, [join(root, 'node_modules/typescript7/bin/tsc'), '-p', folder], { encoding: 'utf8' })
   expect(status, stdout).toBe(0)
 })

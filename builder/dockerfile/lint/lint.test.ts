@@ -47,6 +47,11 @@ function pointed(text: string, { range }: Warning): string {
   return lines.join('\n')
 }
 
+it('says why what looks like a JSON array is none', () => {
+  const messages = ["FROM a\nCMD ['x']\n", 'FROM a\nCMD x\n'].map((text) => lint(text).warnings[0]?.message)
+  expect(messages).toEqual([expect.stringContaining('double quotes'), expect.stringContaining('write it as a JSON array')])
+})
+
 const rulesOf = (text: string, given?: Given): string[] => lint(text, given).warnings.map(({ rule }) => rule)
 
 describe('BuildKit\'s checks', () => {

@@ -96,7 +96,9 @@ class StageWalk {
   #checkCommand(instruction: CmdInstruction | EntrypointInstruction | HealthcheckInstruction): void {
     this.#checkOnce(instruction)
     if (instruction.kind === 'HEALTHCHECK' || instruction.command.form === 'exec' || this.#hasShell) return
-    this.#context.reporter.report('JSONArgsRecommended', { message: `${instruction.kind} in shell form keeps signals from the program: write it as a JSON array`, range: instruction.range }, instruction)
+    const isMeant = /^\s*\S+\s+\[/u.test(this.#context.lines[instruction.range.startLine - 1] ?? '')
+    const remedy = isMeant ? 'this is no JSON array, whose strings have double quotes' : 'write it as a JSON array'
+    this.#context.reporter.report('JSONArgsRecommended', { message: `${instruction.kind} in shell form keeps signals from the program: ${remedy}`, range: instruction.range }, instruction)
   }
 
   #checkDefined(instruction: Instruction, { unset }: References): void {
