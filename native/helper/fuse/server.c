@@ -5,7 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,14 @@ union control {
     char bytes[CMSG_SPACE(BATCH * sizeof(int))];
 };
 
+/* Kernels before 5.9 have no close_range(2). */
+static void close_between(int first, int last)
+{
+    if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
+    int most = (int)sysconf(_SC_OPEN_MAX);
+    for (int fd = first; fd <= last && fd < most; fd++) close(fd);
+}
+
 /* Nothing of the helper's stays open, and no signal of a terminal comes: those are for the container. */
 static int become_server(int socket, pid_t helper)
 {
@@ -44,9 +52,9 @@ static int become_server(int socket, pid_t helper)
         if (dup2(null, fd) < 0) return -1;
     }
     int low = socket < report_fd() ? socket : report_fd(), high = socket < report_fd() ? report_fd() : socket;
-    if (low > 3) syscall(SYS_close_range, 3, low - 1, 0);
-    if (high > low + 1) syscall(SYS_close_range, low + 1, high - 1, 0);
-    syscall(SYS_close_range, high + 1, ~0u, 0);
+    close_between(3, low - 1);
+    close_between(low + 1, high - 1);
+    close_between(high + 1, INT_MAX);
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
