@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createTask } from '../core/task.ts'
+import { digestAsDiffId, sha256 } from '../oci/digest.ts'
 import type { LowerLayer, Mount } from '../runtime/index.ts'
 import { runContainer } from '../runtime/index.ts'
 import { compileDefaultProfile } from '../runtime/seccomp/compile.ts'
@@ -76,7 +77,7 @@ export const mountKinds: readonly MountKind[] = [
 async function indexFolder(folder: string): Promise<LowerLayer> {
   const [tar, index] = [`${folder}.tar`, `${folder}.erofs`]
   execFileSync('tar', ['-C', folder, '-cf', tar, '.'])
-  await writeIndex({ root: folder, tar, index, makesWhiteouts: false, maxBytes: 2 ** 40, maxSeconds: 60, lowers: [] }, createTask<never>())
+  await writeIndex({ root: folder, tar, index, diffId: digestAsDiffId(sha256(folder)), makesWhiteouts: false, maxBytes: 2 ** 40, maxSeconds: 60, lowers: [] }, createTask<never>())
   return { kind: 'erofs', path: index, tar, backing: 'file' }
 }
 

@@ -13,7 +13,7 @@ import type { Engine } from './engine.ts'
 import { ImageUnavailable, StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import type { Material } from './attest/provenance.ts'
-import type { BaseImage, BaseImages, BasePlace } from './plan/base-images.ts'
+import type { BaseImage, BaseImages, ImagePlace } from './plan/base-images.ts'
 import type { SourceNode } from './plan/plan.ts'
 import type { FoundImage } from './transfer/pull.ts'
 import { findRemoteImage, pullLayers, recordImage } from './transfer/pull.ts'
@@ -54,7 +54,7 @@ export class BuildBases implements BaseImages {
     this.#task = options.task
   }
 
-  async resolve(name: string, platform: Platform, place: BasePlace): Promise<BaseImage> {
+  async resolve(name: string, platform: Platform, place: ImagePlace): Promise<BaseImage> {
     const key = `${formatPlatform(platform)} ${name}`
     const started = this.#found.get(key) ?? this.#find(name, platform)
     this.#found.set(key, started)
@@ -64,7 +64,7 @@ export class BuildBases implements BaseImages {
       // Checks do without an image that cannot be had, and so must what looks at all that were found.
       this.#found.delete(key)
       this.#task.signal.throwIfAborted()
-      throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error, place.nearestStage)
+      throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error, place.nearestStage?.())
     }
   }
 

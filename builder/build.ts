@@ -67,6 +67,7 @@ import type { SquashRange } from './output/restack.ts'
 import { restack } from './output/restack.ts'
 import type { WrittenOutput } from './output/write-outputs.ts'
 import { checkOutputs, writeOutputs } from './output/write-outputs.ts'
+import { checkAgentSource } from './mount/agent-socket.ts'
 import type { SecretSource } from './mount/mount-parts.ts'
 import { planBuild } from './plan-build.ts'
 import type { BuildPlan, NodeId, PlannedImage } from './plan/plan.ts'
@@ -159,6 +160,7 @@ async function buildWith(engine: Engine, request: BuildRequest, options: BuildOp
   using memory = openMemoryContext(request)
   const { dockerfile: _dockerfile, ...rest } = request
   const guard = openGuard(request.secrets ?? {})
+  for (const [id, paths] of Object.entries(request.sshAgents ?? {})) checkAgentSource({ id, paths })
   const observation = { guard, title: request.names?.[0] ?? (typeof request.context === 'string' ? request.context : 'files in memory'), command: options.command }
   return await observed(engine, { observation, task: createTask(options) }, ({ id, task, ...seen }) => buildImage(engine, { ...rest, ...seen, ...memory.paths, guard, build: id, onFailure: options.onFailure }, task))
 }
@@ -246,7 +248,7 @@ async function finish(engine: Engine, finishing: Finishing, task: Task<BuildEven
   for (const [index, image] of restacked.entries()) members.push(await assemble(engine, { image, index, finishing }, task))
   const built = { members, names, annotations: request.annotations ?? noAnnotations }
   const { id, descriptor } = await identify(engine.store, members)
-  const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
+  const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor, signer: request.attestations?.signer }, outputs: request.outputs ?? [{ type: 'image' }] }, task)
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
   return { id, names, descriptor, outputs }
 }

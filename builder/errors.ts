@@ -12,7 +12,7 @@ import type { Difference } from './reproduce/difference.ts'
 export class StepFailed extends TsbuildError {
   readonly code = 'BUILDER_STEP_FAILED'
   readonly label: StepLabel
-  /** What may have been meant where no image of the name is to be had. */
+  /** The stage that may have been meant by the name of an image that cannot be had. */
   readonly nearestStage: string | undefined
 
   constructor(label: StepLabel, cause: unknown, nearestStage?: string) {

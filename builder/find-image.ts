@@ -13,13 +13,14 @@ export function findImage(store: Store, nameOrId: string): StoredImage {
   return found
 }
 
+/** Compared by what people type: two names are not near each other for having the usual registry and tag in common. */
+function nearestName(store: Store, name: string): string | undefined {
+  const typed = (full: string): string => formatFamiliar(parseReference(full)).replace(/:latest$/u, '')
+  const names = new Map(store.images.list().flatMap((image) => image.names).map((full) => [typed(full), full]))
+  return names.get(findNearest(typed(name), names.keys()) ?? '')
+}
+
 /** `app` → `docker.io/library/app:latest`. @throws {MalformedReference} */
 export function canonicalName(name: string): string {
   return formatReference(parseReference(name))
-}
-
-/** Compared as users write names: registry and folder, which nearly all share, would make any two names near. */
-function nearestName(store: Store, name: string): string | undefined {
-  const known = store.images.list().flatMap(({ names }) => names.map((full) => formatFamiliar(parseReference(full))))
-  return findNearest(formatFamiliar(parseReference(name)), known)
 }

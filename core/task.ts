@@ -20,7 +20,7 @@ export function createTask<E>(options: TaskOptions<E> = {}): Task<E> {
   }
 }
 
-/** For callees that emit nothing. */
-export function silent(task: Task): Task {
+/** For callees that emit nothing, or nothing that anybody wants to hear. */
+export function silent<E = never>(task: Task): Task<E> {
   return { signal: task.signal, emit: () => undefined }
 }

@@ -34,13 +34,15 @@ export interface Addon {
   readFolder(path: Uint8Array, known: Uint8Array | undefined, only: Uint8Array | undefined, readsBackwards: boolean): Promise<Buffer>
   /** Fills in the SHA-256 of the regular files whose records begin at `starts`. On a pool thread, which nobody may disturb in it. */
   digestFiles(path: Uint8Array, records: Uint8Array, starts: Uint32Array): Promise<void>
-  /** Why ISA-L cannot be used; undefined when it can. The calls that follow need it. */
+  /** Why ISA-L cannot be used; undefined when it can. */
   findIsal(): string | undefined
   /**
-   * Raw deflate of a block, ending on a byte; it may refer to the dictionary, which came before it. On a pool thread.
-   * @returns how many bytes of `output` were written; negative when it was too small
+   * Compresses what comes through one descriptor, until its end, into another, as one gzip member, on threads of its own; both stay
+   * the caller's to close. A level is zlib's, a negative one asks for ISA-L. `onProgress` is told of each mebibyte that was written.
+   * @returns of what came, and of what was written
    */
-  deflateBlock(block: Uint8Array, dictionary: Uint8Array, output: Uint8Array): Promise<number>
+  writeGzip(inputFd: number, outputFd: number, level: number, onProgress: (writtenBytes: number) => void): Promise<[plain: HashedBytes, packed: HashedBytes]>
+  /** Needs ISA-L. */
   openInflater(): Inflater
   /** Goes on with a stream of gzip members, on a pool thread; one call at a time. Negative states are ISA-L's errors, after which nothing may follow. */
   inflate(inflater: Inflater, input: Uint8Array, output: Uint8Array): Promise<[consumedBytes: number, producedBytes: number, state: number]>
@@ -51,9 +53,14 @@ export interface Addon {
   openSink(fd: number, options: { readonly algorithm: 'sha256' | 'sha512'; readonly inflater: 'none' | 'zlib' | 'isa-l'; readonly heldBytes: number; readonly maxBytes: number }): Sink
   /** One call at a time; the chunks must not change until it resolves. After anything but `taken` the sink is spent. */
   fillSink(sink: Sink, chunks: readonly Uint8Array[], isLast: boolean): Promise<SinkOutcome>
+  /** Takes what comes through the reading end of a pipe to its end, as it is, and closes it; on a thread that is not the pool's. */
+  drainIntoSink(sink: Sink, pipeFd: number): Promise<SinkOutcome>
   /** Ends it, once; the digest of what was written or there, and its length. */
   endSink(sink: Sink): [digest: Buffer, sizeBytes: number]
 }
+
+/** A SHA-256 and how many bytes it is over. */
+export type HashedBytes = [digest: Buffer, sizeBytes: number]
 
 /** The native half of a decompression. */
 export interface Inflater { readonly inflater: unique symbol }

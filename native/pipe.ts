@@ -1,5 +1,19 @@
 import { Socket } from 'node:net'
 import { isErrno } from '../core/errors.ts'
+import { getAddon } from './addon.ts'
+
+/** Reads a pipe to its end and closes it, also when it fails. */
+export type PipeReader = (readFd: number) => Promise<void>
+
+const pipeCapacity = 1024 * 1024
+
+/** Has the bytes read by somebody else. Fails as the reader or the source did. */
+export async function pourBytes(bytes: AsyncIterable<Uint8Array>, read: PipeReader): Promise<void> {
+  const [readFd, writeFd] = getAddon().pipe(pipeCapacity)
+  const fed = writePipe(writeFd, bytes)
+  const outcomes = await Promise.allSettled([fed, read(readFd)])
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+}
 
 /** What comes through the reading end of a pipe, which is closed at the end and when the consumer stops. */
 export async function* readPipe(fd: number): AsyncGenerator<Uint8Array, void, undefined> {

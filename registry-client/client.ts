@@ -30,6 +30,14 @@ export interface BlobSource {
   origins?(blob: Descriptor): readonly Reference[]
 }
 
+/** A blob that is still being made, compressed say, and can be sent as far as it has come. */
+export interface GrowingBlob {
+  /** Resolves when there are more than so many bytes, or all; the descriptor is known when all are. Fails if the blob is not made after all. */
+  more(thanBytes: number): Promise<{ readonly sizeBytes: number; readonly blob: Descriptor | undefined }>
+  /** Bytes that are there. */
+  read(fromByte: number, length: number): AsyncIterable<Uint8Array>
+}
+
 /** Calls of the distribution protocol, with mirrors, credentials, retries and resumption taken care of. */
 export interface RegistryClient {
   /** What a tag or digest points to, without its body. undefined when the registry answers that there is none. */
@@ -42,6 +50,8 @@ export interface RegistryClient {
   continueBlob(repository: Reference, part: { readonly blob: Descriptor; readonly fromByte: number }, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
   /** Uploads, mounts or finds the blob in the repository. */
   pushBlob(repository: Reference, upload: { readonly blob: Descriptor; readonly source: BlobSource }, task: Task<TransferEvent>): Promise<void>
+  /** Uploads a blob while it is being made. Of a registry that has it already no more is sent than until that is known. */
+  pushGrowing(repository: Reference, growing: GrowingBlob, task: Task<TransferEvent>): Promise<Descriptor>
   /** Writes a manifest whose blobs are there, under the reference's tag or by digest. */
   pushManifest(reference: Reference, manifest: { readonly bytes: Uint8Array; readonly mediaType: string }, task: Task): Promise<Descriptor>
   readonly catalog: RegistryCatalog

@@ -20,6 +20,7 @@ import { fetchBlob } from './transfer/download.ts'
 import { fetchManifest, resolveManifest } from './transfer/manifests.ts'
 import type { UploadJournal } from './transfer/upload-journal.ts'
 import { pushBlob } from './transfer/upload.ts'
+import { pushGrowing } from './transfer/growing-upload.ts'
 import { createTransport } from './transport.ts'
 
 export interface RegistryClientOptions {
@@ -50,6 +51,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob, fromByte: 0 }, task),
     continueBlob: (repository, part, task) => fetchBlob(connections, { repository, ...part }, task),
     pushBlob: (repository, upload, task) => pushBlob(connections, { repository, ...upload }, task),
+    pushGrowing: (repository, growing, task) => pushGrowing(connections, { repository, growing }, task),
     pushManifest: (reference, manifest, task) => pushManifest(connections, { reference, ...manifest }, task),
     catalog: createCatalog(connections),
   }

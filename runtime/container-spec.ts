@@ -50,6 +50,8 @@ export interface OverlayRootfs {
   readonly upper: UpperDirs | undefined
   /** Which extended attributes carry whiteouts: `user` in a user namespace. */
   readonly xattrs: 'trusted' | 'user'
+  /** The program fuse-overlayfs, where it mounts the layers in place of the kernel's overlayfs. Then the upperdir has the marks of that program. */
+  readonly program?: string
 }
 
 export type { LowerLayer }

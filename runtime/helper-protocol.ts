@@ -82,20 +82,28 @@ function defaultPlaces(spec: ContainerSpec, cgroup: ContainerCgroup, host: HostS
   }
 }
 
-const rootKinds: Readonly<Record<Rootfs['kind'], number>> = { overlay: 0, directory: 1 }
+const rootKinds = { overlay: 0, directory: 1, fuse: 2 } as const
 const mountKinds: Readonly<Record<HelperMount['kind'], number>> = { filesystem: 0, bind: 1, file: 2, layers: 3 }
 const stdioKinds: Readonly<Record<ContainerStdio['kind'], number>> = { descriptors: 0, events: 1, terminal: 2 }
 
 /** MS_* of mount(2). */
 const propagations: Readonly<Record<Propagation | 'shared', number>> = { private: 0, shared: 1 << 20, slave: 1 << 19, unbindable: 1 << 17 }
 
-function writeRootfs(wire: WireWriter, rootfs: Rootfs, options: { readonly hasLowerdirAppend: boolean; readonly isReadonly: boolean }): void {
-  const overlay = rootfs.kind === 'overlay' ? rootfs : undefined
-  wire.u8(rootKinds[rootfs.kind])
-  wire.list(rootfs.kind === 'overlay' ? rootfs.lowers : [rootfs], (lower) => { writeLower(wire, lower) })
-  wire.bytes(overlay?.upper?.upperdir ?? '').bytes(overlay?.upper?.workdir ?? '')
-  wire.bytes(rootfs.kind === 'directory' ? rootfs.start ?? '' : '')
-  wire.flag(overlay?.xattrs === 'user').flag(options.hasLowerdirAppend).flag(options.isReadonly)
+interface RootfsOptions {
+  readonly hasLowerdirAppend: boolean
+  readonly isReadonly: boolean
+}
+
+function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isReadonly }: RootfsOptions): void {
+  if (rootfs.kind === 'directory') {
+    wire.u8(rootKinds.directory).list([rootfs], (lower) => { writeLower(wire, lower) })
+    wire.bytes('').bytes('').bytes(rootfs.start ?? '').bytes('').flag(false)
+  } else {
+    const { lowers, upper = { upperdir: '', workdir: '' }, xattrs, program } = rootfs
+    wire.u8(program === undefined ? rootKinds.overlay : rootKinds.fuse).list(lowers, (lower) => { writeLower(wire, lower) })
+    wire.bytes(upper.upperdir).bytes(upper.workdir).bytes('').bytes(program ?? '').flag(xattrs === 'user')
+  }
+  wire.flag(hasLowerdirAppend).flag(isReadonly)
 }
 
 function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {}, idMaps }: Isolation): void {

@@ -11,6 +11,7 @@ const good: ContainerSpec = {
   limits: {},
   privilege: {},
 }
+const served: ContainerSpec['rootfs'] = { kind: 'overlay', lowers: [], upper: undefined, xattrs: 'trusted', program: '/usr/bin/fuse-overlayfs' }
 const tmpfs = (target: string): Mount => ({ kind: 'tmpfs', target })
 
 describe('validateSpec', () => {
@@ -24,6 +25,9 @@ describe('validateSpec', () => {
     ['id', { id: 'x'.repeat(65) }],
     ['rootfs.lowers[0].path', { rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: 'relative' }], upper: undefined, xattrs: 'trusted' } }],
     ['rootfs.start', { rootfs: { kind: 'directory', path: '/tree', start: '/start' }, executor: { kind: 'oci', runtime: 'crun' } }],
+    ['rootfs.program', { rootfs: { ...served, program: 'fuse-overlayfs' } }],
+    ['executor', { rootfs: served, executor: { kind: 'oci', runtime: 'crun' } }],
+    ['isolation.idMaps', { rootfs: served, isolation: { ...good.isolation, idMaps: { uids: [{ inside: 0, outside: 1000, count: 1 }], gids: [{ inside: 0, outside: 1000, count: 1 }] } } }],
     ['rootfs.path', { rootfs: { kind: 'directory', path: '/with\0nul' } }],
     ['process.args', { process: { ...good.process, args: [] } }],
     ['process.args[0]', { process: { ...good.process, args: ['\0'] } }],

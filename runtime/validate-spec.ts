@@ -8,6 +8,7 @@ import { resourceNames, resourceNumber } from './resource-limits.ts'
 export function validateSpec(spec: ContainerSpec): void {
   if (!/^[a-z0-9-]{1,64}$/u.test(spec.id)) throw new InvalidSpec('id', spec.id, '1 to 64 of a-z, 0-9 and -')
   validateRootfs(spec.rootfs, 'rootfs')
+  if (spec.rootfs.kind === 'overlay' && spec.rootfs.program !== undefined) validateServed(spec)
   // It makes mount points in the tree as it likes, and tells nobody when its process starts.
   if (spec.rootfs.kind === 'directory' && spec.rootfs.start !== undefined && spec.executor?.kind === 'oci') throw new InvalidSpec('rootfs.start', spec.rootfs.start, 'a root filesystem of layers, with another runtime')
   validateProcess(spec.process)
@@ -33,9 +34,16 @@ function validateRootfs(rootfs: Rootfs, field: string): void {
     requirePath(`${field}.lowers[${index}].path`, lower.path)
     if (lower.kind === 'erofs') requirePath(`${field}.lowers[${index}].tar`, lower.tar)
   })
+  if (rootfs.program !== undefined) requirePath(`${field}.program`, rootfs.program)
   if (rootfs.upper === undefined) return
   requirePath(`${field}.upper.upperdir`, rootfs.upper.upperdir)
   requirePath(`${field}.upper.workdir`, rootfs.upper.workdir)
+}
+
+/** With a root filesystem that fuse-overlayfs serves. */
+function validateServed({ executor, isolation }: ContainerSpec): void {
+  if (executor?.kind === 'oci') throw new InvalidSpec('executor', executor.runtime, 'our own helper, which alone starts fuse-overlayfs for a container')
+  if (isolation.idMaps !== undefined) throw new InvalidSpec('isolation.idMaps', isolation.idMaps, 'nothing: files that fuse-overlayfs serves cannot be shown with other ids')
 }
 
 function validateProcess(process: ProcessSpec): void {
@@ -69,9 +77,9 @@ function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSi
 /** What belongs to the host's user namespace would be out of reach, or would not be held back by one of the container's own. */
 function validateIdMaps({ executor, privilege, isolation: { network, namespaces = {} }, process: { user }, mounts }: ContainerSpec, { uids, gids }: IdMaps): void {
   const wanted = 'nothing of the host\'s with a user namespace of the container\'s own'
-  if (executor !== undefined && executor.kind !== 'helper') throw new InvalidSpec('executor', executor.kind, 'our own helper, with a user namespace of the container\'s own')
+  if (executor?.kind === 'chroot') throw new InvalidSpec('executor', executor.kind, 'namespaces, one of users among them')
   if (privilege.isPrivileged === true) throw new InvalidSpec('privilege.isPrivileged', true, wanted)
-  if (network.mode === 'host' || network.mode === 'joined') throw new InvalidSpec('isolation.network', network.mode, wanted)
+  if (network.mode === 'host' || network.mode === 'joined') throw new InvalidSpec('isolation.network', network.mode, executor?.kind === 'oci' ? 'none: all that another runtime has with a user namespace of the container\'s own' : wanted)
   for (const name of ['pid', 'ipc', 'uts'] as const) if (namespaces[name] !== undefined) throw new InvalidSpec(`isolation.namespaces.${name}`, namespaces[name].kind, wanted)
   requireMapped('process.user.uid', user.uid, uids)
   requireMapped('process.user.gid', user.gid, gids)

@@ -61,7 +61,7 @@ try {
     check(engine, { folder, options: [] }, works)
     const deleting = ['-f', '/tsbuild/context/deleting']
     check(engine, { folder, options: deleting, volumes: ['/var/lib/tsbuild'] }, { exitCode: 0, output: [warning, 'deleted it'] })
-    check(engine, { folder, options: deleting }, { exitCode: 6, output: ['no deletion of a file of the image can be recorded', 'EOPNOTSUPP'] })
+    check(engine, { folder, options: deleting }, { exitCode: 0, output: [warning, 'deleted it'] })
     check(engine, { folder, options: ['--isolation', 'namespaces'] }, { exitCode: 6, output: ['error: cannot '] })
   }
 } finally {

@@ -31,6 +31,7 @@ const missing = ensurePackages([
   { name: 'uidmap', provides: ['/usr/bin/newuidmap'] },
   { name: 'passt', provides: ['/usr/bin/pasta'] },
   { name: 'slirp4netns', provides: ['/usr/bin/slirp4netns'] },
+  { name: 'fuse-overlayfs', provides: ['/usr/bin/fuse-overlayfs'] },
   { name: 'curl', provides: ['/usr/bin/curl'] },
 ])
 if (missing.length > 0) {

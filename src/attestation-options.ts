@@ -1,5 +1,5 @@
 import type { AttestationRequest, ProvenanceRequest } from '../builder/index.ts'
-import { defaultBuilderId } from '../builder/index.ts'
+import { defaultBuilderId, openAttestationKey } from '../builder/index.ts'
 import { Attributes } from './attribute-list.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
@@ -8,6 +8,7 @@ export const attestationOptions: readonly OptionSpec[] = [
   { name: 'sbom', value: 'true|false', bare: 'true', help: 'Attach the list of packages in the image (SPDX) to what is pushed or written as OCI layout' },
   { name: 'provenance', value: 'mode=min|max', bare: 'true', help: 'Attach how the image was made (SLSA v1); mode=max with build arguments, Dockerfile and steps; also builder-id=URI' },
   { name: 'attest', value: 'type=sbom|provenance[,...]', isRepeatable: true, help: 'The same as --sbom and --provenance, in one option' },
+  { name: 'attestation-key', value: 'FILE', help: 'Also push the SBOM and provenance signed with this private key (PEM), where cosign looks for them' },
 ]
 
 /** @throws {UsageError} */
@@ -19,7 +20,9 @@ export function parseAttestations(options: OptionValues): AttestationRequest {
     ...options.texts('attest').map((text) => readSpec(text, 'attest')),
   ]
   for (const type of ['sbom', 'provenance']) if (specs.filter((spec) => spec.type === type).length > 1) throw new UsageError(`options ask for ${type} twice`)
+  const key = options.text('attestation-key')
   return {
+    ...(key === undefined ? {} : { signer: openAttestationKey(key) }),
     sbom: specs.some(({ type, isDisabled }) => type === 'sbom' && !isDisabled),
     provenance: specs.find(({ type, isDisabled }) => type === 'provenance' && !isDisabled)?.provenance,
   }

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { Confinement, HostEntry } from '../builder/index.ts'
-import { defaultRoot } from '../builder/index.ts'
 import type { Device, Executor, Privilege, Seccomp, Ulimit, UserNamespaceChoice } from '../runtime/index.ts'
 import { chrootShortcomings, findUserNetwork, needsChroot } from '../runtime/index.ts'
 import type { App } from './app.ts'
@@ -87,8 +86,8 @@ function parseExecutor(options: OptionValues): Executor {
 }
 
 /** What the user has to know before the first container starts. */
-export function warnOfIsolation({ executor }: Pick<Confinement, 'executor'>, app: Pick<App, 'note' | 'env'>): void {
-  if (executor.kind === 'chroot') app.note(`warning: containers are isolated by chroot only: ${chrootShortcomings(defaultRoot(app.env))}`)
+export function warnOfIsolation({ executor }: Pick<Confinement, 'executor'>, app: Pick<App, 'note'>): void {
+  if (executor.kind === 'chroot') app.note(`warning: containers are isolated by chroot only: ${chrootShortcomings()}`)
 }
 
 function parsePrivilege(options: OptionValues): Privilege {

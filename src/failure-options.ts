@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { createTask } from '../core/task.ts'
 import type { Engine, FailedStep, KeptStep, OnFailure } from '../builder/index.ts'
 import { SecretLeaked, writeBundle } from '../builder/index.ts'
 import type { App } from './app.ts'
@@ -58,7 +59,7 @@ export class FailureHandler {
       return
     }
     const folder = resolve(`tsbuild-${build}-bundle`)
-    await writeBundle(engine, { kept: this.#kept, folder }, { signal: this.#app.signal, emit: () => undefined })
+    await writeBundle(engine, { kept: this.#kept, folder }, createTask(this.#app))
     this.#app.note(`wrote ${folder}: "tsbuild debug ${folder}" stands where it failed, on any machine`)
   }
 

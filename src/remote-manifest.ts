@@ -1,3 +1,4 @@
+import { createTask } from '../core/task.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Reference, RegistryClient } from '../registry-client/index.ts'
 import type { App } from './app.ts'
@@ -20,7 +21,7 @@ export async function openRemoteManifest(name: string, app: App): Promise<Remote
     client,
     reference,
     findDigest: async () => {
-      const found = reference.digest ?? (await client.resolve(reference, { signal: app.signal, emit: () => undefined }))?.digest
+      const found = reference.digest ?? (await client.resolve(reference, createTask(app)))?.digest
       if (found === undefined) throw new ManifestUnknown(name, reference.registry)
       return found
     },

@@ -1,4 +1,5 @@
 import { constants, setPriority } from 'node:os'
+import { createTask } from '../core/task.ts'
 import { defaultRoot } from '../builder/index.ts'
 import { formatFamiliar, parseReference } from '../registry-client/index.ts'
 import type { GcReport, PrunePolicy, UnmetBudget } from '../storage/index.ts'
@@ -19,7 +20,7 @@ export async function removeByPolicies(policies: readonly PrunePolicy[], { optio
   // Builds go first.
   setPriority(constants.priority.PRIORITY_LOW)
   await using store = await openStore(defaultRoot(app.env), { mayUseReserve: true })
-  const report = await gc(store, { signal: app.signal, emit: () => undefined }, { dryRun, policies })
+  const report = await gc(store, createTask(app), { dryRun, policies })
   if (options.has('json')) app.print(JSON.stringify({ dryRun, ...report }))
   else if (!options.has('quiet')) describe(report, dryRun).forEach((line) => { app.print(line) })
   for (const unmet of report.unmet) app.note(describeUnmet(unmet, dryRun))

@@ -1,5 +1,6 @@
 import { readlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
 import type { RunRequest } from '../builder/index.ts'
 import type { Mount, NamespaceChoice, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
@@ -68,8 +69,9 @@ function parseSysctl(text: string): [string, string] {
 }
 
 function parseVolume(text: string): Mount {
-  const [source = '', target = '', mode = 'rw', ...rest] = text.split(':')
-  if (!source.startsWith('/') || !target.startsWith('/') || rest.length > 0) throw new UsageError(`option --volume takes HOST:DIR[:ro] with absolute paths, not "${text}"`)
+  const [given = '', target = '', mode = 'rw', ...rest] = text.split(':')
+  const source = /^\.\.?(?:\/|$)/u.test(given) ? resolve(given) : given
+  if (!source.startsWith('/') || !target.startsWith('/') || rest.length > 0) throw new UsageError(`option --volume takes HOST:DIR[:ro], HOST absolute or beginning with "./" and DIR absolute, not "${text}"`)
   if (mode !== 'ro' && mode !== 'rw') throw new UsageError(`option --volume takes ro or rw, not "${mode}"`)
   return { kind: 'bind', source, target, readonly: mode === 'ro' }
 }

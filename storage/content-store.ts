@@ -143,6 +143,25 @@ export class BlobStore implements ContentStore {
     return this.#write({ path, file: await openPrivate(this.#layout.root, path, 'wx'), heldBytes: 0 }, limits)
   }
 
+  /** A blob that `fill` writes into a private file by itself. */
+  async make(fill: (file: FileHandle, path: string) => Promise<BlobInfo>): Promise<BlobInfo> {
+    const path = this.#session.createTemporaryPath()
+    const file = await openPrivate(this.#layout.root, path, 'wx')
+    const state = { isPublished: false }
+    try {
+      return await this.#explaining(async () => {
+        const info = await fill(file, path)
+        await file.datasync()
+        await this.#publish(path, info)
+        state.isPublished = true
+        return info
+      })
+    } finally {
+      if (!state.isPublished) await rm(path, { force: true })
+      await file.close()
+    }
+  }
+
   /** A writer that goes on where a process that died, or a transfer that failed, has stopped. @returns undefined when another process has stored the blob meanwhile */
   async continueWriter(blob: Descriptor, task: Task): Promise<ContinuedWriter | undefined> {
     const incoming = await claimIncoming(this.#layout, { digest: blob.digest, isThere: () => this.find(blob.digest) !== undefined }, task)

@@ -296,6 +296,17 @@ export class NotOurStore extends TsbuildError {
   }
 }
 
+/** Its database is damaged, or the machine does not let it be read or written. */
+export class StoreUnusable extends TsbuildError {
+  readonly code = 'STORAGE_UNUSABLE'
+  readonly root: string
+
+  constructor(root: string, problem: string, options: ErrorOptions) {
+    super(`cannot use store "${root}": ${problem}`, options)
+    this.root = root
+  }
+}
+
 /** Another process has held the database for longer than any of its transactions takes. */
 export class StoreBusy extends TsbuildError {
   readonly code = 'STORAGE_BUSY'

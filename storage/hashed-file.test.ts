@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { once } from 'node:events'
+import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { open, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
+import { getAddon } from '../native/index.ts'
 import { chooseGzipEngine } from './compression/choose-gzip-engine.ts'
 import type { HashedFileOptions } from './hashed-file.ts'
 import { HashedFile } from './hashed-file.ts'
@@ -85,5 +88,48 @@ describe('a hashed file', () => {
     await file.add(text)
     await expect(file.finish()).rejects.toMatchObject({ code: 'ENOSPC', syscall: 'pwritev' })
     await file.close()
+  })
+
+  describe('that ends a pipe', () => {
+    /** Lets `program` write into the pipe. */
+    async function drain(program: string, { path, maxBytes = 1e9 }: { readonly path: string; readonly maxBytes?: number }): Promise<{ readonly digest: string; readonly sizeBytes: number }> {
+      const file = new HashedFile(await open(path, 'w'), { algorithm: 'sha256', inflater: 'none', heldBytes: 0, maxBytes })
+      const [readFd, writeFd] = getAddon().pipe(0)
+      const writer = spawn('sh', ['-c', program], { stdio: ['ignore', writeFd, 'ignore'] })
+      closeSync(writeFd)
+      const ended = once(writer, 'close')
+      try {
+        await file.drain(readFd)
+        return await file.finish()
+      } finally {
+        await ended
+        await file.close()
+      }
+    }
+
+    it('holds all that came through it', async () => {
+      const [path, source] = [join(folder, 'drained'), join(folder, 'source')]
+      writeFileSync(source, noise)
+      expect(await drain(`head -c 10 ${source}; sleep 0.05; tail -c +11 ${source}`, { path })).toEqual({ digest: sha256(noise), sizeBytes: noise.byteLength })
+      expect(readFileSync(path).equals(noise)).toBe(true)
+      expect(await drain(':', { path })).toEqual({ digest: sha256(new Uint8Array()), sizeBytes: 0 })
+    })
+
+    it('ends at its limit, and its writer with it', async () => {
+      const openFiles = (): number => readdirSync('/proc/self/fd').length
+      const before = openFiles()
+      await expect(drain('yes', { path: join(folder, 'too-large'), maxBytes: 100_000 })).rejects.toMatchObject({ code: 'STORAGE_STREAM_TOO_LARGE' })
+      expect(openFiles()).toBe(before)
+    })
+
+    it('ends with what the kernel says', async () => {
+      await expect(drain('yes', { path: '/dev/full' })).rejects.toMatchObject({ code: 'ENOSPC' })
+    })
+
+    it('leaves the threads of the pool to others, whatever it waits for', async () => {
+      const waiting = Array.from({ length: 8 }, (_, index) => drain(`while [ ! -e ${join(folder, 'go')} ]; do sleep 0.02; done; echo ${index}`, { path: join(folder, `waiting-${index}`) }))
+      await writeFile(join(folder, 'go'), '')
+      expect((await Promise.all(waiting)).map(({ sizeBytes }) => sizeBytes)).toEqual(waiting.map(() => 2))
+    })
   })
 })

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
-import type { Sink } from '../native/index.ts'
+import type { Sink, SinkOutcome } from '../native/index.ts'
 import { getAddon, sinkOutcomes } from '../native/index.ts'
 import type { GzipEngine } from './compression/gzip-engine.ts'
 import { MalformedCompression, StreamTooLarge } from './errors.ts'
@@ -58,6 +58,12 @@ export class HashedFile {
     return this.#pendingBytes < batchBytes ? undefined : this.#batch
   }
 
+  /** Instead of adding: takes all that comes through the reading end of a pipe, which is closed then. @throws {StreamTooLarge} */
+  async drain(pipeFd: number): Promise<void> {
+    this.#written = settledLater(this.#expectTaken(getAddon().drainIntoSink(this.#sink, pipeFd)))
+    await this.#written
+  }
+
   /** Call it once, when all was added. @throws {MalformedCompression} @throws {StreamTooLarge} */
   async finish(): Promise<WrittenFile> {
     this.#written = settledLater(this.#written.then(() => this.#fill([], true)))
@@ -89,8 +95,12 @@ export class HashedFile {
     this.#isWriting = false
   }
 
-  async #fill(batch: readonly Uint8Array[], isLast: boolean): Promise<void> {
-    switch (await getAddon().fillSink(this.#sink, batch, isLast)) {
+  #fill(batch: readonly Uint8Array[], isLast: boolean): Promise<void> {
+    return this.#expectTaken(getAddon().fillSink(this.#sink, batch, isLast))
+  }
+
+  async #expectTaken(work: Promise<SinkOutcome>): Promise<void> {
+    switch (await work) {
       case sinkOutcomes.taken: return
       case sinkOutcomes.malformed: throw new MalformedCompression('gzip', 'it is damaged or truncated, or something follows it')
       case sinkOutcomes.tooLarge: throw new StreamTooLarge(this.#options.maxBytes)

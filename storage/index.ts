@@ -9,6 +9,7 @@ export type { FormatDescription } from './erofs/describe-format.ts'
 export { describeFormat } from './erofs/describe-format.ts'
 export type { ErofsBacking, ErofsSupport } from './erofs/erofs-support.ts'
 export { probeErofs } from './erofs/erofs-support.ts'
+export { findLayerTar } from './erofs/find-layer-tar.ts'
 export { mountImage } from './erofs/mount-image.ts'
 export type { CacheMount, CacheMountRequest, CacheMounts, HeldCacheMount, MeasuredCacheMount } from './mounts/cache-mount.ts'
 export type { OpenOptions } from './open-store.ts'
@@ -16,6 +17,7 @@ export { openStore } from './open-store.ts'
 export { chooseGzipEngine } from './compression/choose-gzip-engine.ts'
 export { decompress } from './compression/decompress.ts'
 export { compress } from './compression/compress.ts'
+export type { BlobBegun, GrowingBlob } from './growing-blob.ts'
 export { exportTree, packFolder } from './tree/export-tree.ts'
 export type { FolderListing, FolderReading } from './tree/folder-listing.ts'
 export { readFolder } from './tree/folder-listing.ts'
@@ -43,5 +45,5 @@ export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
   AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, GzipEngineUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
-  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
+  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StoreUnusable, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
 } from './errors.ts'

@@ -22,6 +22,8 @@ export interface OverlayRootfs {
   readonly lowers: readonly LowerLayer[]
   readonly upper: { readonly upperdir: string; readonly workdir: string } | undefined
   readonly xattrs: 'trusted' | 'user'
+  /** The program fuse-overlayfs, where it mounts the layers in place of the kernel's overlayfs. Then the upperdir has the marks of that program. */
+  readonly program?: string
 }
 
 /** A complete tree; runtime/ declares the same shape for itself. */

@@ -1,7 +1,7 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
-import { createTask } from '../core/task.ts'
+import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
 import { DriverUnavailable, NotOurStore, StoreTooNew } from './errors.ts'
@@ -13,7 +13,7 @@ import { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
 import { chooseDriver } from './layer/choose-driver.ts'
 import { LayerIntake } from './layer/ingest-layer.ts'
-import { LayerBlobs } from './layer/layer-blobs.ts'
+import { LayerBlobs, readForm } from './layer/layer-blobs.ts'
 import { LayerRecords } from './layer/layer-records.ts'
 import { LayerSync } from './layer/layer-sync.ts'
 import { LowerLayers } from './layer/lower-layers.ts'
@@ -68,7 +68,7 @@ export async function openStore(root: string, options: OpenOptions = {}): Promis
   const database = openDatabase(layout.root, layout.database)
   try {
     const verifiesLayers = options.verifiesLayers ?? process.env['TSBUILD_VERIFY_LAYERS'] === '1'
-    const driver = chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
+    const driver = await chooseDriver(layout.snapshots, options.driver ?? (process.env['TSBUILD_STORAGE_DRIVER'] || undefined))
     return assemble({ layout, database, verifiesLayers, driver }, await chooseFormat(database, layout.trash, options.format ?? formatOfEnvironment()))
   } catch (error) {
     database.close()
@@ -97,7 +97,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
   const vfs = new VfsDriver(context, { session, xattrs })
-  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs }, vfs), sync)
+  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs), sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
@@ -120,8 +120,12 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
     mounts: new CacheMountDirectories({ layout, database, session, xattrs }),
     ingestLayer: (layer, task) => intake.ingest(layer, task),
     layerBlob: async (chainId, form, task) => {
-      const { diffId } = records.get(chainId)
-      return layerBlobs.find(diffId, form) ?? await layerBlobs.create(diffId, form, layers.changeset(chainId, task))
+      const layer = records.get(chainId)
+      const { compression, level } = readForm(form)
+      const found = layerBlobs.find(layer.diffId, form)
+      if (found !== undefined) return found
+      if (compression === 'gzip') return layerBlobs.createGzip({ layer, level, pour: (read) => layers.pour(chainId, read, silent(task)) }, task)
+      return layerBlobs.create(layer.diffId, form, layers.changeset(chainId, silent(task)))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),

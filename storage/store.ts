@@ -1,6 +1,7 @@
 import type { Task } from '../core/task.ts'
 import type { Compression, Descriptor } from '../oci/descriptor.ts'
 import type { ChainId, Digest, DiffId } from '../oci/digest.ts'
+import type { BlobBegun } from './growing-blob.ts'
 import type { Layer, LayerStore } from './layer-store.ts'
 import type { CacheMounts } from './mounts/cache-mount.ts'
 
@@ -27,8 +28,11 @@ export interface Store extends AsyncDisposable {
    * long as somebody else holds it; nobody's lock is ever taken over.
    */
   lock(name: string, mode: { readonly exclusive: boolean }, task: Task): Promise<AsyncDisposable>
-  /** The layer as a blob in the content store; the compressed form is remembered, so asking again compresses nothing. */
-  layerBlob(chainId: ChainId, form: Compression | LayerForm, task: Task): Promise<Descriptor>
+  /**
+   * The layer as a blob in the content store; the compressed form is remembered, so asking again compresses nothing. One that
+   * has to be compressed with gzip can be read meanwhile.
+   */
+  layerBlob(chainId: ChainId, form: Compression | LayerForm, task: Task<BlobBegun>): Promise<Descriptor>
 }
 
 export interface IncomingLayer {

@@ -51,6 +51,8 @@ const corpus: readonly (readonly [what: string, file: string, title: string])[] 
 const ofCaches = readThreats('cache-threats.json')
 /** Published holes of registry clients (93 to 111) and faults of registries (R1 to R21). */
 const ofRegistries = readThreats('registry-threats.json')
+/** What a store promises and what may go wrong with it: other builders' gaps, invariants, faults, leaks, hostile layers. */
+const ofStores = readThreats('storage-threats.json')
 
 const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
@@ -76,7 +78,17 @@ describe('the list of what registries and images may try', () => {
   })
 })
 
-describe.each([['caches', ofCaches], ['registries and images', ofRegistries]])('what may come of %s', (_, threats) => {
+describe('the list of what may happen to a store', () => {
+  it('has every number once', () => {
+    const wanted = [['I', 9], ['K', 6], ['S', 7], ['C', 7], ['T', 2], ['H', 12], ['P', 5], ['L', 2], ['D', 1], ['M', 3], ['X', 3], ['W', 5], ['Z', 2]] as const
+    const listed = ofStores.map(({ threat }) => threat.split(' ')[0] ?? '').filter((word) => /^[A-Z]\d+$/u.test(word))
+    expect(listed).toEqual(wanted.flatMap(([letter, most]) => numbers(1, most).map((number) => `${letter}${number}`)))
+    expect(ofStores.filter(({ threat }) => threat.startsWith('2.1 '))).toHaveLength(8)
+    expect(ofStores.filter(({ threat }) => threat.startsWith('Leaks: '))).toHaveLength(8)
+  })
+})
+
+describe.each([['caches', ofCaches], ['registries and images', ofRegistries], ['stores and layers', ofStores]])('what may come of %s', (_, threats) => {
   it.each(threats)('$threat: has tests that are there', ({ tests }) => {
     expect(tests.length).toBeGreaterThan(0)
     expect(missingTests(tests)).toEqual([])

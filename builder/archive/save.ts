@@ -1,4 +1,5 @@
 import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
@@ -71,7 +72,7 @@ async function saveLayout(store: Store, { named, sink, blobs }: ArchiveRequest, 
   }
   await sink.put('oci-layout', layoutMarker.length, once(layoutMarker))
   for (const image of named) {
-    const { parts, top, index } = await makePortableTree(store, image, { blobs, task })
+    const { parts, top, index } = await makePortableTree(store, image, { blobs, task: silent(task) })
     for (const { manifest, bytes, mediaType } of parts) {
       for (const blob of [...manifest.layers, manifest.config]) await put(blob, store.content.read(blob, task))
       await put({ mediaType, digest: sha256(bytes), size: bytes.length }, once(bytes))

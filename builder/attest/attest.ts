@@ -23,7 +23,7 @@ export interface Attestation extends PortableImage {
 export async function attest(store: Store, image: Descriptor, { predicates, names }: { readonly predicates: readonly Predicate[]; readonly names: readonly string[] }): Promise<Attestation> {
   const layers: Descriptor[] = []
   for (const predicate of predicates) {
-    const blob = await store.content.write(encodeStatement(predicate, { names, digest: image.digest }), inTotoType)
+    const blob = await store.content.write(encodeStatement(predicate, { names, digests: [image.digest] }), inTotoType)
     layers.push({ ...blob, annotations: { 'in-toto.io/predicate-type': predicate.type } })
   }
   const config = await store.content.write(encodeImageConfig({ architecture: 'unknown', os: 'unknown', config: {}, rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digestAsDiffId(digest)) }, history: [] }), mediaTypes.ociConfig)

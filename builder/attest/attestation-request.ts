@@ -1,9 +1,13 @@
+import type { AttestationSigner } from './attestation-key.ts'
+
 /** What is to be said of an image where it goes with an index: to a registry, or into an OCI layout. */
 export interface AttestationRequest {
   /** The packages in it. */
   readonly sbom: boolean
   /** How it was made; `max` with build arguments, names of secrets, the Dockerfile and every step. */
   readonly provenance: ProvenanceRequest | undefined
+  /** Signs what goes to registries. */
+  readonly signer?: AttestationSigner | undefined
 }
 
 export interface ProvenanceRequest {

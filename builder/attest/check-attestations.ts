@@ -5,6 +5,8 @@ import { isAsked } from './attestation-request.ts'
 
 /** Before anything is built: whether what is asked to be said has a place. @throws {UnsuitableRequest} */
 export function checkAttestations(request: AttestationRequest, { outputs, annotations }: { readonly outputs: readonly BuildOutput[]; readonly annotations: ImageAnnotations }): void {
+  if (request.signer !== undefined && !isAsked(request)) throw new UnsuitableRequest('a key for attestations signs an SBOM or provenance: give --sbom or --provenance')
+  if (request.signer !== undefined && !outputs.some(({ type }) => type === 'registry')) throw new UnsuitableRequest('signed attestations lie in a registry: give --push or -o type=registry')
   const said = isAsked(request) ? 'an SBOM or provenance' : Object.keys(annotations.index).length > 0 ? 'annotations of an index' : undefined
   if (said === undefined) return
   const carriers = outputs.filter((output) => output.type === 'registry' || output.type === 'oci')

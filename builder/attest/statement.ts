@@ -11,12 +11,12 @@ export interface Predicate {
 export interface Subject {
   /** One for each name, or just one. */
   readonly names: readonly string[]
-  readonly digest: Digest
+  readonly digests: readonly Digest[]
 }
 
 /** @see in-toto attestation "Statement", v1 */
-export function encodeStatement({ type, content }: Predicate, { names, digest }: Subject): Uint8Array {
-  const subject = (names.length === 0 ? ['_'] : names).map((name) => ({ name, digest: digestSet(digest) }))
+export function encodeStatement({ type, content }: Predicate, { names, digests }: Subject): Uint8Array {
+  const subject = digests.flatMap((digest) => (names.length === 0 ? ['_'] : names).map((name) => ({ name, digest: digestSet(digest) })))
   return new TextEncoder().encode(JSON.stringify({ _type: 'https://in-toto.io/Statement/v1', subject, predicateType: type, predicate: content }))
 }
 

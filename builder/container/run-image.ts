@@ -44,8 +44,8 @@ export interface RunRequest {
 
 export interface RunPlace {
   readonly stdio: ContainerStdio
-  /** Told what the container is before it starts. */
-  readonly onSpec?: (spec: ContainerSpec) => void
+  /** Told what the container is before it starts, and the image's STOPSIGNAL. */
+  readonly onSpec?: (spec: ContainerSpec, stopSignal: string | undefined) => void
 }
 
 /** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
@@ -58,7 +58,7 @@ export async function runImage({ store }: Engine, request: RunRequest & RunPlace
   using open = await openNetwork(confinement.network, { ...confinement, isIsolated: false, ports, warn })
   using ids = leaseIds(confinement.userNamespace)
   const spec = await containerSpec(store, { request, config: config.config ?? {}, rootfs: snapshot.rootfs, top, network: open.network, idMaps: ids.idMaps })
-  request.onSpec?.(spec)
+  request.onSpec?.(spec, config.config?.StopSignal)
   await using _published = await publishPorts(ports, open.network)
   return await runInStore(store, spec, request.stdio, task)
 }

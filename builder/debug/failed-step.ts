@@ -41,7 +41,7 @@ export function describeFailure({ store, guard }: FailureParts, failed: FailedRu
     build, label, exitCode, args: node.args,
     run: (args, stdio) => {
       for (const rootfs of [spec.rootfs, ...spec.mounts.flatMap((mount) => mount.kind === 'layers' ? [mount.rootfs] : [])]) allowAnotherMount(rootfs)
-      return runContainer(debugSpec(spec, args.length > 0 ? args : shellOf(node.args)), stdio, { signal: task.signal, emit: () => undefined })
+      return runContainer(debugSpec(spec, args.length > 0 ? args : shellOf(node.args)), stdio, silent(task))
     },
     keep: async () => {
       await guard.checkDirectory(await failed.snapshot.changes(silent(task)), silent(task))

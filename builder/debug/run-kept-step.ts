@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { ContainerExit, ContainerStdio, Mount } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Engine } from '../engine.ts'
@@ -32,7 +33,7 @@ export async function runKeptStep({ store }: Engine, { kept, at, args, secrets, 
     layers: createCachedLayers(store, { now: () => new Date(), shared: new SharedCaches(store, []), used: new Map() }),
     context: () => Promise.reject(new TypeError('what a step mounted of its context is kept as layers')),
   }
-  const quiet = { signal: task.signal, emit: () => undefined }
+  const quiet = silent<unknown>(task)
   await using held = new AsyncDisposableStack()
   const opened = held.use(await openMounts({ id: `sha256:${kept.build}` as NodeId, node, input: () => emptyResult }, mountParts, quiet))
   const binds: Mount[] = []

@@ -62,6 +62,11 @@ export async function openAgentSocket(source: AgentSource, owner: { readonly uid
   }
 }
 
+/** Refuses before any step runs what no step could be given. @throws {SecretUnavailable} */
+export function checkAgentSource(source: AgentSource): void {
+  chooseAgent(source)
+}
+
 /** How to get an agent for one connection. */
 function chooseAgent({ id, paths }: AgentSource): () => Agent {
   const [first = '', ...others] = paths

@@ -9,6 +9,8 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { formatPlatform } from '../../oci/platform.ts'
+import type { AttestationSigner } from '../attest/attestation-key.ts'
+import { pushEnvelopes } from '../attest/push-envelopes.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
 import { createFileSink, createFolderSink, createStreamSink, writeChunk } from '../archive/archive-sink.ts'
 import { writeArchive } from '../archive/save.ts'
@@ -18,8 +20,7 @@ import type { BuildEvent } from '../events.ts'
 import { canonicalName } from '../find-image.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
 import type { Departure } from '../transfer/portable-tree.ts'
-import { makePortableTree } from '../transfer/portable-tree.ts'
-import { uploadTree } from '../transfer/push.ts'
+import { uploadDeparture, uploadTree } from '../transfer/push.ts'
 import type { BuildOutput, Destination } from './build-output.ts'
 import { writeThere } from './no-room.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
@@ -29,6 +30,8 @@ export interface OutputImage extends Departure {
   /** What the store calls it. */
   readonly id: Digest
   readonly descriptor: Descriptor
+  /** Of what is said of it in registries. */
+  readonly signer: AttestationSigner | undefined
 }
 
 /** Where an image went, and what it is there: another compression makes another manifest. */
@@ -106,9 +109,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
 
 async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
   const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
-  const tree = await makePortableTree(engine.store, { ...image, names }, { blobs: output.blobs, task: silent(task) })
-  let descriptor: Descriptor | undefined
-  for (const name of names) descriptor = await uploadTree(engine, { name, tree }, task)
+  const [first, ...others] = names
+  if (first === undefined) return undefined
+  const { descriptor, tree } = await uploadDeparture(engine, { name: first, departure: { ...image, names }, blobs: output.blobs }, task)
+  for (const other of others) await uploadTree(engine, { name: other, tree }, task)
+  const { signer } = image
+  if (signer !== undefined) for (const name of names) await pushEnvelopes(engine, { name, names, tree, signer }, task)
   return descriptor
 }
 

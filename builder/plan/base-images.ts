@@ -12,14 +12,14 @@ export interface BaseImage {
   readonly layers: readonly Descriptor[]
 }
 
-/** Where an image is named. */
-export interface BasePlace extends Place {
-  /** The stage that may have been meant, if there is no such image. */
-  readonly nearestStage?: string | undefined
-}
-
 /** Where planning gets images from. */
 export interface BaseImages {
   /** @throws {ImageUnavailable} */
-  resolve(name: string, platform: Platform, place: BasePlace): Promise<BaseImage>
+  resolve(name: string, platform: Platform, place: ImagePlace): Promise<BaseImage>
+}
+
+/** Where a Dockerfile names an image. */
+export interface ImagePlace extends Place {
+  /** The stage that may have been meant. */
+  readonly nearestStage?: () => string | undefined
 }

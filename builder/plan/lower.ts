@@ -12,7 +12,7 @@ import type { StepPolicy } from '../dockerfile/step-policy.ts'
 import { noPolicy, parseStepPolicy } from '../dockerfile/step-policy.ts'
 import { findTarget, nearestStage, reachableStages, resolveStages, resolveTriggerUse } from '../dockerfile/stage-graph.ts'
 import { parsePlatformFlag } from '../dockerfile/values/platform.ts'
-import type { BaseImage, BaseImages } from './base-images.ts'
+import type { BaseImage, BaseImages, ImagePlace } from './base-images.ts'
 import { lowerConfig } from './lower-config.ts'
 import { contextCopy, lowerCopy, lowerGit, lowerHttp } from './lower-copy.ts'
 import { lowerMounts } from './lower-mounts.ts'
@@ -108,7 +108,7 @@ class Lowering {
     if (base.kind === 'scratch') return { state: scratchState(global, platform), triggers: [] }
     const context = base.kind === 'context' ? this.#options.contexts.get(base.name) : undefined
     if (context !== undefined && context.kind !== 'image') return { state: { ...scratchState(global, platform), rootfs: this.#contextTree(base.name, context) }, triggers: [] }
-    const image = await this.#prepared.images.resolve(context?.name ?? base.name, platform, { source: dockerfile.source, range: stage.from.base.range, nearestStage: nearestStage(dockerfile, base.name) })
+    const image = await this.#prepared.images.resolve(context?.name ?? base.name, platform, this.#imagePlace(base.name, { source: dockerfile.source, range: stage.from.base.range }))
     const rootfs = this.#addImage(image)
     const state = imageState(image, { global, platform, rootfs })
     const label = { source: stage.from.source, place: { source: dockerfile.source, range: stage.from.range } }
@@ -194,7 +194,11 @@ class Lowering {
     if (source.kind === 'stage') return (await this.getStage(source.index)).rootfs
     const context = source.kind === 'context' ? this.#options.contexts.get(source.name) : undefined
     if (context !== undefined && context.kind !== 'image') return this.#contextTree(source.name, context)
-    return this.#addImage(await this.#prepared.images.resolve(context?.name ?? source.name, this.#options.platform, { ...place, nearestStage: nearestStage(this.#options.dockerfile, source.name) }))
+    return this.#addImage(await this.#prepared.images.resolve(context?.name ?? source.name, this.#options.platform, this.#imagePlace(source.name, place)))
+  }
+
+  #imagePlace(name: string, place: Place): ImagePlace {
+    return { ...place, nearestStage: () => nearestStage(this.#options.dockerfile, name) }
   }
 
   /** A context that is no image, as a root filesystem. */

@@ -1,6 +1,7 @@
 import type { Limit } from '../../core/limit.ts'
 import { allOrNone, createLimit } from '../../core/limit.ts'
 import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
@@ -62,7 +63,7 @@ function listLayers({ layers, diffIds }: Pick<LayerSource<never>, 'layers' | 'di
 
 async function ingest<E>(store: Store, { source, wanted }: { source: LayerSource<E>; wanted: Wanted }, task: Task<E>): Promise<Layer> {
   const { blob, diffId, parent } = wanted
-  const quiet: Task = { signal: task.signal, emit: () => undefined }
+  const quiet = silent(task)
   for (;;) {
     const asked: number[] = []
     const open = (fromByte: number): AsyncIterable<Uint8Array> => {

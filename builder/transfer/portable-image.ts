@@ -9,7 +9,7 @@ import type { Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { hostPlatform, platformDistance } from '../../oci/platform.ts'
-import type { Store, StoredImage } from '../../storage/index.ts'
+import type { BlobBegun, Store, StoredImage } from '../../storage/index.ts'
 import { ImageNotFound, UnsuitableRequest } from '../errors.ts'
 import type { BlobOptions } from '../output/build-output.ts'
 
@@ -69,7 +69,7 @@ export interface PortableImage {
  * the others become blobs of the given compression. When nothing has to change the original bytes, and so the digest, are kept.
  * @throws {UnsuitableRequest} for what Docker's media types cannot say
  */
-export async function makePortable(store: Store, image: OpenedImage, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task }): Promise<PortableImage> {
+export async function makePortable(store: Store, image: OpenedImage, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task<BlobBegun> }): Promise<PortableImage> {
   const { manifest, manifestBytes, chain } = image
   if (blobs.mediaTypes === 'docker' && blobs.compression === 'zstd') throw new UnsuitableRequest('Docker media types have no zstd; take oci-mediatypes=true or another compression')
   const layers: Descriptor[] = []
@@ -82,7 +82,7 @@ export async function makePortable(store: Store, image: OpenedImage, { blobs, ta
   return { manifest: changed, bytes: encodeDocument(changed), mediaType: changed.mediaType }
 }
 
-async function portableLayer(store: Store, { layer, chainId, blobs }: { layer: Descriptor; chainId: ChainId | undefined; blobs: BlobOptions }, task: Task): Promise<Descriptor> {
+async function portableLayer(store: Store, { layer, chainId, blobs }: { layer: Descriptor; chainId: ChainId | undefined; blobs: BlobOptions }, task: Task<BlobBegun>): Promise<Descriptor> {
   const compression = findLayerCompression(layer.mediaType)
   const mayStay = compression !== 'none' && (!blobs.isForced || compression === blobs.compression && blobs.level === undefined)
   if (mayStay && store.content.find(layer.digest) !== undefined) return layer

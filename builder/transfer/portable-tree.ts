@@ -4,7 +4,7 @@ import { mediaTypes } from '../../oci/descriptor.ts'
 import type { ImageIndex } from '../../oci/manifest.ts'
 import { encodeDocument } from '../../oci/manifest.ts'
 import { normalizePlatform } from '../../oci/platform.ts'
-import type { Store } from '../../storage/index.ts'
+import type { BlobBegun, Store } from '../../storage/index.ts'
 import { attest } from '../attest/attest.ts'
 import type { Predicate } from '../attest/statement.ts'
 import { UnsuitableRequest } from '../errors.ts'
@@ -33,10 +33,12 @@ export interface PortableTree {
   readonly top: Descriptor
   /** undefined for an image that needs none. */
   readonly index: Uint8Array | undefined
+  /** What is said of which image. */
+  readonly said: readonly { readonly image: Descriptor; readonly predicates: readonly Predicate[] }[]
 }
 
 /** An image alone stays what it is; of several, or with something said of it, an index is made. */
-export async function makePortableTree(store: Store, { members, names, annotations }: Departure, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task }): Promise<PortableTree> {
+export async function makePortableTree(store: Store, { members, names, annotations }: Departure, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task<BlobBegun> }): Promise<PortableTree> {
   const images: { readonly portable: PortableImage; readonly entry: Descriptor; readonly predicates: readonly Predicate[] }[] = []
   for (const { image, predicates } of members) {
     const portable = await makePortable(store, image, { blobs, task })
@@ -45,8 +47,9 @@ export async function makePortableTree(store: Store, { members, names, annotatio
   }
   const [only, ...others] = images
   if (only === undefined) throw new UnsuitableRequest('an index without images is nothing')
-  if (others.length === 0 && only.predicates.length === 0 && Object.keys(annotations.index).length === 0) return { parts: [only.portable], top: only.entry, index: undefined }
-  const attestations = await Promise.all(images.filter(({ predicates }) => predicates.length > 0).map(({ entry, predicates }) => attest(store, entry, { predicates, names })))
+  if (others.length === 0 && only.predicates.length === 0 && Object.keys(annotations.index).length === 0) return { parts: [only.portable], top: only.entry, index: undefined, said: [] }
+  const said = images.filter(({ predicates }) => predicates.length > 0).map(({ entry, predicates }) => ({ image: entry, predicates }))
+  const attestations = await Promise.all(said.map(({ image, predicates }) => attest(store, image, { predicates, names })))
   const index: ImageIndex = {
     schemaVersion: 2,
     mediaType: blobs.mediaTypes === 'oci' ? mediaTypes.ociIndex : mediaTypes.dockerIndex,
@@ -54,7 +57,7 @@ export async function makePortableTree(store: Store, { members, names, annotatio
     ...annotated(annotations.index),
   }
   const bytes = encodeDocument(index)
-  return { parts: [...images.map(({ portable }) => portable), ...attestations], top: await store.content.write(bytes, index.mediaType), index: bytes }
+  return { parts: [...images.map(({ portable }) => portable), ...attestations], top: await store.content.write(bytes, index.mediaType), index: bytes, said }
 }
 
 function annotated(annotations: Annotations): { annotations?: Annotations } {

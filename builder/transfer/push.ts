@@ -2,8 +2,9 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { sha256 } from '../../oci/digest.ts'
-import type { TransferEvent } from '../../registry-client/index.ts'
-import { formatReference, parseReference, pushImage as uploadImage } from '../../registry-client/index.ts'
+import type { Push, TransferEvent } from '../../registry-client/index.ts'
+import { createPush, formatReference, parseReference } from '../../registry-client/index.ts'
+import type { BlobBegun } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
 import { findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
@@ -11,7 +12,7 @@ import { noAnnotations, usualBlobs } from '../output/build-output.ts'
 import { noteOrigin, readOrigins } from './blob-origins.ts'
 import type { PortableImage } from './portable-image.ts'
 import { openImages } from './portable-image.ts'
-import type { PortableTree } from './portable-tree.ts'
+import type { Departure, PortableTree } from './portable-tree.ts'
 import { makePortableTree } from './portable-tree.ts'
 
 export interface PushOptions {
@@ -26,11 +27,36 @@ const defaultConcurrentUploads = 5
 export async function pushImage(engine: Engine, { name, blobs = usualBlobs, maxConcurrentUploads }: PushOptions & { readonly blobs?: BlobOptions }, task: Task<TransferEvent>): Promise<Descriptor> {
   const images = await openImages(engine.store, findImage(engine.store, name))
   const departure = { members: images.map((image) => ({ image, predicates: [] })), names: [name], annotations: noAnnotations }
-  return uploadTree(engine, { name, tree: await makePortableTree(engine.store, departure, { blobs, task: silent(task) }), maxConcurrentUploads }, task)
+  return (await uploadDeparture(engine, { name, departure, blobs, maxConcurrentUploads }, task)).descriptor
+}
+
+/** Makes blobs of the layers that have none yet, and uploads them meanwhile. @returns what can be uploaded under other names as well */
+export async function uploadDeparture(engine: Engine, upload: PushOptions & { readonly departure: Departure; readonly blobs: BlobOptions }, task: Task<TransferEvent>): Promise<{ readonly descriptor: Descriptor; readonly tree: PortableTree }> {
+  const { departure, blobs, ...options } = upload
+  await using followed = new AsyncDisposableStack()
+  const opening = openPush(engine, options, task)
+  const begin = ({ follow }: BlobBegun): void => {
+    const growing = followed.use(follow())
+    // Why it cannot be opened is told to the one who waits for it.
+    opening.then((push) => { push.begin(growing) }, () => undefined)
+  }
+  try {
+    const tree = await makePortableTree(engine.store, departure, { blobs, task: { signal: task.signal, emit: begin } })
+    return { tree, descriptor: await uploadTree(engine, { ...options, tree, push: await opening }, task) }
+  } catch (error) {
+    const push = await Promise.allSettled([opening])
+    for (const outcome of push) if (outcome.status === 'fulfilled') await outcome.value.stop(error)
+    throw error
+  }
+}
+
+async function openPush(engine: Engine, { name, maxConcurrentUploads = defaultConcurrentUploads }: PushOptions, task: Task<TransferEvent>): Promise<Push> {
+  const { client } = await engine.registries()
+  return createPush(client, { reference: parseReference(name), maxConcurrentUploads }, task)
 }
 
 /** Uploads the images of an index and what is said of them by their digests, and then the index under the name. */
-export async function uploadTree(engine: Engine, upload: PushOptions & { readonly tree: PortableTree }, task: Task<TransferEvent>): Promise<Descriptor> {
+export async function uploadTree(engine: Engine, upload: PushOptions & { readonly tree: PortableTree; readonly push?: Push }, task: Task<TransferEvent>): Promise<Descriptor> {
   const { tree: { parts, top, index }, ...options } = upload
   const reference = parseReference(upload.name)
   let last = top
@@ -43,18 +69,17 @@ export async function uploadTree(engine: Engine, upload: PushOptions & { readonl
   return client.pushManifest(reference, { bytes: index, mediaType: top.mediaType }, silent(task))
 }
 
-/** Uploads an image whose blobs are in the store. */
-export async function uploadPortable(engine: Engine, upload: PushOptions & { readonly portable: PortableImage }, task: Task<TransferEvent>): Promise<Descriptor> {
+/** Uploads an image whose blobs are in the store, or on their way from it. */
+export async function uploadPortable(engine: Engine, upload: PushOptions & { readonly portable: PortableImage; readonly push?: Push }, task: Task<TransferEvent>): Promise<Descriptor> {
   const { store } = engine
-  const { client } = await engine.registries()
   const { bytes, manifest, mediaType } = upload.portable
   const reference = parseReference(upload.name)
-  const descriptor = await uploadImage(client, {
+  const push = upload.push ?? await openPush(engine, upload, task)
+  const descriptor = await push.finish({
     reference,
     manifest: { bytes, mediaType },
     source: { read: (blob, readTask) => store.content.read(blob, readTask), origins: await readOrigins(store) },
-    maxConcurrentUploads: upload.maxConcurrentUploads ?? defaultConcurrentUploads,
-  }, task)
+  })
   await noteOrigin(store, reference, [...manifest.layers, manifest.config])
   return descriptor
 }

@@ -1,5 +1,6 @@
 import { TsbuildError } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
+import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { parseReference } from '../../registry-client/index.ts'
 import type { Reference, RegistryClient } from '../../registry-client/index.ts'
@@ -39,7 +40,7 @@ async function tryPlace(take: () => Promise<void>, task: Task): Promise<boolean>
 }
 
 async function fetchLayerOrConfig(client: RegistryClient, store: Store, { reference, blob, task }: Wanted): Promise<void> {
-  await store.content.ingest(blob, client.fetchBlob(reference, blob, { signal: task.signal, emit: () => undefined }), task)
+  await store.content.ingest(blob, client.fetchBlob(reference, blob, silent(task)), task)
 }
 
 async function fetchManifest(client: RegistryClient, store: Store, { reference, blob, task }: Wanted): Promise<void> {

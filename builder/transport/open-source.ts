@@ -50,7 +50,7 @@ async function openRegistrySource(engine: Engine, name: string, task: Task): Pro
 
 async function openStoreSource(engine: Engine, name: string, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task }): Promise<ImageSource> {
   const { store } = engine
-  const { bytes, mediaType } = await makePortable(store, await openImage(store, findImage(store, name)), { blobs, task })
+  const { bytes, mediaType } = await makePortable(store, await openImage(store, findImage(store, name)), { blobs, task: silent(task) })
   return contentSource(engine, await store.content.write(bytes, mediaType))
 }
 

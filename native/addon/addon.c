@@ -148,5 +148,6 @@ NAPI_MODULE_INIT()
     init_read_folder(env, exports);
     init_digest_files(env, exports);
     init_sink(env, exports);
+    init_drain(env, exports);
     return exports;
 }

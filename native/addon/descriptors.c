@@ -42,7 +42,10 @@ static int create_memory_file(bool is_program)
     if (fd < 0 && (!is_program || errno == EINVAL)) fd = memfd_create("tsbuild", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0 || !is_program) return fd;
     int program = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_PROGRAM_FD);
+    /* The limit of descriptors is below that number: EINVAL would say that we asked for nonsense. */
+    int error = program < 0 && errno == EINVAL ? EMFILE : errno;
     close(fd);
+    errno = error;
     return program;
 }
 

@@ -37,6 +37,11 @@ int inflateInit2_(struct zlib_stream *stream, int window_bits, const char *versi
 int inflate(struct zlib_stream *stream, int flush);
 int inflateReset(struct zlib_stream *stream);
 int inflateEnd(struct zlib_stream *stream);
+int deflateInit2_(struct zlib_stream *stream, int level, int method, int window_bits, int memory, int strategy, const char *version, int struct_size);
+int deflate(struct zlib_stream *stream, int flush);
+int deflateSetDictionary(struct zlib_stream *stream, const uint8_t *dictionary, unsigned length);
+int deflateEnd(struct zlib_stream *stream);
+unsigned long crc32_z(unsigned long checksum, const uint8_t *bytes, size_t length);
 
 /* openssl/evp.h; each of the first three returns 1 when it worked. */
 typedef struct evp_md_ctx_st evp_digest;

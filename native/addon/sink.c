@@ -2,9 +2,9 @@
  * Files that are written on the threads of the pool, which undo gzip on the way and hash what they write: a layer's
  * bytes pass neither the main thread nor the heap.
  */
-#include "addon.h"
+#include "sink.h"
+
 #include "inflater.h"
-#include "node-exports.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,37 +14,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (256u * 1024)
 /* The disk gets to work on what was written meanwhile, so that flushing it in the end does not take as long again. */
 #define WRITEBACK_BYTES (8u * 1024 * 1024)
 #define MAX_DIGEST_BYTES 64
 
-enum outcome { TAKEN, MALFORMED, TOO_LARGE };
-
-struct sink {
-    int fd;
-    struct inflater *inflater; /* NULL for what is written as it comes */
-    bool is_in_member, had_member;
-    evp_digest *digest;
-    uint64_t at, held_bytes, submitted, max_bytes; /* the first `held_bytes` are in the file already */
-    uint8_t *buffer; /* of what was inflated and is not written yet */
-    size_t filled;
-};
-
-struct sink_work {
-    napi_async_work work;
-    napi_deferred deferred;
-    napi_ref sink_value, chunks_value;
-    struct sink *sink;
-    bool is_last;
-    enum outcome outcome;
-    int error;
-    const char *syscall;
-    size_t count;
-    struct iovec pieces[];
-};
-
-static bool fail(struct sink_work *work, int error, const char *syscall)
+bool sink_fail(struct sink_work *work, int error, const char *syscall)
 {
     work->error = error;
     work->syscall = syscall;
@@ -71,7 +45,7 @@ static bool write_pieces(struct sink_work *work, struct iovec *pieces, size_t co
     while (count > 0) {
         ssize_t written = pwritev(sink->fd, pieces, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)sink->at);
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return fail(work, errno, "pwritev");
+        if (written < 0) return sink_fail(work, errno, "pwritev");
         sink->at += (uint64_t)written;
         drop_bytes(&pieces, &count, (uint64_t)written);
     }
@@ -84,13 +58,13 @@ static bool write_pieces(struct sink_work *work, struct iovec *pieces, size_t co
 }
 
 /* Everything is hashed before it is written, because writing changes the pieces. */
-static bool take(struct sink_work *work, struct iovec *pieces, size_t count)
+bool sink_take(struct sink_work *work, struct iovec *pieces, size_t count)
 {
     struct sink *sink = work->sink;
     uint64_t total = 0, held = sink->at < sink->held_bytes ? sink->held_bytes - sink->at : 0;
     for (size_t i = 0; i < count; i++) {
         total += pieces[i].iov_len;
-        if (!EVP_DigestUpdate(sink->digest, pieces[i].iov_base, pieces[i].iov_len)) return fail(work, EIO, "EVP_DigestUpdate");
+        if (!EVP_DigestUpdate(sink->digest, pieces[i].iov_base, pieces[i].iov_len)) return sink_fail(work, EIO, "EVP_DigestUpdate");
     }
     if (total > sink->max_bytes - sink->at) return refuse(work, TOO_LARGE);
     if (held > total) held = total;
@@ -103,7 +77,7 @@ static bool take_buffer(struct sink_work *work)
 {
     struct iovec piece = {.iov_base = work->sink->buffer, .iov_len = work->sink->filled};
     work->sink->filled = 0;
-    return piece.iov_len == 0 || take(work, &piece, 1);
+    return piece.iov_len == 0 || sink_take(work, &piece, 1);
 }
 
 /* All members of a gzip stream are its content, and nothing but members may follow each other. */
@@ -130,7 +104,7 @@ static bool inflate_piece(struct sink_work *work, const struct iovec *piece)
 static bool fill(struct sink_work *work)
 {
     struct sink *sink = work->sink;
-    if (!sink->inflater) return take(work, work->pieces, work->count);
+    if (!sink->inflater) return sink_take(work, work->pieces, work->count);
     for (size_t i = 0; i < work->count; i++) {
         if (!inflate_piece(work, &work->pieces[i])) return false;
     }
@@ -145,10 +119,8 @@ static void run_fill(napi_env env, void *data)
     fill(data);
 }
 
-static void finish_fill(napi_env env, napi_status status, void *data)
+void sink_settle(napi_env env, struct sink_work *work)
 {
-    (void)status;
-    struct sink_work *work = data;
     if (work->error) {
         napi_value exception;
         throw_errno(env, work->error, work->syscall, NULL);
@@ -157,17 +129,25 @@ static void finish_fill(napi_env env, napi_status status, void *data)
     } else {
         napi_resolve_deferred(env, work->deferred, make_int(env, work->outcome));
     }
+}
+
+static void finish_fill(napi_env env, napi_status status, void *data)
+{
+    (void)status;
+    struct sink_work *work = data;
+    sink_settle(env, work);
     napi_delete_reference(env, work->sink_value);
     napi_delete_reference(env, work->chunks_value);
     napi_delete_async_work(env, work->work);
     free(work);
 }
 
-static void release_sink(napi_env env, void *data, void *hint)
+void sink_release(napi_env env, void *data, void *hint)
 {
     (void)env;
     (void)hint;
     struct sink *sink = data;
+    if (atomic_fetch_sub(&sink->owners, 1) > 1) return;
     if (sink->inflater) inflater_close(sink->inflater);
     free(sink->inflater);
     EVP_MD_CTX_free(sink->digest);
@@ -237,19 +217,20 @@ static napi_value open_sink(napi_env env, napi_callback_info info)
     struct sink *made = malloc(sizeof *made);
     if (!made) return throw_errno(env, ENOMEM, "malloc", NULL);
     *made = sink;
+    atomic_init(&made->owners, 1);
     made->fd = (int)fd;
     made->submitted = sink.held_bytes;
     made->digest = EVP_MD_CTX_new();
     bool is_open = open_inflater(env, made, is_zlib || is_isal, is_isal);
     if (is_open && made->digest && EVP_DigestInit_ex(made->digest, is_sha512 ? EVP_sha512() : EVP_sha256(), NULL) &&
-        napi_create_external(env, made, release_sink, NULL, &result) == napi_ok) {
+        napi_create_external(env, made, sink_release, NULL, &result) == napi_ok) {
         return result;
     }
-    release_sink(env, made, NULL);
+    sink_release(env, made, NULL);
     return is_open ? throw_errno(env, ENOMEM, "openSink", NULL) : NULL;
 }
 
-static bool read_sink(napi_env env, napi_value value, struct sink **sink)
+bool sink_read(napi_env env, napi_value value, struct sink **sink)
 {
     if (napi_get_value_external(env, value, (void **)sink) == napi_ok) return true;
     throw_type(env, "want a sink");
@@ -277,7 +258,7 @@ static napi_value fill_sink(napi_env env, napi_callback_info info)
     struct sink *sink;
     uint32_t count;
     bool is_last;
-    if (!read_args(env, info, 3, args) || !read_sink(env, args[0], &sink)) return NULL;
+    if (!read_args(env, info, 3, args) || !sink_read(env, args[0], &sink)) return NULL;
     if (napi_get_array_length(env, args[1], &count) != napi_ok) return throw_type(env, "want an array of bytes");
     if (napi_get_value_bool(env, args[2], &is_last) != napi_ok) return throw_type(env, "want a boolean");
     struct sink_work *work = calloc(1, sizeof *work + count * sizeof *work->pieces);
@@ -305,7 +286,7 @@ static napi_value end_sink(napi_env env, napi_callback_info info)
     struct sink *sink;
     uint8_t bytes[MAX_DIGEST_BYTES];
     unsigned length;
-    if (!read_args(env, info, 1, args) || !read_sink(env, args[0], &sink)) return NULL;
+    if (!read_args(env, info, 1, args) || !sink_read(env, args[0], &sink)) return NULL;
     if (!EVP_DigestFinal_ex(sink->digest, bytes, &length)) return throw_errno(env, EIO, "EVP_DigestFinal_ex", NULL);
     napi_create_buffer_copy(env, length, bytes, NULL, &digest);
     napi_create_array_with_length(env, 2, &result);

@@ -9,6 +9,7 @@
 #include "container/run.h"
 #include "container/user-namespace.h"
 #include "flat/modes.h"
+#include "fuse/modes.h"
 #include "network/modes.h"
 #include "report.h"
 #include "tree/modes.h"
@@ -70,6 +71,7 @@ static const struct mode modes[] = {
     {"mount", run_mount},
     {"flatten", run_flatten},
     {"extract", run_extract},
+    {"settle", run_settle},
 };
 
 /* The helper must not outlive the Node process that started it, whichever way that one ends; a mode may ask for another signal. */

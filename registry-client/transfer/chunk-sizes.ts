@@ -6,6 +6,8 @@ export interface ChunkSizes {
   shrink(host: string, refusedBytes: number): boolean
   /** The registry wants no smaller pieces than this. */
   atLeast(host: string, bytes: number): void
+  /** How small a piece may be that is not the last. */
+  least(host: string): number
   /** The registry cannot put pieces together. @returns whether that is news */
   useWhole(host: string): boolean
 }
@@ -29,6 +31,7 @@ export function createChunkSizes(first: number): ChunkSizes {
       known.set(host, { bytes, atLeast })
       return true
     },
+    least: (host) => state(host).atLeast,
     atLeast: (host, bytes) => { known.set(host, { ...state(host), atLeast: bytes }) },
     useWhole: (host) => {
       const { bytes, atLeast } = state(host)

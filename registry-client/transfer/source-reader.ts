@@ -7,7 +7,7 @@ import type { BlobSource } from '../client.ts'
  * A piece that begins elsewhere, after a cut, makes it read from the start.
  */
 export interface SourceReader extends AsyncDisposable {
-  piece(offset: number, length: number): AsyncGenerator<Uint8Array, void, undefined>
+  piece(offset: number, length: number): AsyncIterable<Uint8Array>
 }
 
 export function createSourceReader(source: BlobSource, blob: Descriptor, task: Task): SourceReader {

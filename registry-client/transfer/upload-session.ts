@@ -8,17 +8,23 @@ import type { Place } from './places.ts'
 import type { Progress } from './progress.ts'
 import type { SourceReader } from './source-reader.ts'
 
-/** One blob on its way into one repository. */
-export interface Upload {
+/** Bytes on their way into one repository, of a blob that need not be known yet. */
+export interface Route {
   readonly connections: Connections
   readonly endpoint: Endpoint
   readonly place: Place
-  readonly blob: Descriptor
   readonly reader: SourceReader
   readonly what: string
   readonly scopes: readonly string[]
-  readonly progress: Progress
   readonly task: Task
+  /** Told how far it has come. */
+  readonly advanced: (doneBytes: number) => void
+}
+
+/** One blob on its way into one repository. */
+export interface Upload extends Route {
+  readonly blob: Descriptor
+  readonly progress: Progress
 }
 
 /** An upload the registry has begun for us: where it goes on, and what has arrived. */
@@ -28,7 +34,7 @@ export function uploadsPath({ repository }: Place): string {
   return `/v2/${repository}/blobs/uploads/`
 }
 
-export async function begin(upload: Upload): Promise<Session> {
+export async function begin(upload: Route): Promise<Session> {
   const { endpoint, place, scopes, task, what } = upload
   const reply = await endpoint.send({ what, method: 'POST', target: uploadsPath(place), scopes, expect: [202] }, task)
   await reply.discard()
@@ -36,15 +42,15 @@ export async function begin(upload: Upload): Promise<Session> {
 }
 
 /** The session that an answer to POST begins. */
-export function openSession({ connections, endpoint, place }: Upload, reply: Reply): Session {
+export function openSession({ connections, endpoint, place }: Route, reply: Reply): Session {
   const least = reply.header('oci-chunk-min-length') ?? ''
   if (/^\d{1,12}$/u.test(least)) connections.chunkSizes.atLeast(place.host, Number(least))
   return { location: endpoint.ownLocation(reply), offset: 0 }
 }
 
 /** Sends the next piece. The registry of go-containerregistry answers 204, as Docker's API once said. @throws {InvalidAnswer} when the registry took nothing of it */
-export async function append(upload: Upload, { location, offset }: Session, length: number): Promise<Session> {
-  const { blob, endpoint, scopes, task, what } = upload
+export async function append(upload: Route, { location, offset }: Session, length: number): Promise<Session> {
+  const { endpoint, scopes, task, what } = upload
   const reply = await endpoint.send({
     what, method: 'PATCH', target: location, scopes, expect: [202, 204], attempts: 1,
     headers: { 'content-type': 'application/octet-stream', 'content-range': `${offset}-${offset + length - 1}` },
@@ -53,7 +59,7 @@ export async function append(upload: Upload, { location, offset }: Session, leng
   await reply.discard()
   const received = receivedBytes(reply) ?? offset + length
   if (received <= Math.max(offset, 1)) throw new InvalidAnswer(what, reply.host, `took none of the bytes from ${offset} on`)
-  return { location: endpoint.ownLocation(reply), offset: Math.min(received, blob.size) }
+  return { location: endpoint.ownLocation(reply), offset: Math.min(received, offset + length) }
 }
 
 /** Ends the upload with what is left of the blob, which may be all of it. */
@@ -93,7 +99,7 @@ function receivedBytes(reply: Reply): number | undefined {
   return last === undefined ? undefined : Number(last) + 1
 }
 
-function bodyFrom({ progress, reader }: Upload, offset: number, length: number): RequestBody {
+function bodyFrom({ advanced, reader }: Route, offset: number, length: number): RequestBody {
   return {
     sizeBytes: length,
     async *open() {
@@ -102,7 +108,7 @@ function bodyFrom({ progress, reader }: Upload, offset: number, length: number):
       for await (const chunk of reader.piece(offset, length)) {
         yield chunk
         position += chunk.byteLength
-        progress.advanced(Math.min(position, offset + length))
+        advanced(Math.min(position, offset + length))
       }
     },
   }

@@ -12,7 +12,7 @@ import type { Place } from './places.ts'
 import { pullPlaces, pushPlace } from './places.ts'
 import { createProgress } from './progress.ts'
 import { createSourceReader } from './source-reader.ts'
-import type { Session, Upload } from './upload-session.ts'
+import type { Route, Session, Upload } from './upload-session.ts'
 import { append, begin, complete, inquire, openSession, uploadsPath } from './upload-session.ts'
 
 /** What is left below this goes with the request that completes the upload, which spares one. */
@@ -29,18 +29,39 @@ const progressBytes = 1024 * 1024
 export async function pushBlob(connections: Connections, { repository, blob, source }: { repository: Reference; blob: Descriptor; source: BlobSource }, task: Task<TransferEvent>): Promise<void> {
   const place = pushPlace(repository, connections.registries)
   await using reader = createSourceReader(source, blob, silent(task))
-  const upload: Upload = {
-    connections, place, blob, reader,
-    endpoint: connections.endpoint(place),
-    what: `push blob "${blob.digest}"`,
-    scopes: [repositoryScope(place.repository, 'pull', 'push')],
-    progress: createProgress('push', blob, task.emit),
-    task: silent(task),
-  }
+  const upload = openUpload({ connections, place, reader }, blob, task)
   upload.progress.finished(await bring(upload, source))
 }
 
-async function bring(upload: Upload, source: BlobSource): Promise<'present' | 'mounted' | 'transferred'> {
+export function openUpload(to: Pick<Route, 'connections' | 'place' | 'reader'>, blob: Descriptor, task: Task<TransferEvent>): Upload {
+  const progress = createProgress('push', blob, task.emit)
+  return { ...openRoute(to, task), blob, progress, what: `push blob "${blob.digest}"`, advanced: (doneBytes) => { progress.advanced(doneBytes) } }
+}
+
+export function openRoute({ connections, place, reader }: Pick<Route, 'connections' | 'place' | 'reader'>, task: Task): Route {
+  return {
+    connections, place, reader,
+    endpoint: connections.endpoint(place),
+    what: `push a blob to "${place.host}/${place.repository}"`,
+    scopes: [repositoryScope(place.repository, 'pull', 'push')],
+    task: silent(task),
+    advanced: () => undefined,
+  }
+}
+
+/** So much is worth asking first whether the registry has it. */
+const askBytes = 8 * 1024 * 1024
+
+/** Goes on with a blob of which some was sent while nobody knew what it would be. */
+export async function bringRest(upload: Upload, session: Session): Promise<'present' | 'transferred'> {
+  if (upload.blob.size - session.offset > askBytes && await isPresent(upload)) return 'present'
+  if (hasMoreThanEnd(upload, session)) await note(upload, session)
+  await transfer(upload, session)
+  await confirm(upload)
+  return 'transferred'
+}
+
+export async function bring(upload: Upload, source: Pick<BlobSource, 'origins'>): Promise<'present' | 'mounted' | 'transferred'> {
   if (await isPresent(upload)) return 'present'
   const left = await findLeft(upload)
   const begun = left ?? await mount(upload, source)
@@ -65,9 +86,13 @@ async function isPresent(upload: Upload): Promise<boolean> {
 async function findLeft(upload: Upload): Promise<Session | undefined> {
   const saved = await upload.connections.journal.find(journalKey(upload))
   const location = saved === undefined ? null : URL.parse(saved.location)
-  if (location === null) return undefined
+  return location === null ? undefined : findSession(upload, { location })
+}
+
+/** The session as the registry knows it; undefined when there is nothing to go on from. */
+export async function findSession(upload: Upload, session: Pick<Session, 'location'>): Promise<Session | undefined> {
   try {
-    return await inquire(upload, { location })
+    return await inquire(upload, session)
   } catch (error) {
     // The registry's address was another then, or it answers as it should not: nothing to go on from.
     if (error instanceof ForbiddenTarget || error instanceof UnexpectedStatus) return undefined
@@ -80,7 +105,7 @@ function journalKey({ blob, place }: Upload): string {
 }
 
 /** The session is the registry's answer when it does not mount; undefined when there is nothing to mount from. */
-async function mount(upload: Upload, source: BlobSource): Promise<'mounted' | Session | undefined> {
+async function mount(upload: Upload, source: Pick<BlobSource, 'origins'>): Promise<'mounted' | Session | undefined> {
   const { blob, endpoint, place, scopes, task, what } = upload
   for (const origin of mountableFrom(upload, source).slice(0, maxMountTries)) {
     const query = `mount=${encodeURIComponent(blob.digest)}&from=${encodeURIComponent(origin.repository)}`
@@ -102,7 +127,7 @@ async function mount(upload: Upload, source: BlobSource): Promise<'mounted' | Se
 const maxMountTries = 2
 
 /** Repositories of this registry that the blob came from: what was read by another name may have come from here, as a mirror. */
-function mountableFrom({ blob, connections: { registries }, place }: Upload, source: BlobSource): Place[] {
+function mountableFrom({ blob, connections: { registries }, place }: Upload, source: Pick<BlobSource, 'origins'>): Place[] {
   const places = source.origins?.(blob).filter((origin) => findRule(origin, registries)?.rule.isBlocked !== true).flatMap((origin) => pullPlaces(origin, registries, 'blob')) ?? []
   const here = places.filter(({ host, repository }) => host === place.host && repository !== place.repository)
   return [...new Map(here.map((origin) => [origin.repository, origin])).values()]
@@ -152,8 +177,13 @@ async function appendPiece(upload: Upload, session: Session): Promise<Session> {
   const length = Math.min(remaining, connections.chunkSizes.of(place.host) ?? remaining)
   const next = await append(upload, session, length)
   // A blob of one piece is sent again as quickly as it is gone on with.
-  if (blob.size > length) await connections.journal.keep(journalKey(upload), { location: next.location.href, offset: next.offset })
+  if (blob.size > length) await note(upload, next)
   return next
+}
+
+/** So that another process can go on. */
+async function note(upload: Upload, { location, offset }: Session): Promise<void> {
+  await upload.connections.journal.keep(journalKey(upload), { location: location.href, offset })
 }
 
 /** Chooses another way of sending, smaller pieces or none, if the refusal is one that this may get around. */

@@ -22,6 +22,8 @@ export interface RunningState {
   readonly initPid: number
   readonly process: ProcessSpec
   readonly privilege: Privilege
+  /** What it is to be asked to end by, as the image or the caller wrote it; default TERM. */
+  readonly stopSignal: string | undefined
 }
 
 export interface EndState {

@@ -1,6 +1,3 @@
-import { statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { isErrno } from '../../core/errors.ts'
 import type { ContainerSpec, ContainerStdio, Limits } from '../container-spec.ts'
 import { InvalidSpec } from '../errors.ts'
 import { getHost } from '../host-support.ts'
@@ -14,28 +11,12 @@ export function needsChroot(): boolean {
 }
 
 const makeDevices = 1n << 27n
-/** OVERLAYFS_SUPER_MAGIC. */
-const overlayType = 0x794c7630
-
 const always = 'processes, network, host names and System V objects are those around it; there is no /proc or /sys, no limit but time, and no filter of system calls'
 
-/** For people. `store` is where snapshots are. */
-export function chrootShortcomings(store?: string): string {
-  const missing = [
-    ...(getHost().capabilities & makeDevices) === 0n ? ['without CAP_MKNOD there are no devices: /dev/null is a plain file'] : [],
-    ...store !== undefined && isOnOverlay(store) ? ['the store lies on overlayfs, where no deletion of a file of the image can be recorded: such a step fails, unless the store is on a volume'] : [],
-  ]
-  return [always, ...missing].join('; ')
-}
-
-/** Whether it will be, when it is not there yet. */
-function isOnOverlay(path: string): boolean {
-  try {
-    return statfsSync(path).type === overlayType
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT') || dirname(path) === path) throw error
-    return isOnOverlay(dirname(path))
-  }
+/** For people. */
+export function chrootShortcomings(): string {
+  const hasNoDevices = (getHost().capabilities & makeDevices) === 0n
+  return hasNoDevices ? `${always}; without CAP_MKNOD there are no devices: /dev/null is a plain file` : always
 }
 
 /**

@@ -1,5 +1,6 @@
 import { createReadStream, renameSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { createTask } from '../../core/task.ts'
 import type { CachePlace, Engine } from '../../builder/index.ts'
 import { exportCacheMount, findCacheMounts, getCacheMount, importCacheMount, isCalled, writeChunk } from '../../builder/index.ts'
 import type { App } from '../app.ts'
@@ -42,7 +43,7 @@ export const cacheCommand: CommandSpec = {
 
 async function runVerb({ verb, ids, options }: { verb: Verb; ids: readonly string[]; options: OptionValues }, engine: Engine, app: App): Promise<number> {
   const [id = ''] = ids
-  const task = { signal: app.signal, emit: () => undefined }
+  const task = createTask(app)
   switch (verb) {
     case 'ls':
       await list(engine, options.has('json'), app)
@@ -67,7 +68,7 @@ async function runVerb({ verb, ids, options }: { verb: Verb; ids: readonly strin
 }
 
 async function list({ store }: Engine, asJson: boolean, app: App): Promise<void> {
-  const mounts = await store.mounts.list({ signal: app.signal, emit: () => undefined })
+  const mounts = await store.mounts.list(createTask(app))
   if (asJson) {
     app.print(JSON.stringify(mounts))
     return
@@ -79,7 +80,7 @@ async function list({ store }: Engine, asJson: boolean, app: App): Promise<void>
 }
 
 async function remove({ store }: Engine, ids: readonly string[], app: App): Promise<number> {
-  const task = { signal: app.signal, emit: () => undefined }
+  const task = createTask(app)
   const found = ids.length === 0 ? await store.mounts.list(task) : (await Promise.all(ids.map((id) => findCacheMounts(store, id, task)))).flat()
   const missing = ids.filter((id) => !found.some((mount) => isCalled(mount, id)))
   let exitCode = missing.length === 0 ? 0 : 3
@@ -93,7 +94,7 @@ async function remove({ store }: Engine, ids: readonly string[], app: App): Prom
 }
 
 async function write(engine: Engine, { id, options }: { id: string; options: OptionValues }, app: App): Promise<void> {
-  const task = { signal: app.signal, emit: () => undefined }
+  const task = createTask(app)
   const mount = await getCacheMount(engine.store, id, task)
   const name = options.text('push')
   const path = options.text('output')

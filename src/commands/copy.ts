@@ -3,7 +3,6 @@ import type { CommandInput, CommandSpec } from '../command.ts'
 import { compressionOptions, parseCompression } from '../compression-options.ts'
 import { copyOptions, parseCopy } from '../copy-options.ts'
 import { renderTransfers } from '../render/transfers.ts'
-import { holdYoungHeap } from '../hold-young-heap.ts'
 
 export const copyCommand: CommandSpec = {
   name: 'copy',
@@ -21,7 +20,6 @@ export const copyCommand: CommandSpec = {
 }
 
 async function copy({ operands: [from = '', to = ''], options }: CommandInput, app: App): Promise<number> {
-  holdYoungHeap()
   const { copyImage, parseLocation } = await import('../../builder/index.ts')
   const request = { from: parseLocation(from), to: parseLocation(to), ...parseCopy(options), blobs: parseCompression(options) }
   await using engine = await app.openEngine()

@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
@@ -24,7 +25,7 @@ export const debugCommand: CommandSpec = {
 async function debug({ operands: [what = '', ...command], options }: CommandInput, app: App): Promise<number> {
   const { getKeptStep, isBundle, readBundle, runKeptStep } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
-  const task = { signal: app.signal, emit: () => undefined }
+  const task = createTask(app)
   const kept = isBundle(what) ? await readBundle(engine, what, task) : getKeptStep(engine.store.root, what)
   const isReplay = options.has('replay')
   const isShell = !isReplay && command.length === 0

@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -23,7 +24,7 @@ async function deleteRemote({ operands: [name = ''], options }: CommandInput, ap
   if (given.tag === undefined && given.digest === undefined) throw new UsageError(`delete "${name}": a tag or digest is wanted, so that nobody deletes "latest" unawares`)
   const { client, reference, findDigest } = await openRemoteManifest(name, app)
   const target = options.has('manifest') ? { ...reference, tag: undefined, digest: await findDigest() } : reference
-  await client.catalog.deleteManifest(target, { signal: app.signal, emit: () => undefined })
+  await client.catalog.deleteManifest(target, createTask(app))
   app.print(`deleted ${formatReference(target)}`)
   return 0
 }

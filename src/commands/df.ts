@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import { defaultRoot } from '../../builder/index.ts'
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { DiskUsage, Size } from '../../storage/index.ts'
@@ -24,7 +25,7 @@ build cache share counts as the images', and goes only with both.`,
 
 async function showUsage({ options }: CommandInput, app: App): Promise<number> {
   await using store = await openStore(defaultRoot(app.env), { mayUseReserve: true })
-  const usage = await measureUsage(store, { signal: app.signal, emit: () => undefined })
+  const usage = await measureUsage(store, createTask(app))
   if (options.has('json')) app.print(JSON.stringify(encodeUsage(store.root, usage)))
   else [summary(usage), '', ...filesystem(store.root, usage), ...(options.has('verbose') ? details(usage) : [])].forEach((line) => { app.print(line) })
   return 0

@@ -59,13 +59,14 @@ async function examineStore(root: string): Promise<HostFinding[]> {
   try {
     folder = mkdtempSync(join(nearestFolder(root), '.tsbuild-doctor-'))
     await using store = await openStore(existsSync(root) ? root : join(folder, 'store'))
-    const { driver, reason } = describeDriver(store)
+    const choice = describeDriver(store)
+    const { driver, reason } = choice
     const { chosen } = await describeFormat(store)
     const place = join(folder, 'trial')
     mkdirSync(place)
     return [
       { name: 'store', state: 'offered', detail: `snapshots by ${driver}, because ${reason}; new layers are kept as ${chosen === 'erofs' ? 'EROFS images' : 'directories'}` },
-      await tryContainer(place, driver === 'vfs' ? 'directory' : 'overlay'),
+      await tryContainer(place, { kind: driver === 'vfs' ? 'directory' : 'overlay', program: choice.driver === 'fuse-overlayfs' ? choice.program : undefined }),
     ]
   } catch (error) {
     if (!(error instanceof TsbuildError) && !isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST')) throw error

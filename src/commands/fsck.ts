@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { Finding, FsckReport } from '../../storage/index.ts'
 import { fsck, repair } from '../../storage/index.ts'
@@ -23,7 +24,7 @@ layers are made again from blobs, and what leads to nothing is removed; exit cod
 
 async function checkStore({ options }: CommandInput, app: App): Promise<number> {
   await using engine = await app.openEngine()
-  const report = await fsck(engine.store, { signal: app.signal, emit: () => undefined })
+  const report = await fsck(engine.store, createTask(app))
   if (options.has('json')) app.print(JSON.stringify(report))
   else [...report.findings.map(describe), summarize(report)].forEach((line) => { app.print(line) })
   return report.findings.length === 0 ? 0 : 1
@@ -32,7 +33,7 @@ async function checkStore({ options }: CommandInput, app: App): Promise<number> 
 async function repairStore({ options }: CommandInput, app: App): Promise<number> {
   const { createBlobFetcher } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
-  const report = await repair(engine.store, { fetchBlob: createBlobFetcher(engine) }, { signal: app.signal, emit: () => undefined })
+  const report = await repair(engine.store, { fetchBlob: createBlobFetcher(engine) }, createTask(app))
   const { findings, lostImages, quarantine, quarantined, after } = report
   if (options.has('json')) app.print(JSON.stringify(report))
   else {

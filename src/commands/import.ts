@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { platformOption } from '../option-values.ts'
@@ -27,7 +28,7 @@ async function importImage({ operands: [file = '', name], options }: CommandInpu
     changes: options.texts('change'),
     platform: platformOption(options),
     message: options.text('message'),
-  }, { signal: app.signal, emit: () => undefined })
+  }, createTask(app))
   app.print(image.id)
   return 0
 }

@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -32,7 +33,7 @@ async function inspect({ operands, options }: CommandInput, app: App): Promise<n
   if (!options.has('remote') && (options.has('raw') || options.has('platform'))) throw new UsageError('--raw and --platform are for --remote')
   const { findImage, fetchRawManifest, inspectImage, inspectRemote } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
-  const task = { signal: app.signal, emit: () => undefined }
+  const task = createTask(app)
   if (options.has('raw')) {
     for (const name of operands) process.stdout.write(await fetchRawManifest(engine, name, task))
     return 0

@@ -1,6 +1,7 @@
 import { defaultRoot } from '../../builder/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
+import { eachContainer } from '../each-container.ts'
 import { parseSignal, signalContainer } from '../signal-container.ts'
 
 export const killCommand: CommandSpec = {
@@ -14,10 +15,6 @@ export const killCommand: CommandSpec = {
   run: ({ operands, options }, app) => {
     const signal = parseSignal(options.text('signal') ?? 'KILL')
     const records = new ContainerRecords(defaultRoot(app.env))
-    for (const name of operands) {
-      signalContainer(records.getRunning(name), signal)
-      app.print(name)
-    }
-    return Promise.resolve(0)
+    return eachContainer(operands, app, (name) => { signalContainer(records.getRunning(name), signal) })
   },
 }

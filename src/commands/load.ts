@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -25,7 +26,7 @@ async function load({ options }: CommandInput, app: App): Promise<number> {
   const { loadImages } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const archive = input === undefined ? process.stdin : createReadStream(input, { highWaterMark: 1024 * 1024 })
-  const images = await loadImages(engine, { archive, platform: platformOption(options) }, { signal: app.signal, emit: () => undefined })
+  const images = await loadImages(engine, { archive, platform: platformOption(options) }, createTask(app))
   for (const { id, names } of images) {
     if (options.has('quiet')) app.print(id)
     else for (const line of names.length === 0 ? [`Loaded image ID: ${id}`] : names.map((name) => `Loaded image: ${name}`)) app.print(line)

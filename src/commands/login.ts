@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -22,7 +23,7 @@ async function login({ operands: [operand], options }: CommandInput, app: App): 
   const { checkLogin, normalizeRegistry, saveCredentials } = await import('../../registry-client/index.ts')
   const registry = normalizeRegistry(operand ?? 'docker.io')
   const { username, password } = await readLogin(options, app)
-  const task = { signal: app.signal, emit: () => undefined }
+  const task = createTask(app)
   await checkLogin(app.env, { registry, username, password }, task)
   const place = await saveCredentials(app.env, { registry, username, password }, task)
   if (place.kind === 'file') app.note(`warning: the password lies readable in ${place.path}; a credential helper ("credsStore" in that file) would keep it safe`)

@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { CommandSpec } from '../command.ts'
 
 export const logoutCommand: CommandSpec = {
@@ -11,7 +12,7 @@ export const logoutCommand: CommandSpec = {
   run: async ({ operands: [operand] }, app) => {
     const { eraseCredentials, normalizeRegistry } = await import('../../registry-client/index.ts')
     const registry = normalizeRegistry(operand ?? 'docker.io')
-    const wasThere = await eraseCredentials(app.env, registry, { signal: app.signal, emit: () => undefined })
+    const wasThere = await eraseCredentials(app.env, registry, createTask(app))
     app.print(wasThere ? `logged out of ${registry}` : `was not logged in to ${registry}`)
     return 0
   },

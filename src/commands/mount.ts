@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { createTask } from '../../core/task.ts'
 import { mountImage } from '../../storage/index.ts'
 import type { CommandSpec } from '../command.ts'
 
@@ -14,7 +15,7 @@ export const mountCommand: CommandSpec = {
     const { findImage, topLayer } = await import('../../builder/index.ts')
     await using engine = await app.openEngine()
     const top = await topLayer(engine.store, findImage(engine.store, name))
-    await mountImage(engine.store, { top, directory: resolve(directory) }, { signal: app.signal, emit: () => undefined })
+    await mountImage(engine.store, { top, directory: resolve(directory) }, createTask(app))
     return 0
   },
 }

@@ -1,6 +1,5 @@
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { holdYoungHeap } from '../hold-young-heap.ts'
 import { parsePositive, platformOption } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 
@@ -20,7 +19,6 @@ export const pullCommand: CommandSpec = {
 }
 
 async function pull({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
-  holdYoungHeap()
   const { pullImage } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const maxConcurrentDownloads = parsePositive(options, 'max-concurrent-downloads')

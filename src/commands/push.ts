@@ -1,7 +1,6 @@
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { compressionOptions, parseCompression } from '../compression-options.ts'
-import { holdYoungHeap } from '../hold-young-heap.ts'
 import { parsePositive, parseSize } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 
@@ -22,7 +21,6 @@ export const pushCommand: CommandSpec = {
 }
 
 async function push({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
-  holdYoungHeap()
   const { pushImage } = await import('../../builder/index.ts')
   const blobs = parseCompression(options)
   const uploadChunkBytes = parseSize(options, 'chunk-size')

@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { openRemoteManifest } from '../remote-manifest.ts'
@@ -19,7 +20,7 @@ export const referrersCommand: CommandSpec = {
 async function referrers({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
   const { client, reference, findDigest } = await openRemoteManifest(name, app)
   const subject = { ...reference, tag: undefined, digest: await findDigest() }
-  const found = await client.catalog.referrers(subject, options.text('artifact-type'), { signal: app.signal, emit: () => undefined })
+  const found = await client.catalog.referrers(subject, options.text('artifact-type'), createTask(app))
   if (options.has('json')) app.print(JSON.stringify(found, undefined, 2))
   else for (const each of found) app.print(`${each.digest} ${each.artifactType ?? each.mediaType} ${each.size}`)
   return 0

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { createTask } from '../../core/task.ts'
 import type { BuildRecord, Engine } from '../../builder/index.ts'
 import { BuildNotFound, describeLayers, findImage, fromWire, getBuild, readBuildEvents } from '../../builder/index.ts'
 import type { App } from '../app.ts'
@@ -54,5 +55,5 @@ async function imageData(engine: Engine, name: string, app: App): Promise<Report
 
 async function describeImage({ store }: Engine, name: string, app: App): Promise<ReportedImage> {
   const image = findImage(store, name)
-  return { id: image.id, names: image.names, ...await describeLayers(store, image, { signal: app.signal, emit: () => undefined }) }
+  return { id: image.id, names: image.names, ...await describeLayers(store, image, createTask(app)) }
 }

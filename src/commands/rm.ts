@@ -3,6 +3,7 @@ import { defaultRoot } from '../../builder/index.ts'
 import { ContainerInUse, ContainerRecords } from '../../runtime/index.ts'
 import type { DetachedContainer } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
+import { eachContainer } from '../each-container.ts'
 import { signalContainer } from '../signal-container.ts'
 
 export const rmCommand: CommandSpec = {
@@ -15,14 +16,15 @@ export const rmCommand: CommandSpec = {
   examples: ['tsbuild rm -f web'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
-    for (const name of operands) {
-      await remove(records, records.get(name), options.has('force'))
-      app.print(name)
-    }
-    return 0
+    const isForced = options.has('force')
+    const exitCode = await eachContainer(operands, app, (name) => remove(records, records.get(name), isForced))
+    // As with Docker, what is not there is not there by force.
+    return isForced && exitCode === notFound ? 0 : exitCode
   },
 }
 
+/** The class of src/render/problem.ts for what is not there. */
+const notFound = 3
 const pollMs = 20
 const patienceMs = 10_000
 

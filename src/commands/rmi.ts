@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { Store } from '../../storage/index.ts'
 import { gc, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
@@ -28,7 +29,7 @@ async function removeImages({ operands, options }: CommandInput, app: App): Prom
       exitCode = 1
     }
   }
-  await gc(store, { signal: app.signal, emit: () => undefined }, { dryRun: false })
+  await gc(store, createTask(app), { dryRun: false })
   return exitCode
 }
 

@@ -14,6 +14,7 @@ import { platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderTransfers } from '../render/transfers.ts'
+import { parseSignal } from '../signal-container.ts'
 import { withRawTerminal } from '../terminal.ts'
 
 export const runCommand: CommandSpec = {
@@ -28,6 +29,7 @@ export const runCommand: CommandSpec = {
     { name: 'tty', short: 't', help: 'Give the container a terminal' },
     { name: 'detach', short: 'd', help: 'Leave the container running and print its id; see ps, logs, exec, stop, rm' },
     { name: 'name', value: 'NAME', help: 'Name of a detached container' },
+    { name: 'stop-signal', value: 'SIGNAL', help: 'What stop sends, in place of the image\'s STOPSIGNAL' },
     { name: 'rm', help: 'Remove the container at its end, which without -d is always done' },
     { name: 'env', short: 'e', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Environment variable; without a value it comes from the environment' },
     { name: 'env-file', value: 'FILE', isRepeatable: true, help: 'File with a variable on each line' },
@@ -50,20 +52,29 @@ function findJoined(options: OptionValues, records: ContainerRecords): number | 
 }
 
 async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {
+  checkDetached(options)
   const hasTerminal = options.has('tty')
-  if (options.has('detach') && options.has('interactive')) throw new UsageError('option -d leaves the container alone, so it has no standard input')
-  if (options.has('name') && !options.has('detach')) throw new UsageError('option --name needs -d: a container in the foreground cannot be asked for')
-  if (hasTerminal && !options.has('detach') && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
   const settings = runSettings({ command, options }, app.env)
   if (options.has('detach') && settings.confinement.executor.kind !== 'helper') throw new UsageError('option -d needs the built-in runtime and namespaces')
   warnOfIsolation(settings.confinement, app)
   await using engine = await app.openEngine()
   const image = await findOrPull(engine, { name, options }, app)
-  if (options.has('detach')) return await startDetached({ name: options.text('name'), image, imageName: name, settings, isRemovedAtEnd: options.has('rm') }, app)
+  if (options.has('detach')) return await startDetached({ name: options.text('name'), image, imageName: name, settings, isRemovedAtEnd: options.has('rm'), stopSignal: options.text('stop-signal') }, app)
   const stdio = containerStdio(options)
   const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, stdio }, { signal: neverAborted, emit: (event) => { if (event.type === 'warning-raised') app.note(`warning: ${event.message}`) } }))
   for (const line of explain(exit)) app.note(line)
   return exit.exitCode
+}
+
+/** @throws {UsageError} */
+function checkDetached(options: OptionValues): void {
+  const isDetached = options.has('detach')
+  if (isDetached && options.has('interactive')) throw new UsageError('option -d leaves the container alone, so it has no standard input')
+  if (!isDetached && options.has('tty') && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
+  for (const option of ['name', 'stop-signal']) if (options.has(option) && !isDetached) throw new UsageError(`option --${option} needs -d: a container in the foreground cannot be asked for`)
+  const [name, stopSignal] = [options.text('name'), options.text('stop-signal')]
+  if (name !== undefined && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/u.test(name)) throw new UsageError(`option --name takes two or more letters, digits, "_", "." and "-", the first one no sign, not "${name}"`)
+  if (stopSignal !== undefined) parseSignal(stopSignal)
 }
 
 /** The container gets our signals and decides when to end, as with docker run. */

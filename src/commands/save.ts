@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { ArchiveFormat } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
@@ -26,6 +27,6 @@ async function save({ operands, options }: CommandInput, app: App): Promise<numb
   const { createFileSink, createFolderSink, createStreamSink, saveImages } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const sink = output === undefined ? createStreamSink(process.stdout) : await (format === 'oci-dir' ? createFolderSink(output) : createFileSink(output))
-  await saveImages(engine, { images: operands, format, sink }, { signal: app.signal, emit: () => undefined })
+  await saveImages(engine, { images: operands, format, sink }, createTask(app))
   return 0
 }

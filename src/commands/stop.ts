@@ -2,31 +2,36 @@ import { setTimeout } from 'node:timers/promises'
 import { defaultRoot } from '../../builder/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
+import { eachContainer } from '../each-container.ts'
 import { UsageError } from '../errors.ts'
-import { signalContainer } from '../signal-container.ts'
+import { parseSignal, signalContainer } from '../signal-container.ts'
 
 export const stopCommand: CommandSpec = {
   name: 'stop',
   operands: 'CONTAINER...',
   minOperands: 1,
   maxOperands: Infinity,
-  summary: 'End detached containers: SIGTERM, and SIGKILL when that is not enough',
-  options: [{ name: 'time', short: 't', value: 'SECONDS', help: 'How long to wait before SIGKILL (default 10)' }],
+  summary: 'End detached containers: their stop signal, and SIGKILL when that is not enough',
+  options: [
+    { name: 'time', short: 't', value: 'SECONDS', help: 'How long to wait before SIGKILL (default 10)' },
+    { name: 'signal', short: 's', value: 'SIGNAL', help: 'By name or number (default the container\'s --stop-signal or its image\'s STOPSIGNAL, else TERM)' },
+  ],
   examples: ['tsbuild stop -t 2 web'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
     const seconds = options.text('time') ?? '10'
     if (!/^\d{1,6}$/u.test(seconds)) throw new UsageError(`option --time takes a number of seconds, not "${seconds}"`)
-    for (const name of operands) {
-      const container = records.getRunning(name)
-      signalContainer(container, 'SIGTERM')
-      if (!await hasEnded(records, container.id, Number(seconds) * 1000)) {
-        signalContainer(container, 'SIGKILL')
-        await hasEnded(records, container.id, afterKillMs)
-      }
-      app.print(name)
-    }
-    return 0
+    const given = options.text('signal')
+    const signal = given === undefined ? undefined : parseSignal(given)
+    return eachContainer(operands, app, async (name) => {
+      const { id, state } = records.get(name)
+      // One that has ended is what was asked for.
+      if (state.kind !== 'running') return
+      signalContainer(state, signal ?? parseSignal(state.running.stopSignal ?? 'TERM'))
+      if (await hasEnded(records, id, Number(seconds) * 1000)) return
+      signalContainer(state, 'SIGKILL')
+      await hasEnded(records, id, afterKillMs)
+    })
   },
 }
 

@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import { convertLayers, describeDriver, describeFormat } from '../../storage/index.ts'
 import type { CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -28,7 +29,7 @@ export const storeCommand: CommandSpec = {
       }
       return 0
     }
-    const report = await convertLayers(engine.store, to, { signal: app.signal, emit: () => undefined })
+    const report = await convertLayers(engine.store, to, createTask(app))
     if (options.has('json')) app.print(JSON.stringify(report))
     else app.print(`${report.converted} layers converted, ${report.unchanged} were so already${report.inUse === 0 ? '' : `, ${report.inUse} are in use: convert again later`}`)
     return report.inUse === 0 ? 0 : 1

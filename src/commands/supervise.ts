@@ -1,14 +1,15 @@
-import { appendFileSync, closeSync, writeSync } from 'node:fs'
+import { appendFileSync, closeSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
+import { isErrno } from '../../core/errors.ts'
 import { defaultRoot, findImage, runImage } from '../../builder/index.ts'
 import type { ContainerExit, ContainerSpec, HeldRecord } from '../../runtime/index.ts'
-import { ContainerRecords } from '../../runtime/index.ts'
+import { ContainerRecords, findMainProcess } from '../../runtime/index.ts'
 import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
 import { encodeLogEntry } from '../container-log.ts'
-import type { SupervisorOrder } from '../detached.ts'
-import { started } from '../detached.ts'
+import type { SupervisorAnswer, SupervisorOrder } from '../detached.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderProblem } from '../render/problem.ts'
 
@@ -31,10 +32,11 @@ async function supervise(order: SupervisorOrder, app: App): Promise<number> {
     held = records.create(order.record)
     const exit = await runSupervised(order, held, app)
     held.ended({ exitCode: exit.exitCode, endedAtMs: Date.now(), reason: describeEnd(exit) })
+    answer(exit.notExecuted === undefined ? { kind: 'started' } : { kind: 'not-executed', problem: describeNotExecuted(exit.notExecuted), exitCode: exit.exitCode })
   } catch (error) {
     const problem = renderProblem(error).lines.join('\n')
     held?.ended({ exitCode: failedExitCode, endedAtMs: Date.now(), reason: problem })
-    answer(problem)
+    answer({ kind: 'failed', problem: problem.replace(/^error: /u, '') })
   }
   if (order.record.isRemovedAtEnd) records.discard(order.record.id)
   return 0
@@ -43,21 +45,21 @@ async function supervise(order: SupervisorOrder, app: App): Promise<number> {
 /** As `docker run` says that the container itself failed. */
 const failedExitCode = 125
 
-async function runSupervised({ imageId, settings }: SupervisorOrder, held: HeldRecord, app: App): Promise<ContainerExit> {
+async function runSupervised({ imageId, settings, stopSignal }: SupervisorOrder, held: HeldRecord, app: App): Promise<ContainerExit> {
   await using engine = await app.openEngine()
   const image = findImage(engine.store, imageId)
   const log = join(held.folder, 'log')
-  let spec: ContainerSpec | undefined
+  let made: { readonly spec: ContainerSpec; readonly stopSignal: string | undefined } | undefined
   const stdio = {
     kind: 'events' as const,
     hasTerminal: settings.hasTerminal,
     onStarted: (initPid: number) => {
-      if (spec === undefined) throw new TypeError('the container started before it was described')
-      held.started({ initPid, process: spec.process, privilege: spec.privilege })
-      answer(started)
+      if (made === undefined) throw new TypeError('the container started before it was described')
+      held.started({ initPid, process: made.spec.process, privilege: made.spec.privilege, stopSignal: stopSignal ?? made.stopSignal })
+      void answerOnceExecuted(initPid)
     },
   }
-  return await runImage(engine, { ...settings, image, stdio, onSpec: (made) => { spec = made } }, {
+  return await runImage(engine, { ...settings, image, stdio, onSpec: (spec, imageSignal) => { made = { spec, stopSignal: imageSignal } } }, {
     signal: app.signal,
     emit: (event) => {
       if (event.type === 'container-output') appendFileSync(log, encodeLogEntry(event))
@@ -67,12 +69,31 @@ async function runSupervised({ imageId, settings }: SupervisorOrder, held: HeldR
 }
 
 let hasAnswered = false
+const pollMs = 2
+
+/** Until it executes its program, the container's process is called as its init is. The end of the container answers as well. */
+async function answerOnceExecuted(initPid: number): Promise<void> {
+  while (!hasAnswered) {
+    if (hasExecuted(initPid)) answer({ kind: 'started' })
+    await setTimeout(pollMs)
+  }
+}
+
+function hasExecuted(initPid: number): boolean {
+  try {
+    const main = findMainProcess(initPid)
+    return main !== undefined && readFileSync(`/proc/${main}/comm`, 'utf8') !== readFileSync(`/proc/${initPid}/comm`, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return false
+    throw error
+  }
+}
 
 /** The first answer is what `run -d` waits for; afterwards nobody listens. */
-function answer(words: string): void {
+function answer(words: SupervisorAnswer): void {
   if (hasAnswered) return
   hasAnswered = true
-  writeSync(1, words)
+  writeSync(1, JSON.stringify(words))
   closeSync(1)
 }
 

@@ -6,7 +6,6 @@ import { copyOptions, parseCopy } from '../copy-options.ts'
 import { UsageError } from '../errors.ts'
 import { parsePositive } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
-import { holdYoungHeap } from '../hold-young-heap.ts'
 
 export const syncCommand: CommandSpec = {
   name: 'sync',
@@ -23,7 +22,6 @@ interface Pair { readonly from: string; readonly to: string }
 
 /** One image that fails does not stop the others; the exit code is that of the first failure. */
 async function sync({ operands: [file = ''], options }: CommandInput, app: App): Promise<number> {
-  holdYoungHeap()
   const { copyImage, parseLocation, usualBlobs } = await import('../../builder/index.ts')
   const { renderProblem } = await import('../render/problem.ts')
   const requests = parseList(readFileSync(file === '-' ? 0 : file, 'utf8')).map(({ from, to }) => ({ from: parseLocation(from), to: parseLocation(to), name: `${from} ${to}` }))

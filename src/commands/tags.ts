@@ -1,3 +1,4 @@
+import { createTask } from '../../core/task.ts'
 import type { CommandSpec } from '../command.ts'
 
 export const tagsCommand: CommandSpec = {
@@ -12,7 +13,7 @@ export const tagsCommand: CommandSpec = {
   examples: ['tsbuild tags debian', 'tsbuild tags --catalog registry.example'],
   run: async ({ operands: [name = ''], options }, app) => {
     const { normalizeRegistry, openRegistryClient, loadRegistriesConfig, resolveName } = await import('../../registry-client/index.ts')
-    const task = { signal: app.signal, emit: () => undefined }
+    const task = createTask(app)
     const { catalog } = await openRegistryClient(app.env, { userAgent: 'tsbuild' })
     if (options.has('catalog')) {
       for await (const repository of catalog.repositories(normalizeRegistry(name), task)) app.print(repository)

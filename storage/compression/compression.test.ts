@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { closeSync, openSync } from 'node:fs'
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { getAddon } from '../../native/index.ts'
 import { compress } from './compress.ts'
 import { decompress } from './decompress.ts'
 
@@ -75,6 +77,39 @@ describe('compress', () => {
       expect(gzip.equals(await collect(compress(pieces(bytes, size + 1), 'gzip')))).toBe(true)
       expect(zstdDecompressSync(await collect(compress(pieces(bytes, size), 'zstd'))).equals(bytes)).toBe(true)
     }), { numRuns: 25 })
+  })
+
+  it('passes the failure of its source on', async () => {
+    for (const compression of ['gzip', 'zstd'] as const) {
+      async function* broken(): AsyncGenerator<Uint8Array, void, undefined> {
+        yield* pieces(one, 1000)
+        throw new RangeError('the disk broke')
+      }
+      await expect(collect(compress(broken(), compression))).rejects.toBeInstanceOf(RangeError)
+    }
+  })
+
+  it('ends when its reader does', async () => {
+    const source = { isClosed: false }
+    async function* endless(): AsyncGenerator<Uint8Array, void, undefined> {
+      try {
+        for (;;) yield await Promise.resolve(randomBytes(100_000))
+      } finally {
+        source.isClosed = true
+      }
+    }
+    for await (const chunk of compress(endless(), 'gzip')) if (chunk.byteLength > 0) break
+    expect(source.isClosed).toBe(true)
+  })
+
+  it('says what the disk says when gzip is written past the main thread', async () => {
+    const [input, full] = [openSync('/dev/zero', 'r'), openSync('/dev/full', 'w')]
+    try {
+      await expect(getAddon().writeGzip(input, full, 6, () => undefined)).rejects.toMatchObject({ code: 'ENOSPC', syscall: 'write' })
+      await expect(getAddon().writeGzip(-1, full, 6, () => undefined)).rejects.toMatchObject({ code: 'EBADF' })
+    } finally {
+      for (const fd of [input, full]) closeSync(fd)
+    }
   })
 
   it('writes no time and no system into gzip', async () => {

@@ -1,13 +1,19 @@
-import { createZstdDecompress } from 'node:zlib'
+import { createZstdDecompress, zstdDecompressSync } from 'node:zlib'
+import { isErrno } from '../../core/errors.ts'
 import type { Compression } from '../../oci/descriptor.ts'
-import { StreamTooLarge } from '../errors.ts'
+import { MalformedCompression, StreamTooLarge } from '../errors.ts'
 import { chooseGzipEngine } from './choose-gzip-engine.ts'
 import { describing } from './describe-damage.ts'
 import { transformBytes } from './transform-bytes.ts'
+import type { FramePiece } from './zstd-frames.ts'
 import { splitFrames } from './zstd-frames.ts'
 
 const engineOptions = { chunkSize: 256 * 1024 }
 const magicLength = 4
+/** Compressed: frames of more are streamed. */
+const smallFrameBytes = 16 * 1024
+/** More than any image has files. */
+const maxFrames = 2 ** 22
 
 export interface Decompressed {
   readonly compression: Compression
@@ -80,24 +86,64 @@ const decoders: Readonly<Record<Compression, (bytes: AsyncIterable<Uint8Array>) 
   zstd: unzstd,
 }
 
+/**
+ * A frame costs little when it is small: some writers make one for each file, and a hostile one makes one for every nine
+ * bytes, of which it may not have millions.
+ */
 async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const pieces = splitFrames(bytes)
-  const state = { isAtEnd: false }
-  async function* oneFrame(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      const next = await pieces.next()
-      if (next.done === true) {
-        state.isAtEnd = true
-        return
-      }
-      yield next.value.bytes
-      if (next.value.isLast) return
-    }
+  for (let frames = 0; ; frames += 1) {
+    if (frames > maxFrames) throw new MalformedCompression('zstd', `it has more than ${maxFrames} frames`)
+    const { start, isWhole, isEnd } = await startOfFrame(pieces)
+    if (start.length === 0 && isEnd) return
+    yield* isWhole ? describing('zstd', inflateWhole(Buffer.concat(start))) : describing('zstd', inflateFrame(chain(start, restOfFrame(pieces))))
   }
-  for (;;) {
-    const frame = oneFrame()
-    const first = await frame.next()
-    if (first.done === true) return
-    yield* describing('zstd', transformBytes(createZstdDecompress(engineOptions), resume([first.value], frame)))
+}
+
+interface FrameStart { readonly start: readonly Uint8Array[]; readonly isWhole: boolean; readonly isEnd: boolean }
+
+async function startOfFrame(pieces: AsyncGenerator<FramePiece, void, undefined>): Promise<FrameStart> {
+  const start: Uint8Array[] = []
+  for (let length = 0; length <= smallFrameBytes;) {
+    const next = await pieces.next()
+    if (next.done === true) return { start, isWhole: start.length > 0, isEnd: true }
+    start.push(next.value.bytes)
+    if (next.value.isLast) return { start, isWhole: true, isEnd: false }
+    length += next.value.bytes.byteLength
   }
+  return { start, isWhole: false, isEnd: false }
+}
+
+async function* restOfFrame(pieces: AsyncGenerator<FramePiece, void, undefined>): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
+    yield next.value.bytes
+    if (next.value.isLast) return
+  }
+}
+
+async function* chain(start: readonly Uint8Array[], rest: AsyncGenerator<Uint8Array, void, undefined>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* start
+  yield* rest
+}
+
+function inflateFrame(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, number, undefined> {
+  return transformBytes(createZstdDecompress(engineOptions), bytes)
+}
+
+/** A stream of its own for each frame would take some ten times as long. */
+async function* inflateWhole(frame: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  let content: Buffer
+  try {
+    content = zstdDecompressSync(frame, { maxOutputLength: engineOptions.chunkSize })
+  } catch (error) {
+    if (!isErrno(error, 'ERR_BUFFER_TOO_LARGE')) throw error
+    yield* inflateFrame(single(frame))
+    return
+  }
+  if (content.byteLength > 0) yield content
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- what reads it reads streams
+async function* single(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes
 }

@@ -1,7 +1,7 @@
 import { MalformedCompression } from '../errors.ts'
 
 /** zlib's own errors become ours; others, such as those of the source, pass. */
-export async function* describing(compression: 'gzip' | 'zstd', bytes: AsyncGenerator<Uint8Array, number, undefined>): AsyncGenerator<Uint8Array, number, undefined> {
+export async function* describing<Result>(compression: 'gzip' | 'zstd', bytes: AsyncGenerator<Uint8Array, Result, undefined>): AsyncGenerator<Uint8Array, Result, undefined> {
   try {
     return yield* bytes
   } catch (error) {

@@ -3,28 +3,22 @@ import { MalformedCompression } from '../errors.ts'
 import type { GzipEngine } from './gzip-engine.ts'
 
 const outputBytes = 128 * 1024
-/** What cannot be compressed is stored, with a few bytes for each 64 KiB. */
-const spareBytes = 16 * 1024
 
 /** Intel's ISA-L, if the machine has it: deflate at seven times zlib's speed for 7 % more bytes, inflate at twice. */
 export const isalEngine: GzipEngine = {
   name: 'isa-l',
-  deflateBlock: async (block, previous) => {
-    const output = Buffer.allocUnsafeSlow(block.byteLength + spareBytes)
-    const length = await getAddon().deflateBlock(block, previous, output)
-    if (length < 0) throw new RangeError(`ISA-L cannot compress a block of ${block.byteLength} bytes: ${length}`)
-    return output.subarray(0, length)
-  },
+  usualLevel: -1,
   inflate: (bytes) => ahead(inflate(bytes)),
 }
 
-/** ISA-L's errors. */
+/** ISA-L's errors, and one of our own. */
 const problems: ReadonlyMap<number, string> = new Map([
   [-1, 'it has a block of no known kind'],
   [-2, 'it has an invalid code'],
   [-3, 'it refers to before its beginning'],
   [-4, 'it has an invalid header'],
   [-6, 'its checksum is wrong'],
+  [-100, 'bytes follow it'],
 ])
 
 async function* inflate(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {

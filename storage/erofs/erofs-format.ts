@@ -1,6 +1,7 @@
-import { rmSync, statSync } from 'node:fs'
+import { openSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Task } from '../../core/task.ts'
+import type { PipeReader } from '../../native/index.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { digestAsDiffId } from '../../oci/digest.ts'
@@ -9,6 +10,7 @@ import type { GzipEngine } from '../compression/gzip-engine.ts'
 import { DiffIdMismatch } from '../errors.ts'
 import { HashedFile } from '../hashed-file.ts'
 import { emptyLayer } from '../layer/changeset/empty-changeset.ts'
+import { PackedChangeset } from '../layer/changeset/pack-changeset.ts'
 import { maxChangesetBytes, maxChangesetSeconds } from '../layer/layer-blobs.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from '../layer/layer-format.ts'
 import type { LayerRecords } from '../layer/layer-records.ts'
@@ -17,7 +19,7 @@ import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { explainFull } from '../root/explain-full.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
-import { packTree } from '../tree/pack-tree.ts'
+import { packTree, pourTree } from '../tree/pack-tree.ts'
 import { readFilePieces } from './read-file-pieces.ts'
 import { writeIndex } from './write-index.ts'
 
@@ -55,13 +57,18 @@ export class ErofsFormat implements LayerFormat {
     const { layout, records } = this.#parts
     const lowers = records.visibleStack(parent)
     const packing = { root: layout.root, directory: upperdir, xattrs: 'trusted', hasRoot: false, opaqueMarks: 'where-they-hide', lowers: this.#parts.lowers.mountable(lowers) } as const
-    const layer = await this.#keep({ dir, changeset: packTree(packing, task), compression: 'none', expected: undefined, isBottom: parent === undefined, lowers }, task)
+    const changeset = new PackedChangeset(packTree(packing, task), async (read) => { await pourTree(packing, read, task) })
+    const layer = await this.#keep({ dir, changeset, compression: 'none', expected: undefined, isBottom: parent === undefined, lowers }, task)
     if (layer === undefined) throw new TypeError('the helper asked for lower layers that it had')
     return layer
   }
 
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
     return Promise.resolve(readFilePieces(this.#parts.layout.layerTar(layer.dir ?? ''), task))
+  }
+
+  async pour(layer: StoredLayer, read: PipeReader): Promise<void> {
+    await read(openSync(this.#parts.layout.layerTar(layer.dir ?? ''), 'r'))
   }
 
   async #keep({ dir, expected, isBottom, lowers, changeset, compression }: Keeping, task: Task): Promise<LoneLayer | undefined> {
@@ -74,7 +81,7 @@ export class ErofsFormat implements LayerFormat {
       if (diffId === emptyLayer.diffId) return emptyLayer
       const below = lowers === undefined ? undefined : this.#parts.lowers.mountable(lowers)
       // Nothing lies below a bottom layer that a whiteout could hide, whoever wrote it.
-      const outcome = await writeIndex({ root: layout.root, tar, index, makesWhiteouts: !isBottom, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: below }, task)
+      const outcome = await writeIndex({ root: layout.root, tar, index, diffId, makesWhiteouts: !isBottom, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: below }, task)
       if (outcome.kind === 'needs-lowers') return undefined
       isKept = true
       const { hasRoot, hidesBelow } = outcome
@@ -89,7 +96,8 @@ export class ErofsFormat implements LayerFormat {
     try {
       const file = new HashedFile(await open(path, 'wx', 0o600), { algorithm: 'sha256', inflater: await chooseInflater(compression), heldBytes: 0, maxBytes: maxChangesetBytes })
       try {
-        for await (const chunk of untilAborted(compression === 'zstd' ? await decodeLazily({ compression, bytes }) : bytes, task.signal)) await file.add(chunk)
+        if (bytes instanceof PackedChangeset && bytes.pour !== undefined) await bytes.pour((readFd) => file.drain(readFd))
+        else for await (const chunk of untilAborted(compression === 'zstd' ? await decodeLazily({ compression, bytes }) : bytes, task.signal)) await file.add(chunk)
         const { digest, sizeBytes } = await file.finish()
         return { diffId: digestAsDiffId(digest), tarBytes: sizeBytes }
       } finally {

@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
 import { FormatUnavailable, HelperDied, TreeFailure } from '../errors.ts'
-import { emptyChangeset } from '../layer/changeset/empty-changeset.ts'
+import { emptyChangeset, emptyLayer } from '../layer/changeset/empty-changeset.ts'
 import { explainFull } from '../root/explain-full.ts'
 import { removeTrees } from '../tree/upkeep-trees.ts'
 import { tryMount } from './mount-layers.ts'
@@ -18,7 +18,7 @@ export type ErofsSupport =
 
 /**
  * Whether EROFS layers below `folder` can be mounted and stacked, found out by doing it where nobody sees it: straight from
- * the files as Linux 6.12 and later can, else by loop devices.
+ * the files as Linux 6.12 and later can, else by loop devices. Before 6.4 neither works: EROFS had no blocks of a tar's 512 bytes.
  * @throws {StorageFull}
  */
 export async function probeErofs(folder: string): Promise<ErofsSupport> {
@@ -28,7 +28,7 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
     trial = mkdtempSync(join(folder, 'erofs-trial-'))
     const [tar, index] = [join(trial, 'tar'), join(trial, 'index')]
     writeFileSync(tar, emptyChangeset)
-    await writeIndex({ root: folder, tar, index, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
+    await writeIndex({ root: folder, tar, index, diffId: emptyLayer.diffId, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
     const failures: string[] = []
     for (const backing of ['file', 'loop'] as const) {
       const problem = await findProblem(() => tryMount([{ kind: 'erofs', path: index, tar, backing }], createTask()))

@@ -1,6 +1,8 @@
 import type { Task } from '../../core/task.ts'
 import type { LowerLayer } from '../../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
+import type { DiffId } from '../../oci/digest.ts'
+import { digestHex } from '../../oci/digest.ts'
 import { callTreeMode } from '../tree/tree-helper.ts'
 
 export interface IndexRequest {
@@ -9,6 +11,8 @@ export interface IndexRequest {
   readonly tar: string
   /** Where the index goes. */
   readonly index: string
+  /** Of the changeset: names the image, so that overlayfs can tell the layers of a stack apart and follow a copied file to where it came from. */
+  readonly diffId: DiffId
   /** False in a bottom layer of somebody else's making, where a whiteout would only leave a ghost in listings. */
   readonly makesWhiteouts: boolean
   readonly maxBytes: number
@@ -33,6 +37,7 @@ export async function writeIndex(request: IndexRequest, task: Task): Promise<Ind
   const writer = new WireWriter()
     .bytes(request.tar)
     .bytes(request.index)
+    .bytes(makeUuid(request.diffId))
     .flag(request.makesWhiteouts)
     .u64(BigInt(request.maxBytes))
     .u32(request.maxSeconds)
@@ -48,4 +53,12 @@ export async function writeIndex(request: IndexRequest, task: Task): Promise<Ind
     hasRoot: reader.u32() === 1,
     hidesBelow: reader.u32() === 1,
   }
+}
+
+/** The first bytes of a digest, as a UUID of whatever kind one likes. @see RFC 9562, section 5.8 */
+function makeUuid(diffId: DiffId): Uint8Array {
+  const uuid = Buffer.from(digestHex(diffId).slice(0, 32), 'hex')
+  uuid.writeUInt8(uuid.readUInt8(6) & 0x0f | 0x80, 6)
+  uuid.writeUInt8(uuid.readUInt8(8) & 0x3f | 0x80, 8)
+  return uuid
 }

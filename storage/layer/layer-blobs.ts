@@ -1,12 +1,24 @@
 import type { Task } from '../../core/task.ts'
+import type { HashedBytes, PipeReader } from '../../native/index.ts'
 import type { Compression, Descriptor } from '../../oci/descriptor.ts'
 import { layerMediaType } from '../../oci/descriptor.ts'
-import type { Digest, DiffId } from '../../oci/digest.ts'
-import { parseDigest } from '../../oci/digest.ts'
-import type { LayerForm } from '../store.ts'
+import type { ChainId, Digest, DiffId } from '../../oci/digest.ts'
+import { digestAsDiffId, parseDigest } from '../../oci/digest.ts'
+import { LayerDamaged } from '../errors.ts'
+import type { BlobBegun } from '../growing-blob.ts'
+import { GrowingFile } from '../growing-blob.ts'
+import type { BlobInfo, LayerForm } from '../store.ts'
 import type { BlobStore } from '../content-store.ts'
 import type { Database } from '../records/database.ts'
 import { readText } from '../records/database.ts'
+
+/** A layer whose changeset can be read by somebody else. */
+export interface PouredLayer {
+  readonly layer: { readonly chainId: ChainId; readonly diffId: DiffId }
+  readonly pour: (read: PipeReader) => Promise<void>
+  /** undefined is the usual one. */
+  readonly level: number | undefined
+}
 
 /** More content than any image has; a stream that claims more is an attack or a mistake. */
 export const maxChangesetBytes: number = 2 ** 40
@@ -60,9 +72,40 @@ export class LayerBlobs {
       await writer.discard()
     }
   }
+
+  /** The same with gzip, past the main thread; the blob can be read while it grows. @throws {LayerDamaged} */
+  async createGzip({ layer, pour, level }: PouredLayer, task: Task<BlobBegun>): Promise<Descriptor> {
+    const { writeGzip } = await import('../compression/write-gzip.ts')
+    const growing = new GrowingFile()
+    try {
+      const { digest, sizeBytes } = await this.#blobs.make(async (file, path) => {
+        task.emit({ type: 'blob-begun', follow: () => growing.follow(path) })
+        const { plain, packed } = await writeGzip({ pour, fd: file.fd, level }, (writtenBytes) => { growing.grew(writtenBytes) })
+        const diffId = digestAsDiffId(digestOf(plain))
+        if (diffId !== layer.diffId) throw new LayerDamaged(layer, diffId)
+        const info = { digest: digestOf(packed), sizeBytes: packed[1] }
+        growing.isMade(describeGzip(info))
+        return info
+      })
+      this.remember(layer.diffId, { compression: 'gzip', level }, digest)
+      return describeGzip({ digest, sizeBytes })
+    } catch (error) {
+      growing.failed(error)
+      throw error
+    }
+  }
 }
 
-function readForm(form: Compression | LayerForm): LayerForm {
+function digestOf([digest]: HashedBytes): Digest {
+  return parseDigest(`sha256:${digest.toString('hex')}`)
+}
+
+function describeGzip({ digest, sizeBytes }: BlobInfo): Descriptor {
+  return { mediaType: layerMediaType('gzip'), digest, size: sizeBytes }
+}
+
+/** What a form means in full. */
+export function readForm(form: Compression | LayerForm): LayerForm {
   return typeof form === 'string' ? { compression: form, level: undefined } : form
 }
 

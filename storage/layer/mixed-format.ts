@@ -1,4 +1,5 @@
 import type { Task } from '../../core/task.ts'
+import type { PipeReader } from '../../native/index.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from './layer-format.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
 
@@ -27,6 +28,14 @@ export class MixedFormat implements LayerFormat {
   }
 
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
-    return (layer.origin === 'indexed' ? this.#erofs : this.#overlay).changeset(layer, task)
+    return this.#formatOf(layer).changeset(layer, task)
+  }
+
+  pour(layer: StoredLayer, read: PipeReader, task: Task): Promise<void> {
+    return this.#formatOf(layer).pour(layer, read, task)
+  }
+
+  #formatOf({ origin }: StoredLayer): LayerFormat {
+    return origin === 'indexed' ? this.#erofs : this.#overlay
   }
 }

@@ -7,6 +7,7 @@ import { makeDirectories } from '../root/explain-full.ts'
 import type { Session } from '../root/session.ts'
 import { discard } from '../root/session.ts'
 import type { OverlayXattrs } from '../tree/tree-helper.ts'
+import { settleTree } from '../tree/settle-tree.ts'
 import { addLayer } from './add-layer.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
 import type { LayerContext } from './layer-context.ts'
@@ -17,6 +18,13 @@ import type { StoredLayer } from './stored-layer.ts'
 /** The kernel's limit is 500, and the runtime adds a layer of mount points. @see 0011-mount-points-in-a-stub-layer.md */
 const mostLowers = 499
 
+export interface Mounting {
+  readonly session: Session
+  readonly xattrs: OverlayXattrs
+  /** fuse-overlayfs, where the runtime mounts with that; else the kernel's overlayfs. @see docs/decisions/0028-snapshots-by-fuse-overlayfs.md */
+  readonly program: string | undefined
+}
+
 /**
  * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755
  * in every one, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a process
@@ -24,36 +32,39 @@ const mostLowers = 499
  */
 export class OverlayDriver implements SnapshotDriver {
   readonly #context: LayerContext
-  readonly #session: Session
-  readonly #xattrs: OverlayXattrs
+  readonly #mounting: Mounting
   readonly #copying: SnapshotDriver
 
   /** @param copying makes the snapshots of more layers than overlayfs takes */
-  constructor(context: LayerContext, mounting: { readonly session: Session; readonly xattrs: OverlayXattrs }, copying: SnapshotDriver) {
+  constructor(context: LayerContext, mounting: Mounting, copying: SnapshotDriver) {
     this.#context = context
-    this.#session = mounting.session
-    this.#xattrs = mounting.xattrs
+    this.#mounting = mounting
     this.#copying = copying
   }
 
   async prepare(parent: ChainId | undefined): Promise<Snapshot> {
     const stack = this.#context.records.visibleStack(parent)
-    return stack.length > mostLowers ? await this.#copying.prepare(parent) : this.#create(parent, stack)
+    return stack.length > mostLowers && this.#mounting.program === undefined ? await this.#copying.prepare(parent) : this.#create(parent, stack)
   }
 
   #create(parent: ChainId | undefined, stack: readonly StoredLayer[]): Snapshot {
     const context = this.#context
     const { layout } = context
+    const { session, xattrs, program } = this.#mounting
     const lowers = context.lowers.mountable(stack)
-    const dir = this.#session.createDirId()
+    const dir = session.createDirId()
     const folder = layout.snapshot(dir)
     const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]
     makeDirectories(layout.root, [folder, upperdir, workdir])
     chmodSync(upperdir, 0o755)
+    const changes = async (task: Task): Promise<string> => {
+      if (program !== undefined) await settleTree({ root: layout.root, upperdir, xattrs }, task)
+      return upperdir
+    }
     return {
-      rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs: this.#xattrs },
-      changes: () => Promise.resolve(upperdir),
-      commit: (task) => commitUpperdir(context, { dir, upperdir, parent }, task),
+      rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs, ...(program === undefined ? {} : { program }) },
+      changes,
+      commit: async (task) => commitUpperdir(context, { dir, upperdir: await changes(task), parent }, task),
       // Once committed nothing is left of it.
       [Symbol.asyncDispose]: () => {
         discard(layout, folder)

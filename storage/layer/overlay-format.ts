@@ -1,5 +1,7 @@
 import { chmodSync, renameSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
+import type { PipeReader } from '../../native/index.ts'
+import { pourBytes } from '../../native/index.ts'
 import type { Digester } from '../../oci/digest.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { DiffIdMismatch, LayerDamaged } from '../errors.ts'
@@ -7,8 +9,8 @@ import { makeDirectories } from '../root/explain-full.ts'
 import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import { discard } from '../root/session.ts'
-import type { PackedTree } from '../tree/pack-tree.ts'
-import { packTree } from '../tree/pack-tree.ts'
+import type { PackedTree, PackRequest } from '../tree/pack-tree.ts'
+import { packTree, pourTree } from '../tree/pack-tree.ts'
 import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
@@ -78,20 +80,27 @@ export class OverlayFormat implements LayerFormat {
   }
 
   async changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>> {
-    const { layout, records, layerBlobs, xattrs } = this.#parts
-    if (layer.origin === 'foreign') {
-      const bytes = await layerBlobs.read(layer.diffId, task)
-      if (bytes === undefined) throw new LayerDamaged(layer, undefined)
-      return bytes
-    }
-    return packTree({
+    if (layer.origin !== 'foreign') return packTree(this.#describe(layer), task)
+    const bytes = await this.#parts.layerBlobs.read(layer.diffId, task)
+    if (bytes === undefined) throw new LayerDamaged(layer, undefined)
+    return bytes
+  }
+
+  async pour(layer: StoredLayer, read: PipeReader, task: Task): Promise<void> {
+    if (layer.origin === 'foreign') await pourBytes(await this.changeset(layer, task), read)
+    else await pourTree(this.#describe(layer), read, task)
+  }
+
+  #describe(layer: StoredLayer): PackRequest {
+    const { layout, records, xattrs } = this.#parts
+    return {
       root: layout.root,
       directory: layout.layer(layer.dir ?? ''),
       xattrs,
       hasRoot: layer.hasRoot,
       opaqueMarks: layer.origin === 'packed' ? 'all' : 'where-they-hide',
       lowers: this.#parts.lowers.mountable(records.visibleStack(layer.parent)),
-    }, task)
+    }
   }
 
   /** Unpacks the changeset again and compares what is made of either tree: other layers are read by packing them anyway. */

@@ -1,5 +1,7 @@
 import type { Task } from '../../core/task.ts'
 import { createTask } from '../../core/task.ts'
+import type { PipeReader } from '../../native/index.ts'
+import { pourBytes } from '../../native/index.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { LayerDamaged } from '../errors.ts'
@@ -60,6 +62,13 @@ export class StackedLayers implements LayerStore {
     }
     const diffId = digestAsDiffId(digester.finish())
     if (diffId !== layer.diffId) throw new LayerDamaged(layer, diffId)
+  }
+
+  /** The changeset, read by somebody else, who compares the diffID. */
+  async pour(chainId: ChainId, read: PipeReader, task: Task): Promise<void> {
+    const { records, format } = this.#context
+    const layer = records.get(chainId)
+    await (layer.dir === undefined ? pourBytes(emptyStream(), read) : format.pour(layer, read, task))
   }
 
   view(chainId: ChainId | undefined): RootfsView {

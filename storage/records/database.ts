@@ -1,8 +1,8 @@
-import { statfsSync } from 'node:fs'
+import { accessSync, constants, statfsSync } from 'node:fs'
 import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { isErrno } from '../../core/errors.ts'
-import { StorageFull, StoreBusy } from '../errors.ts'
+import { StorageFull, StoreBusy, StoreUnusable } from '../errors.ts'
 import { explainFull } from '../root/explain-full.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>
@@ -26,9 +26,12 @@ export interface Database {
 
 const busyTimeoutMs = 10_000
 const sqliteBusy = 5
+const sqliteReadOnly = 8
 const sqliteIoError = 10
+const sqliteCorrupt = 11
 const sqliteFull = 13
 const sqliteCannotOpen = 14
+const sqliteNoDatabase = 26
 
 /** `sequence` numbers directories; `layers.id` grows from parents to children. */
 const firstSchema = `
@@ -145,7 +148,22 @@ function explain(root: string, error: unknown): unknown {
   const space = statfsSync(root)
   // Without room for its log SQLite says that it cannot open a file, or that writing failed.
   const isFull = code === sqliteFull || ((code === sqliteIoError || code === sqliteCannotOpen) && (space.bavail === 0 || (space.files > 0 && space.ffree === 0)))
-  return isFull ? new StorageFull(root, space, { cause: error }) : error
+  if (isFull) return new StorageFull(root, space, { cause: error })
+  const problem = findProblem(root, code)
+  return problem === undefined ? error : new StoreUnusable(root, problem, { cause: error })
+}
+
+/** What is wrong with the store or the machine; undefined when the fault is ours. */
+function findProblem(root: string, code: number): string | undefined {
+  if (code === sqliteCorrupt || code === sqliteNoDatabase) return 'its state.db is damaged; restore it, or delete the directory and pull and build again'
+  if (code !== sqliteReadOnly && code !== sqliteIoError && code !== sqliteCannotOpen) return undefined
+  try {
+    accessSync(root, constants.W_OK)
+  } catch (denied) {
+    if (isErrno(denied, 'EROFS')) return 'its filesystem is mounted read-only'
+    if (isErrno(denied, 'ENOENT')) return 'it was deleted while it was open'
+  }
+  return 'its state.db cannot be read or written'
 }
 
 export function readText(row: Row, column: string): string {

@@ -1,8 +1,8 @@
 import type { Task } from '../../core/task.ts'
-import type { LowerLayer } from '../../native/index.ts'
+import type { LowerLayer, PipeReader } from '../../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
-import type { OverlayXattrs } from './tree-helper.ts'
-import { readTreeMode } from './tree-helper.ts'
+import type { OverlayXattrs, TreeAnswer, TreeMode } from './tree-helper.ts'
+import { pourTreeMode, readTreeMode } from './tree-helper.ts'
 
 export interface PackRequest {
   readonly root: string
@@ -30,14 +30,26 @@ export interface PackedTree {
  * @see image-spec layer.md "Representing Changes"
  */
 export async function* packTree(request: PackRequest, task: Task): AsyncGenerator<Uint8Array, PackedTree, undefined> {
+  return decodeAnswer(yield* readTreeMode(describeWork(request), task))
+}
+
+/** The same, with the bytes read by somebody else. @throws {Unrepresentable} */
+export async function pourTree(request: PackRequest, read: PipeReader, task: Task): Promise<PackedTree> {
+  return decodeAnswer(await pourTreeMode(describeWork(request), { read }, task))
+}
+
+function describeWork(request: PackRequest): TreeMode {
   const writer = new WireWriter()
     .bytes(request.directory)
     .flag(request.xattrs === 'user')
     .flag(request.hasRoot)
     .flag(request.opaqueMarks === 'all')
   writer.list(request.lowers, (lower) => { writeLower(writer, lower) })
-  const answer = yield* readTreeMode({ mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }, task)
-  const reader = new WireReader(answer.done[0] ?? new Uint8Array())
+  return { mode: 'pack-tree', request: writer.finish(), doing: 'pack', root: request.root }
+}
+
+function decodeAnswer({ done }: TreeAnswer): PackedTree {
+  const reader = new WireReader(done[0] ?? new Uint8Array())
   return {
     entries: Number(reader.u64()),
     inodes: Number(reader.u64()),

@@ -1,6 +1,6 @@
 import { closeSync, statfsSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import type { HelperExit, HelperReport } from '../../native/index.ts'
+import type { HelperExit, HelperReport, PipeReader } from '../../native/index.ts'
 import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
 import { HelperDied, HostileArchive, SourceChanged, StorageFull, TreeFailure, Unrepresentable } from '../errors.ts'
 import { findRule, isArchiveRule } from './rules.ts'
@@ -9,7 +9,7 @@ import { findRule, isArchiveRule } from './rules.ts'
 export type OverlayXattrs = 'trusted' | 'user'
 
 /** A mode of native/helper/tree/ at work. */
-interface TreeMode {
+export interface TreeMode {
   readonly mode: string
   readonly request: Uint8Array
   /** Completes "cannot … PATH". */
@@ -49,22 +49,50 @@ export async function feedTreeMode(work: TreeMode, input: AsyncIterable<Uint8Arr
 
 /** Runs a mode that answers on its stdout, and hands that out; the answer comes as the generator's return value. */
 export async function* readTreeMode(work: TreeMode, task: Task, input?: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, TreeAnswer, undefined> {
+  const writing = startWriting(work, task, input)
+  let isWhole = false
+  try {
+    yield* readPipe(writing.readFd)
+    isWhole = true
+  } finally {
+    if (!isWhole) await writing.run.stop()
+  }
+  return endWriting(writing)
+}
+
+/** The same, with all that comes read by somebody else. */
+export async function pourTreeMode(work: TreeMode, { read, input }: { readonly read: PipeReader; readonly input?: AsyncIterable<Uint8Array> }, task: Task): Promise<TreeAnswer> {
+  const writing = startWriting(work, task, input)
+  try {
+    await read(writing.readFd)
+  } catch (error) {
+    await writing.run.stop()
+    throw error
+  }
+  return endWriting(writing)
+}
+
+interface WritingMode {
+  readonly run: Run
+  readonly readFd: number
+  /** Of the input. */
+  readonly failure: Promise<{ readonly error: unknown } | undefined> | undefined
+}
+
+function startWriting(work: TreeMode, task: Task, input: AsyncIterable<Uint8Array> | undefined): WritingMode {
   task.signal.throwIfAborted()
   const [readFd, writeFd] = getAddon().pipe(pipeBytes)
   const feed = input === undefined ? undefined : getAddon().pipe(pipeBytes)
   const run = start(work, { stdin: feed?.[0] ?? -1, stdout: writeFd }, task)
-  const fed = feed === undefined || input === undefined ? undefined : collectFailure(untilAborted(writePipe(feed[1], input), task.signal), run)
-  let isWhole = false
-  try {
-    yield* readPipe(readFd)
-    isWhole = true
-  } finally {
-    if (!isWhole) await run.stop()
-  }
-  const failure = await fed
-  if (failure !== undefined) {
+  const failure = feed === undefined || input === undefined ? undefined : collectFailure(untilAborted(writePipe(feed[1], input), task.signal), run)
+  return { run, readFd, failure }
+}
+
+async function endWriting({ run, failure }: WritingMode): Promise<TreeAnswer> {
+  const failed = await failure
+  if (failed !== undefined) {
     await run.stop()
-    throw failure.error
+    throw failed.error
   }
   return run.answer()
 }

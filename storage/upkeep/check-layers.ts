@@ -70,7 +70,7 @@ async function checkIndex({ store, found, task }: Checking, layer: StoredLayer):
   const [path, again] = [layout.layer(layer.dir ?? ''), session.createTemporaryPath()]
   try {
     const below = lowers.mountable(layers.visibleStack(layer.parent))
-    const request = { root: layout.root, tar: layout.layerTar(layer.dir ?? ''), index: again, makesWhiteouts: layer.parent !== undefined, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: below }
+    const request = { root: layout.root, tar: layout.layerTar(layer.dir ?? ''), index: again, diffId: layer.diffId, makesWhiteouts: layer.parent !== undefined, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: below }
     await writeIndex(request, task)
     if (!(await readFile(path)).equals(await readFile(again))) found({ check: 'layer-index', object: layer.chainId })
   } catch (error) {

@@ -13,6 +13,10 @@ describe('layers as overlay directories, with snapshots as copies', () => {
   testLayerStore(useStores(folder, 'overlay', 'vfs'), folder)
 })
 
+describe('layers as overlay directories, with snapshots by fuse-overlayfs', () => {
+  testLayerStore(useStores(folder, 'overlay', 'fuse-overlayfs'), folder)
+})
+
 describe('layers as tar and EROFS index, with snapshots as copies', () => {
   testLayerStore(useStores(folder, 'erofs', 'vfs'), folder)
 })

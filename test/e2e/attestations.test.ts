@@ -1,3 +1,4 @@
+import { generateKeyPairSync, verify } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -131,10 +132,44 @@ describe('attestations', () => {
     expect(inspect<Index>('copied:3')).toEqual(inspect<Index>('attested:3'))
   })
 
+  it('are signed where cosign looks for them, beside what others signed', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const key = join(command.folder, 'key.pem')
+    writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    const name = `${registry.host}/signed:1`
+    // The same image and statement of its packages each time; the index differs by when it was built.
+    for (let turn = 0; turn < 2; turn += 1) await build('-t', name, '--push', '--sbom', '--provenance', '--attestation-key', key, '--source-date-epoch', '5')
+    const top = JSON.parse(peers.run('skopeo', 'inspect', '--tls-verify=false', `docker://${name}`)) as { Digest: string }
+    const image = inspect<Index>('signed:1').manifests[0]?.digest ?? ''
+    const counts: number[] = []
+    for (const subject of [image, top.Digest]) {
+      const { layers } = inspect<Manifest>(`signed:${subject.replace(':', '-')}.att`)
+      counts.push(layers.length)
+      for (const layer of layers) {
+        expect(layer).toMatchObject({ mediaType: 'application/vnd.dsse.envelope.v1+json', annotations: { 'dev.cosignproject.cosign/signature': '' } })
+        const { payload, payloadType, signatures } = await (await fetch(`http://${registry.host}/v2/signed/blobs/${layer.digest}`)).json() as { payload: string; payloadType: string; signatures: { sig: string }[] }
+        const body = Buffer.from(payload, 'base64')
+        const signed = Buffer.concat([Buffer.from(`DSSEv1 28 ${payloadType} ${body.length} `), body])
+        expect(signatures.map(({ sig }) => verify('sha256', signed, publicKey, Buffer.from(sig, 'base64')))).toEqual([true])
+        const statement = JSON.parse(body.toString()) as { predicateType: string; subject: { digest: { sha256: string } }[] }
+        expect(statement.predicateType).toBe(layer.annotations?.['predicateType'])
+        expect(statement.subject.map(({ digest }) => `sha256:${digest.sha256}`)).toContain(subject)
+      }
+    }
+    expect(counts).toEqual([4, 2])
+  })
+
   it('are refused before the build where they have no place', () => {
+    const [key = '', otherKey = ''] = ['P-256', 'P-384'].map((namedCurve) => {
+      const path = join(command.folder, `${namedCurve}.pem`)
+      writeFileSync(path, generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' }))
+      return path
+    })
     for (const [args, why] of [
       [['--sbom'], 'give --push'], [['--provenance', '-o', `type=docker,dest=${command.folder}/x.tar`], 'give --push'],
       [['--sbom', '-o', `type=oci,dest=${command.folder}/x.tar,oci-mediatypes=false`], 'Docker media types'], [['--annotation', 'index:a=b'], 'annotations of an index need an index to lie in'],
+      [['--sbom', '--attestation-key', '/missing', '-o', 'type=registry'], 'cannot be read'], [['--attestation-key', key, '-t', 'x:1', '--push'], 'give --sbom or --provenance'],
+      [['--sbom', '--attestation-key', key, '-o', `type=oci,dest=${command.folder}/x.tar`], 'signed attestations lie in a registry'], [['--sbom', '--attestation-key', otherKey, '--push'], 'secp384r1'],
     ] as const) expect(command.run('build', ...args, app), args.join(' ')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(why) as string })
     for (const args of [['--sbom=generator=scanner'], ['--provenance=mode=all'], ['--provenance=version=v0.2'], ['--attest', 'sbom'], ['--sbom', '--attest', 'type=sbom'], ['--provenance=builder-id=me']]) {
       expect(command.run('build', ...args, app).exitCode, args.join(' ')).toBe(2)

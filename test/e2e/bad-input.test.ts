@@ -34,14 +34,12 @@ describe('a Dockerfile that is wrong', () => {
     for (const pattern of patterns) expect(outcome.stderr).toMatch(pattern)
   })
 
-  it('is told of the stage whose name is nearly that of an image that is not there', () => {
-    const outcome = build('FROM busybox AS builder\nFROM busybox\nCOPY --from=biulder /a /\n', '--pull=never')
-    expect(outcome.exitCode).toBe(3)
-    expect(outcome.stderr).toMatch(/Dockerfile:3[^]*hint: did you mean the stage "builder"/u)
-  })
-
   it('has a log that names a step which fails before it runs', () => {
     expect(build('FROM busybox\nCOPY nothing /\n').stderr).toMatch(/^#2 \[stage-0 2\/2\] COPY nothing \/\n#2 ERROR 0\.0\ds$/mu)
+  })
+
+  it.each(['FROM bilder', 'FROM scratch\nCOPY --from=bilder /etc/passwd /', 'RUN --mount=from=bilder,target=/x true'])('is asked whether it meant a stage: %s', (lines) => {
+    expect(build(`FROM busybox AS builder\nRUN true\n${lines}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('did you mean the stage "builder"?') as string })
   })
 
   it('is refused for a feature of Docker that is not there yet, by name and line', () => {
@@ -92,7 +90,8 @@ describe('a command line that is wrong', () => {
     ['a context that is not there', ['build', './nowhere'], 1, /"\.\/nowhere".*no folder/u],
     ['a bad size', ['build', '--memory', '1x', '.'], 2, /--memory.*1x/u],
     ['a name that is none', ['build', '-t', 'UPPER', '.'], 1, /"UPPER"/u],
-    ['an image that is not there', ['inspect', 'busybux'], 3, /did you mean "busybox:latest"/u],
+    ['an image that nothing is like', ['inspect', 'toybox-x'], 3, /"toybox-x" in the store$/mu],
+    ['an image that is not there', ['inspect', 'busybux'], 3, /did you mean "docker.io\/library\/busybox:latest"/u],
     ['no operand', ['rmi'], 2, /needs IMAGE/u],
     ['an unreachable registry', ['pull', '127.0.0.1:1/x'], 4, /127\.0\.0\.1:1/u],
     ['an archive that is none', ['load', '-i', '/etc/passwd'], 1, /cannot read archive/u],

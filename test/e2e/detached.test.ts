@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, leftovers, useCommand } from '../support/command.ts'
 
 const line = useCommand('detached')
-const { must, run } = line
+const { must, run, context } = line
 
 beforeAll(() => { importBusybox(line) })
 
@@ -89,6 +89,45 @@ describe('a detached container', () => {
     expect(list().find(({ name }) => name === 'stubborn')).toMatchObject({ state: 'ended', end: { exitCode: 137 } })
     expect(run('exec', 'stubborn', 'true').exitCode).toBe(3)
     must('rm', 'one', 'stubborn')
+    expect(list()).toEqual([])
+  })
+
+  it('is asked to end by the signal of its image, or the one given for it', async () => {
+    must('build', '-q', '-t', 'quits', context('quits', { Dockerfile: 'FROM busybox\nSTOPSIGNAL SIGQUIT\n' }))
+    const script = 'for s in QUIT USR1 TERM HUP; do trap "echo got $s; exit 0" $s; done; trap "echo got 37; exit 0" 37; echo ready; while :; do sleep 0.1; done'
+    for (const [image, options, stopOptions, got] of [['quits', [], [], 'QUIT'], ['quits', ['--stop-signal', 'USR1'], [], 'USR1'], ['quits', [], ['-s', 'HUP'], 'HUP'], ['busybox', [], [], 'TERM'], ['busybox', ['--stop-signal', 'RTMIN+3'], [], '37']] as const) {
+      must('run', '-d', '--name', 'asked', ...options, image, 'sh', '-c', script)
+      await expect.poll(() => must('logs', 'asked'), { timeout: 10_000 }).toBe('ready')
+      must('stop', ...stopOptions, 'asked')
+      expect(must('logs', '--tail', '1', 'asked')).toBe(`got ${got}`)
+      must('rm', 'asked')
+    }
+    expect(run('run', '-d', '--stop-signal', 'NONE', 'busybox', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('no signal') as string })
+  })
+
+  it('and others are ended, killed and removed together, whatever is wrong with one of them', () => {
+    for (const name of ['first', 'second']) must('run', '-d', '--name', name, 'busybox', 'sleep', '600')
+    expect(run('stop', '-t', '0', 'first', 'nobody', 'second')).toMatchObject({ exitCode: 3, stdout: 'first\nsecond\n', stderr: expect.stringContaining('nobody') as string })
+    expect(must('stop', 'first')).toBe('first')
+    expect(run('kill', 'first', 'second')).toMatchObject({ exitCode: 3, stdout: '' })
+    expect(run('rm', 'first', 'nobody', 'second')).toMatchObject({ exitCode: 3, stdout: 'first\nsecond\n' })
+    expect(run('rm', '-f', 'nobody')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('nobody') as string })
+  })
+
+  it('has a log whose end can be asked for', () => {
+    must('run', '-d', '--name', 'wordy', 'busybox', 'sh', '-c', 'seq 1 5; printf part >&2; sleep 0.2; printf "s\\nlast" >&2')
+    must('logs', '-f', 'wordy')
+    expect(['0', '1', '2', '3', '99', 'all'].map((lines) => run('logs', '-n', lines, 'wordy')).map(({ stdout, stderr }) => `${stdout}${stderr}`)).toEqual(['', 'last', 'parts\nlast', '5\nparts\nlast', '1\n2\n3\n4\n5\nparts\nlast', '1\n2\n3\n4\n5\nparts\nlast'])
+    expect(run('logs', '-n', 'x', 'wordy').exitCode).toBe(2)
+    must('rm', 'wordy')
+  })
+
+  it('whose command cannot be executed is one that ended so, and run says it', () => {
+    expect(run('run', '-d', '--name', 'missing', 'busybox', 'no-such')).toMatchObject({ exitCode: 127, stdout: expect.stringMatching(/^[0-9a-f]{64}\n$/u) as string, stderr: expect.stringContaining('"no-such" was not found') as string })
+    expect(run('run', '-d', 'busybox', '/etc')).toMatchObject({ exitCode: 126 })
+    expect(list().find(({ name }) => name === 'missing')).toMatchObject({ state: 'ended', end: { exitCode: 127 } })
+    for (const { id } of list()) must('rm', id)
+    expect(['a b', '-x', 'x', '/x', 'ä1', ''].map((name) => run('run', '-d', '--name', name, 'busybox', 'true').exitCode)).toEqual([2, 2, 2, 2, 2, 2])
     expect(list()).toEqual([])
   })
 

@@ -48,6 +48,11 @@ describe('keys given with --ssh', () => {
     expect(stderr).toContain(' 640\n')
   })
 
+  it('are looked at before any step runs, also where none asks for them', () => {
+    const unused = command.context('unused', { Dockerfile: 'FROM busybox\nRUN true\n' })
+    expect(run('build', '--ssh', 'id=/missing', unused)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('"/missing" is neither the socket of an agent nor the file of a key') as string })
+  })
+
   it('are refused when they have a passphrase, are none, or are of another kind, with what to do', () => {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'phrase', '-f', join(folder, 'locked')])
     writeFileSync(join(folder, 'none'), 'no key')

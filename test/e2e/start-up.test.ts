@@ -39,6 +39,16 @@ describe('the code a command compiled', () => {
     expect(readdirSync(cache).map((name) => name.replace(/-v.*/u, ''))).toEqual(['df', 'images'])
   })
 
+  it('is read by a command that wants V8 otherwise, as transfers do', () => {
+    writeFileSync(join(installed, 'empty.tar'), Buffer.alloc(1024))
+    expect(run('import', join(installed, 'empty.tar'), 'empty:1').status).toBe(0)
+    const copy = (): number => {
+      expect(run('copy', 'tsbuild:empty:1', `oci:${join(installed, 'layout')}`).stderr).not.toContain('error')
+      return statSync(join(cache, readdirSync(cache).find((file) => file.startsWith('copy-')) ?? '')).ino
+    }
+    expect(copy()).toBe(copy())
+  })
+
   it('is made again when it is not what V8 can use', () => {
     const name = readdirSync(cache).find((file) => file.startsWith('df-')) ?? ''
     writeFileSync(join(cache, name), 'not compiled')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
 import type { ChainId } from '../../oci/digest.ts'
-import { fsck, gc, openStore } from '../../storage/index.ts'
+import { chooseGzipEngine, fsck, gc, openStore } from '../../storage/index.ts'
 import { helperPath } from '../../native/index.ts'
 import { task } from '../support/streams.ts'
 import { perform } from './operations.ts'
@@ -13,13 +13,13 @@ import { perform } from './operations.ts'
 export interface Reference { readonly operation: string; readonly template: string; readonly output: string; readonly size: string }
 
 /** What stands in a store before an operation on it. */
-const preparations: Readonly<Record<string, readonly string[]>> = { gc: ['pull', 'image'], fsck: ['pull', 'image'], repair: ['image'], run: ['base'] }
+const preparations: Readonly<Record<string, readonly string[]>> = { gc: ['pull', 'image'], fsck: ['pull', 'image'], repair: ['image'], convert: ['image'], run: ['base'] }
 
 /** Stores to be disturbed, in a temporary folder, and what must hold of each afterwards. */
 export class TrialStores implements Disposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'tsbuild-faults-'))
-  /** One thread of the pool makes the count of calls the same each time. */
-  readonly env: NodeJS.ProcessEnv = { ...process.env, UV_THREADPOOL_SIZE: '1', NODE_EXTRA_CA_CERTS: undefined }
+  /** One thread of the pool makes the count of calls the same each time; a library that a fault hides would make other blobs. */
+  readonly env: NodeJS.ProcessEnv = { ...process.env, UV_THREADPOOL_SIZE: '1', TSBUILD_GZIP: chooseGzipEngine().engine.name, NODE_EXTRA_CA_CERTS: undefined }
   readonly #programs = join(this.folder, 'programs')
 
   /** Bundles what is started again and again, which then starts several times faster. */

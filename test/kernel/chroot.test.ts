@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -86,10 +87,12 @@ describe('tsbuild inside a container of default confinement', () => {
   const outer = workspace.makeFolder()
   for (const name of ['lib', 'lib64', 'sbin']) symlinkSync(`usr/${name}`, join(outer, name))
 
-  async function tsbuild(...args: readonly string[]): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> {
+  const tsbuild = (...args: readonly string[]): ReturnType<typeof inside> => inside(['/node', '/project/bin/tsbuild.cjs', ...args])
+
+  async function inside(args: readonly string[]): Promise<{ readonly exitCode: number; readonly stdout: string; readonly stderr: string }> {
     const bind = (source: string, target: string, readonly = true): Mount => ({ kind: 'bind', source, target, readonly })
     const { exit, stdout, stderr } = await run({
-      args: ['/node', '/project/bin/tsbuild.cjs', ...args],
+      args,
       rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: outer }, { kind: 'directory', path: lower }], upper: workspace.makeUpper(), xattrs: 'trusted' },
       process: { env: ['PATH=/usr/bin:/bin', 'TSBUILD_ROOT=/store/root', 'HOME=/store'] },
       mounts: [bind('/usr', '/usr'), bind(project, '/project'), bind(process.execPath, '/node'), bind(store, '/store', false)],
@@ -109,6 +112,23 @@ describe('tsbuild inside a container of default confinement', () => {
     expect((await tsbuild('run', 'nested', '/bin/sh', '-c', 'read line < /made; echo $line')).stdout).toBe('made\n')
     await expectClean(join(store, 'root'))
   })
+
+  it('keeps deletions also in a store that lies on an overlayfs', async () => {
+    const steps = ['RUN for n in a b c; do /busybox mkdir -p /d/$n; echo $n > /d/$n/file; done', 'RUN /busybox rm -r /d/a /d/b/file; /busybox rm -r /d/c; /busybox mkdir /d/c; echo new > /d/c/other', 'RUN echo back > /d/b/file; /busybox rm /d/c/other']
+    writeFileSync(join(store, 'context/deleting'), `FROM scratch\nCOPY busybox /bin/sh\nCOPY busybox /busybox\n${steps.join('\n')}\n`)
+    const look = 'run deleting /bin/sh -c "cd /d; echo *; /busybox ls b c; /busybox cat b/file"'
+    const commands = ['build -q -t deleting -f /store/context/deleting /store/context', look, 'fsck', 'save -o /store/deleting.tar deleting', 'rmi deleting', 'gc', 'load -i /store/deleting.tar', look, 'fsck']
+    /* The container's own root filesystem is an overlay. */
+    const { exitCode, stdout, stderr } = await inside(['/bin/sh', '-c', `export TSBUILD_ROOT=/inner; set -e\n${commands.map((command) => `/node /project/bin/tsbuild.cjs ${command}`).join('\n')}`])
+    expect(exitCode, stderr).toBe(0)
+    const seen = 'b c\nb:\nfile\n\nc:\nback\n'
+    expect(stdout.split(seen)).toHaveLength(3)
+    expect(stdout.match(/clean/gu)).toHaveLength(2)
+    expect((await tsbuild('load', '-i', '/store/deleting.tar')).exitCode).toBe(0)
+    expect(await tsbuild('run', 'deleting', '/bin/sh', '-c', 'cd /d; echo *; /busybox ls b c; /busybox cat b/file')).toMatchObject({ exitCode: 0, stdout: seen })
+    const { stdout: listed } = spawnSync('sh', ['-c', 'for layer in $(tar tf "$0" | grep blobs); do tar xOf "$0" $layer | tar tzf - 2> /dev/null; done', join(store, 'deleting.tar')], { encoding: 'utf8' })
+    expect(listed.split('\n').filter((path) => path.includes('.wh.')).sort()).toEqual(['d/.wh.a', 'd/b/.wh.file', 'd/c/.wh..wh..opq', 'd/c/.wh.other'])
+  }, 60_000)
 
   it('says so with --isolation namespaces, which cannot be had', async () => {
     const { exitCode, stderr } = await tsbuild('run', '--isolation', 'namespaces', '--network', 'host', 'nested', '/bin/sh', '-c', 'exit 0')

@@ -16,10 +16,10 @@ const busybox = workspace.makeBusyboxLayer()
 const child = join(import.meta.dirname, '../support/run-container-child.ts')
 afterAll(() => { workspace[Symbol.dispose]() })
 
-function makeSleeper(): ContainerSpec {
+function makeSleeper(server: { readonly program?: string } = {}): ContainerSpec {
   return makeSpec({
     args: ['/bin/sh', '-c', 'sleep 1000 & (setsid sleep 1000 &); echo started; sleep 1000'],
-    rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' },
+    rootfs: { kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted', ...server },
     isolation: { network: { mode: 'none' } },
     mounts: [{ kind: 'bind', source: workspace.makeFolder(), target: '/bound', readonly: false }],
     limits: { memoryBytes: 64 << 20, pids: 20 },
@@ -55,8 +55,7 @@ function readIfThere(path: string): string {
   }
 }
 
-async function startSleeper(): Promise<{ readonly spec: ContainerSpec; readonly node: ChildProcess; readonly family: readonly number[] }> {
-  const spec = makeSleeper()
+async function startSleeper(spec: ContainerSpec = makeSleeper()): Promise<{ readonly spec: ContainerSpec; readonly node: ChildProcess; readonly family: readonly number[] }> {
   const node = start(spec)
   if (node.stdout === null || node.pid === undefined) throw new Error('not started')
   await once(node.stdout, 'data')
@@ -88,6 +87,15 @@ describe('a container whose tsbuild is killed', () => {
     await untilGone(family)
     expect(mountsNaming(workspace.folder)).toEqual([])
     expect(groupsOf(spec.id)).toEqual([])
+  })
+
+  it('is gone with the program that serves its files', async () => {
+    const { node, family } = await startSleeper(makeSleeper({ program: '/usr/bin/fuse-overlayfs' }))
+    expect(family.filter((pid) => readIfThere(`/proc/${pid}/comm`) === 'fuse-overlayfs\n')).toHaveLength(1)
+    node.kill('SIGKILL')
+    await once(node, 'close')
+    await untilGone(family)
+    expect(mountsNaming(workspace.folder)).toEqual([])
   })
 
   it('together with its helper leaves empty cgroups, which go at the next start', async () => {

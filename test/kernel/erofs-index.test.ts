@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import { writeIndex } from '../../storage/erofs/write-index.ts'
 import type { LowerLayer } from '../../storage/index.ts'
 import { HostileArchive } from '../../storage/index.ts'
@@ -87,8 +88,9 @@ describe('an index', () => {
 
   it('says when it takes the layers below', async () => {
     const path = newPath()
-    writeFileSync(`${path}.tar`, archive(file('a/b', 'x')))
-    const request = { root: folder, tar: `${path}.tar`, index: path, makesWhiteouts: true, maxBytes: 2 ** 40, maxSeconds: 60, lowers: undefined }
+    const tar = archive(file('a/b', 'x'))
+    writeFileSync(`${path}.tar`, tar)
+    const request = { root: folder, tar: `${path}.tar`, index: path, diffId: digestAsDiffId(sha256(tar)), makesWhiteouts: true, maxBytes: 2 ** 40, maxSeconds: 60, lowers: undefined }
     expect(await writeIndex(request, task)).toMatchObject({ kind: 'needs-lowers', path: Buffer.from('a') })
   })
 

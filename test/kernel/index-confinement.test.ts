@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import { writeIndex } from '../../storage/erofs/write-index.ts'
 import { task } from '../support/streams.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
@@ -23,7 +24,7 @@ describe('who reads an archive to write its index', () => {
     const writing = openSync(tar, constants.O_RDWR)
     const controller = new AbortController()
     try {
-      const ended = writeIndex({ root: folder, tar, index: join(folder, 'index'), makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, { ...task, signal: controller.signal })
+      const ended = writeIndex({ root: folder, tar, index: join(folder, 'index'), diffId: digestAsDiffId(sha256('')), makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, { ...task, signal: controller.signal })
       ended.catch(() => undefined)
       let pid: string | undefined
       await expect.poll(() => { pid = findHelper(); return pid !== undefined && readdirSync(`/proc/${pid}/root`).length }).toBe(0)

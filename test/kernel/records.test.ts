@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
@@ -7,7 +8,7 @@ import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainId, digestAsDiffId, digestHex, sha256 } from '../../oci/digest.ts'
 import { encodeDocument } from '../../oci/manifest.ts'
-import type { Layer, Store } from '../../storage/index.ts'
+import type { BlobBegun, GrowingBlob, Layer, Store } from '../../storage/index.ts'
 import { fsck, gc, measureUsage } from '../../storage/index.ts'
 import { describeBytes } from '../support/images.ts'
 import type { TestImage } from '../support/stored-images.ts'
@@ -27,6 +28,17 @@ function diffIdOf(tar: Buffer): DiffId {
 
 function blobPath(store: Store, digest: string): string {
   return join(store.root, 'content', 'blobs', 'sha256', digest.slice(7))
+}
+
+async function readGrowing(growing: GrowingBlob): Promise<readonly [Descriptor | undefined, Buffer]> {
+  await using blob = growing
+  const pieces: Buffer[] = []
+  for (let at = 0; ;) {
+    const { sizeBytes, blob: made } = await blob.more(at)
+    pieces.push(await collect(blob.read(at, sizeBytes - at)))
+    at = sizeBytes
+    if (made !== undefined) return [made, Buffer.concat(pieces)]
+  }
 }
 
 describe('content', () => {
@@ -86,6 +98,34 @@ describe('layers from blobs', () => {
     expect(layer.chainId).toBe(sha256(tar))
     expect(await store.layerBlob(layer.chainId, compression, task)).toMatchObject({ digest: blob.digest, size: blob.size })
     expect(await collect(store.layers.changeset(layer.chainId, task))).toEqual(tar)
+  })
+
+  it('are read while they are compressed, and refused when they are not what they were', async () => {
+    const store = await stores.open()
+    const snapshot = await store.layers.prepare(undefined)
+    writeFileSync(join(await snapshot.changes(task), 'random'), randomBytes(3_000_000))
+    const layer = await snapshot.commit(task)
+    const read: Promise<readonly [Descriptor | undefined, Buffer]>[] = []
+    const emit = ({ follow }: BlobBegun): void => { read.push(readGrowing(follow())) }
+    const blob = await store.layerBlob(layer.chainId, 'gzip', { signal: task.signal, emit })
+    const [[made, bytes] = [undefined, Buffer.alloc(0)]] = await Promise.all(read)
+    expect(made).toEqual(blob)
+    expect(sha256(bytes)).toBe(blob.digest)
+
+    const content = await store.layers.view(layer.chainId).content('/random')
+    if (content.kind === 'bytes') throw new TypeError('a file of that size is on the disk')
+    const [path, offset] = content.kind === 'host' ? [join(content.root, String(content.path)), 0] : [content.file, content.offset]
+    const [right, { atimeMs, mtimeMs }] = [readFileSync(path), statSync(path)]
+    const wrong = Buffer.from(right)
+    wrong.writeUInt8(right.readUInt8(offset) ^ 1, offset)
+    writeFileSync(path, wrong)
+    let failure: unknown
+    const fail = ({ follow }: BlobBegun): void => { readGrowing(follow()).catch((error: unknown) => { failure = error }) }
+    const again = store.layerBlob(layer.chainId, { compression: 'gzip', level: 9 }, { signal: task.signal, emit: fail })
+    await expect(again).rejects.toMatchObject({ code: 'STORAGE_LAYER_DAMAGED' })
+    await expect.poll(() => failure).toMatchObject({ code: 'STORAGE_LAYER_DAMAGED' })
+    writeFileSync(path, right)
+    utimesSync(path, atimeMs / 1000, mtimeMs / 1000)
   })
 
   it('of one image come at the same time, and wait for their parents only when they must', async () => {

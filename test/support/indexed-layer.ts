@@ -1,5 +1,6 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { expect } from 'vitest'
+import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import { writeIndex } from '../../storage/erofs/write-index.ts'
 import type { LowerLayer } from '../../storage/index.ts'
 import { task } from './streams.ts'
@@ -10,7 +11,7 @@ export type IndexedLayer = LowerLayer & { readonly kind: 'erofs' }
 /** Writes a tar and its index beside it. */
 export async function writeIndexedLayer(path: string, tar: Buffer, below: readonly LowerLayer[], makesWhiteouts = true): Promise<IndexedLayer> {
   writeFileSync(`${path}.tar`, tar)
-  const outcome = await writeIndex({ root: path, tar: `${path}.tar`, index: path, makesWhiteouts, maxBytes: 2 ** 40, maxSeconds: 60, lowers: below }, task)
+  const outcome = await writeIndex({ root: path, tar: `${path}.tar`, index: path, diffId: digestAsDiffId(sha256(tar)), makesWhiteouts, maxBytes: 2 ** 40, maxSeconds: 60, lowers: below }, task)
   expect(outcome).toMatchObject({ kind: 'written', indexBytes: statSync(path).size })
   return { kind: 'erofs', path, tar: `${path}.tar`, backing: 'file' }
 }

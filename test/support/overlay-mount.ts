@@ -4,8 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LowerLayer } from '../../storage/index.ts'
 
-/** An overlay mounted in this process's mount namespace by mount(8), which shares nothing with how we mount. */
-export function mountOverlay(lowers: readonly LowerLayer[], upper: { readonly upperdir: string; readonly workdir: string }): Disposable & { readonly path: string } {
+interface Upper {
+  readonly upperdir: string
+  readonly workdir: string
+  /** fuse-overlayfs, which mounts it then. */
+  readonly program?: string | undefined
+}
+
+/** An overlay mounted in this process's mount namespace by mount(8) or by fuse-overlayfs itself, which shares nothing with how we mount. */
+export function mountOverlay(lowers: readonly LowerLayer[], upper: Upper): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'tsbuild-test-mount-'))
   const devices: string[] = []
   const mountpoints: string[] = []
@@ -21,8 +28,14 @@ export function mountOverlay(lowers: readonly LowerLayer[], upper: { readonly up
     execFileSync('mount', ['-t', 'erofs', '-o', `ro,device=${makeDevice(lower.tar)}`, makeDevice(lower.path), mountpoint])
     return mountpoint
   }
-  const options = [`lowerdir=${lowers.map(mountLower).join(':')}`, `upperdir=${upper.upperdir}`, `workdir=${upper.workdir}`, 'redirect_dir=nofollow', 'metacopy=off', `xino=${devices.length > 0 ? 'on' : 'off'}`]
-  execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options.join(','), path])
+  const folders = [`lowerdir=${lowers.map(mountLower).join(':')}`, `upperdir=${upper.upperdir}`, `workdir=${upper.workdir}`]
+  const options = [...folders, 'redirect_dir=nofollow', 'metacopy=off', `xino=${devices.length > 0 ? 'on' : 'off'}`]
+  if (upper.program === undefined) execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options.join(','), path])
+  else {
+    execFileSync(upper.program, ['-o', folders.join(','), path], { stdio: 'ignore' })
+    // It mounts without devices, as we do not.
+    execFileSync('mount', ['-o', 'remount,bind,dev', path])
+  }
   return {
     path,
     [Symbol.dispose]: () => {

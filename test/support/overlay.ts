@@ -10,6 +10,7 @@ export interface OverlayWork {
   readonly lowers: readonly LowerLayer[]
   readonly upperdir: string
   readonly workdir: string
+  readonly program: string | undefined
   readonly operations: readonly TreeOperation[]
 }
 
@@ -29,7 +30,7 @@ export function workInOverlay(rootfs: Snapshot['rootfs'], operations: readonly T
   if (rootfs.kind === 'directory') return { errors: operations.map((operation) => operate(rootfs.path, operation) ?? null), tree: walkTree(rootfs.path) }
   const empty = mkdtempSync(join(folder, 'empty-'))
   const upper = rootfs.upper ?? makeUpper(folder)
-  const work: OverlayWork = { lowers: [...rootfs.lowers, { kind: 'directory', path: empty }], upperdir: upper.upperdir, workdir: upper.workdir, operations }
+  const work: OverlayWork = { lowers: [...rootfs.lowers, { kind: 'directory', path: empty }], upperdir: upper.upperdir, workdir: upper.workdir, program: rootfs.program, operations }
   const output = execFileSync('unshare', ['-m', process.execPath, join(import.meta.dirname, 'overlay-worker.ts')], { input: JSON.stringify(work), maxBuffer: 1 << 28 })
   return JSON.parse(output.toString()) as OverlayResult
 }

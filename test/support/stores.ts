@@ -10,6 +10,8 @@ export interface Stores {
   open(root?: string): Promise<Store>
   /** What a layer of so many files and directories takes in these stores. */
   inodes(unpacked: number): number
+  /** Bytes of the longest name that a process can give a file in a snapshot. */
+  readonly longestName: number
 }
 
 /** What a layer of so many files and directories takes in a store that is opened without saying how. */
@@ -34,6 +36,8 @@ export function useStores(folder: string, format?: LayerFormatName, driver?: Sto
   return {
     newRoot,
     inodes: (unpacked) => inodesOfLayer(unpacked, format),
+    // It keeps room for its own prefix of deleted names.
+    longestName: driver === 'fuse-overlayfs' ? 251 : 255,
     open: async (root = newRoot()) => {
       const store = await openStore(root, { ...(format === undefined ? {} : { format }), ...(driver === undefined ? {} : { driver }) })
       opened.push(store)

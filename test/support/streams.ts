@@ -1,7 +1,7 @@
 import type { Task } from '../../core/task.ts'
 import { createTask } from '../../core/task.ts'
 
-export const task: Task = createTask<never>()
+export const task: Task<unknown> = createTask()
 
 export async function collect(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []

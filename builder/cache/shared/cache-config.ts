@@ -12,7 +12,7 @@ import { isObject, parseDocument } from '../../../oci/json.ts'
  */
 export const cacheConfigType = 'application/vnd.buildkit.cacheconfig.v0'
 
-/** Where an image carries the cache of its own layers, in base64. */
+/** Where an image carries the cache of its own layers: the list of records alone, in base64. */
 export const inlineField = 'moby.buildkit.cache.v0'
 
 /** A step's result: one layer on what the step was built on. */
@@ -52,7 +52,7 @@ export function parseCacheConfig(bytes: Uint8Array, listed: readonly Descriptor[
 export function parseInlineCache(configBytes: Uint8Array, { layers, diffIds }: { readonly layers: readonly Descriptor[]; readonly diffIds: readonly DiffId[] }): SharedRecord[] {
   const field = parseDocument(configBytes, 'image config')[inlineField]
   if (typeof field !== 'string') return []
-  const document = parseDocument(Buffer.from(field, 'base64'), 'inline cache')
+  const document = parseDocument(Buffer.from(`{"records":${Buffer.from(field, 'base64').toString()}}`), 'inline cache')
   const known = layers.map((blob, index) => {
     const diffId = diffIds[index]
     return diffId === undefined ? undefined : { blob, diffId }
@@ -61,8 +61,8 @@ export function parseInlineCache(configBytes: Uint8Array, { layers, diffIds }: {
 }
 
 export function encodeInlineCache(records: readonly { readonly key: string; readonly layer: number; readonly created: string | undefined }[]): string {
-  const document = { records: records.map(({ key, layer, created }) => ({ digest: key, layers: [{ layer, ...(created === undefined ? {} : { createdAt: created }) }] })) }
-  return Buffer.from(JSON.stringify(document)).toString('base64')
+  const listed = records.map(({ key, layer, created }) => ({ digest: key, layers: [{ layer, ...(created === undefined ? {} : { createdAt: created }) }] }))
+  return Buffer.from(JSON.stringify(listed)).toString('base64')
 }
 
 type KnownLayer = Pick<SharedRecord, 'blob' | 'diffId'>

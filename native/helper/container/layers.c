@@ -5,13 +5,13 @@
 #include "report.h"
 #include "root.h"
 #include "stages.h"
+#include "tree/files/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -75,6 +75,7 @@ static int prepare_layers(const struct container_root *root, struct layers *laye
     layers->folders = calloc(layers->count + 1, sizeof *layers->folders);
     layers->is_open = calloc(layers->count + 1, sizeof *layers->is_open);
     layers->opaque = is_user ? "user.overlay.opaque" : "trusted.overlay.opaque";
+    layers->other_opaque = root->kind == ROOT_FUSE ? "user.fuseoverlayfs.opaque" : NULL;
     layers->whiteout = is_user ? "user.overlay.whiteout" : "trusted.overlay.whiteout";
     layers->private = is_user ? "user.overlay." : "trusted.overlay.";
     layers->workdir = -1;
@@ -104,7 +105,7 @@ int open_layers(const struct container_root *root, struct layers *layers)
 
 bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat)
 {
-    if (S_ISCHR(stat->st_mode)) return stat->st_rdev == makedev(0, 0);
+    if (is_whiteout_mark(stat)) return true;
     if (!S_ISREG(stat->st_mode) || stat->st_size) return false;
     int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (file < 0) return false;
@@ -116,7 +117,8 @@ bool is_whiteout(const struct layers *layers, int folder, const char *name, cons
 bool is_opaque(const struct layers *layers, int folder)
 {
     char value;
-    return fgetxattr(folder, layers->opaque, &value, 1) == 1 && value == 'y';
+    if (fgetxattr(folder, layers->opaque, &value, 1) == 1 && value == 'y') return true;
+    return layers->other_opaque && fgetxattr(folder, layers->other_opaque, &value, 1) == 1 && value == 'y';
 }
 
 /*

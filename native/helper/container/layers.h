@@ -18,6 +18,7 @@ struct layers {
     bool has_images; /* some layers are filesystems of their own */
     int workdir; /* O_PATH; -1 without an upperdir */
     const char *opaque;
+    const char *other_opaque; /* the same of a program that serves the root, NULL for none */
     const char *whiteout;  /* the attribute that makes an empty file a whiteout */
     const char *private;   /* prefix of the attributes that overlay keeps for itself */
     struct texts *covered; /* resolved targets of earlier mounts */

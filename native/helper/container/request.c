@@ -48,13 +48,14 @@ static bool read_flag(struct wire *wire)
 
 static void read_root(struct wire *wire, struct container_root *root)
 {
-    root->kind = read_enum(wire, ROOT_DIRECTORY);
+    root->kind = read_enum(wire, ROOT_FUSE);
     root->lowers.count = wire_count(wire, LOWER_LEAST);
     root->lowers.items = make_array(wire, root->lowers.count, sizeof *root->lowers.items);
     for (uint32_t i = 0; i < root->lowers.count && !wire->broken; i++) root->lowers.items[i] = lower_read(wire);
     root->upperdir = wire_text(wire);
     root->workdir = wire_text(wire);
     root->start = wire_text(wire);
+    root->program = wire_text(wire);
     root->has_user_xattrs = read_flag(wire);
     root->has_lowerdir_append = read_flag(wire);
     root->is_readonly = read_flag(wire);

@@ -33,7 +33,7 @@ struct device_node {
     uint32_t minor;
 };
 
-enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY };
+enum root_kind { ROOT_OVERLAY, ROOT_DIRECTORY, ROOT_FUSE };
 
 struct lower_list {
     uint32_t count;
@@ -46,6 +46,9 @@ struct container_root {
     const char *upperdir; /* "" for a read-only view */
     const char *workdir;
     const char *start; /* of ROOT_DIRECTORY: a file that gets the time at which the process starts; "" for none */
+    const char *program; /* of ROOT_FUSE: what serves it */
+    pid_t server;        /* of ROOT_FUSE, once started */
+    int server_socket;
     bool has_user_xattrs;
     bool has_lowerdir_append; /* the kernel takes lower layers one by one */
     bool is_readonly;

@@ -1,5 +1,6 @@
 #include "root.h"
 
+#include "fuse/mount.h"
 #include "id-maps.h"
 #include "kernel.h"
 #include "report.h"
@@ -156,6 +157,10 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
 {
     int filling;
     if (find_filling(layers, scratch, stub, &filling) < 0) return report_failure(STAGE_ROOT, "empty folder");
+    if (root->kind == ROOT_FUSE) {
+        int served = mount_fuse(root, layers, stub, filling);
+        return served < 0 || attach_root(served) < 0 ? report_failure(STAGE_ROOT, "fuse-overlayfs") : served;
+    }
     if (!root->has_lowerdir_append) {
         int mounted = mount_in_scratch(layers, root->has_user_xattrs, (const int[2]){stub, filling}, scratch, "root");
         if (mounted >= 0 && root->id_map >= 0) mounted = kernel_open_tree(mounted, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
@@ -183,14 +188,14 @@ int open_in_layers(const struct container_root *root, const char *path, int scra
     if (open_layers(root, &layers) < 0) return -1;
     if (find_filling(&layers, scratch, -1, &filling) < 0) return report_failure(STAGE_MOUNT, "empty folder");
     snprintf(name, sizeof name, "layers-%u", number);
-    if (root->has_lowerdir_append) {
-        mounted = mount_by_context(&layers, root->has_user_xattrs, -1, filling);
+    if (root->kind == ROOT_FUSE || root->has_lowerdir_append) {
+        mounted = root->kind == ROOT_FUSE ? mount_fuse(root, &layers, -1, filling) : mount_by_context(&layers, root->has_user_xattrs, -1, filling);
         if (mounted >= 0 && ((place = make_place(scratch, name)) < 0 || kernel_attach(mounted, place) < 0)) mounted = -1;
         if (place >= 0) close(place);
     } else {
         mounted = mount_in_scratch(&layers, root->has_user_xattrs, (const int[2]){-1, filling}, scratch, name);
     }
-    if (mounted < 0) return report_failure(STAGE_MOUNT, "overlay");
+    if (mounted < 0) return report_failure(STAGE_MOUNT, root->kind == ROOT_FUSE ? "fuse-overlayfs" : "overlay");
     int found = kernel_open_in_root(mounted, path, O_PATH, 0);
     int clone = found < 0 ? -1 : kernel_open_tree(found, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
     return clone < 0 ? report_failure(STAGE_MOUNT, path) : clone;

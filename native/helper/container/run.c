@@ -1,6 +1,7 @@
 #include "run.h"
 
 #include "follow.h"
+#include "fuse/server.h"
 #include "id-maps.h"
 #include "init.h"
 #include "kernel.h"
@@ -115,6 +116,7 @@ static pid_t clone_init(struct container *container, const struct wire *request,
         _exit(run_init(container, request, &outside));
     }
     close(life[1]);
+    close_fuse_servers(container);
     if (has_own_ids && admit(container, pid, host, life[0]) < 0) return -1;
     if (host >= 0) close(host);
     wire_close(request);
@@ -159,9 +161,10 @@ int run_container(struct wire *request)
     if (keep_cgroup_names(&container) < 0) return 1;
     /* Until here the parent's death was ours too. */
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
-    pid_t init = clone_init(&container, request, life);
+    pid_t init = start_fuse_servers(&container) < 0 ? -1 : clone_init(&container, request, life);
     if (init < 0) return 1;
     bool is_orphan = follow_process(init, signals, container.process.stdio == STDIO_TERMINAL ? life[0] : -1);
+    await_fuse_servers(&container);
     if (is_orphan) remove_cgroups(&container);
     return 0;
 }

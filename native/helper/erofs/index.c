@@ -1,10 +1,11 @@
 /*
  * The mode index: reads the headers of a changeset and writes an EROFS image whose files lie in that tar.
- *   request      text tar, text index (made), u8 whether whiteouts are made, u64 most bytes of file content,
- *                u32 most seconds of processor time, u8 whether the layers below are given, list of layers, top first
+ *   request      text tar, text index (made), bytes of 16 that name the image, u8 whether whiteouts are made, u64 most bytes
+ *                of file content, u32 most seconds of processor time, u8 whether the layers below are given, list of layers,
+ *                top first
  *   done         {u64 entries, u64 bytes of the index, u32 whether the root has an entry, u32 whether it is opaque}
  *   needs lowers when the archive refers to what lies below and that was not given
- * Equal tars on equal layers give equal bytes. While the archive is read, nothing of the host is in reach but the files named.
+ * Equal tars of one name on equal layers give equal bytes. While the archive is read, nothing of the host is in reach but the files named.
  */
 #include "erofs/index.h"
 
@@ -96,15 +97,17 @@ static int index_all(struct index *index)
 static int open_all(struct index *index, struct wire *request, struct output *output)
 {
     const char *tar = wire_text(request), *path = wire_text(request);
+    struct wire_bytes uuid = wire_get_bytes(request);
     index->makes_whiteouts = wire_u8(request) != 0;
     index->max_bytes = wire_u64(request);
     uint32_t max_seconds = wire_u32(request);
     index->has_lowers = wire_u8(request) != 0;
     if (lowers_open(&index->lowers, request, OVERLAY_TRUSTED) < 0) return -1;
-    if (!wire_is_done(request) || index->max_bytes > UINT64_C(1) << EROFS_MAX_CHUNK_BITS) {
+    if (!wire_is_done(request) || uuid.length != sizeof index->uuid || index->max_bytes > UINT64_C(1) << EROFS_MAX_CHUNK_BITS) {
         errno = EBADMSG;
         return report_failure(STAGE_TREE_REQUEST, "index");
     }
+    memcpy(index->uuid, uuid.data, sizeof index->uuid);
     int in = open(tar, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), out = -1;
     if (in < 0) return report_failure(STAGE_OPEN_TREE, tar);
     out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -16,6 +16,7 @@ struct index {
     struct lowers lowers;
     bool has_lowers;      /* whether `lowers` is what lies below; otherwise that is not known yet */
     bool makes_whiteouts; /* not in a bottom layer, where there is nothing to hide */
+    uint8_t uuid[16];
     uint64_t max_bytes, body_bytes;
     bool has_root, is_root_opaque;
     /* The directory that the last entry lay in, or was. Whatever an entry replaces is inside it. */

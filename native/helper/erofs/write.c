@@ -21,7 +21,7 @@ static int pad_to(struct output *output, uint64_t offset)
  * The superblock and the slot of the one device fill a block. There is no checksum: fsck.erofs 1.8 crashes on one with
  * blocks of this size, and the index can be made again from the tar at any time.
  */
-static int write_super(const struct layout *layout, uint64_t tar_size, struct output *output)
+static int write_super(const uint8_t *uuid, const struct layout *layout, uint64_t tar_size, struct output *output)
 {
     struct {
         struct erofs_super super;
@@ -42,6 +42,7 @@ static int write_super(const struct layout *layout, uint64_t tar_size, struct ou
         },
         .device = {.blocks = htole32((uint32_t)((tar_size + EROFS_BLOCK - 1) / EROFS_BLOCK))},
     };
+    memcpy(block.super.uuid, uuid, sizeof block.super.uuid);
     _Static_assert(sizeof block == EROFS_BLOCK, "the superblock and its device fill a block");
     return output_zeros(output, EROFS_SUPER_OFFSET) < 0 ? -1 : output_put(output, &block, sizeof block);
 }
@@ -184,7 +185,7 @@ int index_write(struct index *index, struct layout *layout, uint64_t tar_size, s
 {
     const struct attributes *attributes = &index->nodes.attributes;
     if (tar_size / EROFS_BLOCK >= UINT32_MAX || layout->end / EROFS_BLOCK >= UINT32_MAX) return refuse(RULE_SIZE, NULL, 0);
-    if (write_super(layout, tar_size, output) < 0) return -1;
+    if (write_super(index->uuid, layout, tar_size, output) < 0) return -1;
     for (uint32_t i = 0; i < layout->count; i++) {
         if (write_inode(index, layout, i, output) < 0) return -1;
     }

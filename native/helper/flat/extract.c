@@ -3,6 +3,7 @@
 #include "flat/flatten.h"
 #include "flat/place-mark.h"
 #include "tree/files/links.h"
+#include "tree/files/whiteout.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -105,7 +105,7 @@ static int compare_folder(struct place *parent, const char *name, const struct s
 
 static int take(struct place *place, const char *name, const struct stat *stat)
 {
-    if (S_ISCHR(stat->st_mode) && stat->st_rdev == makedev(0, 0)) {
+    if (is_whiteout_mark(stat)) {
         /* Overlayfs refuses to make its own mark of a deleted name. */
         errno = EPERM;
         return -1;
@@ -145,10 +145,7 @@ static int mark_missing(void *context, const char *name, const struct stat *stat
     /* What was moved out a moment ago is not missing. */
     if (place->upper >= 0 && fstatat(place->upper, name, &now, AT_SYMLINK_NOFOLLOW) == 0) return 0;
     if (make_upper(place) < 0) return -1;
-    if (mknodat(place->upper, name, S_IFCHR, 0) == 0) return 0;
-    /* On an overlayfs, whose own mark this is: nothing else that is refused has this name. */
-    if (errno == EPERM) errno = EOPNOTSUPP;
-    return -1;
+    return make_whiteout_mark(place->upper, name);
 }
 
 /* The names are read before anything is moved. */

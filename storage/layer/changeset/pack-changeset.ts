@@ -1,7 +1,8 @@
 import { tmpdir } from 'node:os'
 import type { Task } from '../../../core/task.ts'
+import type { PipeReader } from '../../../native/index.ts'
 import { WireWriter } from '../../../native/index.ts'
-import { readTreeMode } from '../../tree/tree-helper.ts'
+import { pourTreeMode, readTreeMode } from '../../tree/tree-helper.ts'
 import type { ChangesetEntry, EntryMetadata, FileContent } from './changeset-entry.ts'
 
 /**
@@ -9,13 +10,16 @@ import type { ChangesetEntry, EntryMetadata, FileContent } from './changeset-ent
  * the store need not keep them. It can be read once.
  */
 export class PackedChangeset implements AsyncIterable<Uint8Array> {
-  readonly #bytes: AsyncGenerator<Uint8Array, void, undefined>
+  /** Instead of reading it here: lets somebody read it from a pipe. undefined where it passes through this process. */
+  readonly pour: ((read: PipeReader) => Promise<void>) | undefined
+  readonly #bytes: AsyncGenerator<Uint8Array, unknown, undefined>
 
-  constructor(bytes: AsyncGenerator<Uint8Array, void, undefined>) {
+  constructor(bytes: AsyncGenerator<Uint8Array, unknown, undefined>, pour?: (read: PipeReader) => Promise<void>) {
     this.#bytes = bytes
+    this.pour = pour
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, void, undefined> {
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, unknown, undefined> {
     return this.#bytes
   }
 }
@@ -27,12 +31,10 @@ export class PackedChangeset implements AsyncIterable<Uint8Array> {
  * @throws {SourceChanged} for a file that is not what its entry says any more
  */
 export function packChangeset(entries: AsyncIterable<ChangesetEntry> | Iterable<ChangesetEntry>, task: Task): PackedChangeset {
-  return new PackedChangeset(pack(entries, task))
-}
-
-async function* pack(entries: AsyncIterable<ChangesetEntry> | Iterable<ChangesetEntry>, task: Task): AsyncGenerator<Uint8Array, void, undefined> {
   const work = { mode: 'pack-list', request: new WireWriter().finish(), doing: 'pack', root: tmpdir() }
-  yield* readTreeMode(work, task, encodeEntries(entries))
+  return new PackedChangeset(readTreeMode(work, task, encodeEntries(entries)), async (read) => {
+    await pourTreeMode(work, { read, input: encodeEntries(entries) }, task)
+  })
 }
 
 const frames = { source: 1, entry: 2, chunk: 3, end: 4 } as const

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { isErrno } from '../../../core/errors.ts'
 import type { TreeEntry } from '../../layer-store.ts'
@@ -28,7 +29,7 @@ export class DirectoryTree implements LayerTree {
   list(path: string): ListedName[] {
     return readdirSync(this.#hostPath(path), { encoding: 'buffer', withFileTypes: true }).map((entry) => {
       const name = entry.name.toString('latin1')
-      return { name, isWhiteout: entry.isCharacterDevice() && lstatSync(this.#hostPath(`${path}/${name}`)).rdev === 0 }
+      return { name, isWhiteout: (entry.isCharacterDevice() || entry.isSocket()) && isWhiteoutMark(lstatSync(this.#hostPath(`${path}/${name}`))) }
     })
   }
 
@@ -43,6 +44,11 @@ export class DirectoryTree implements LayerTree {
   #hostPath(path: string): Buffer {
     return Buffer.from(`${this.#root}/${path}`, 'latin1')
   }
+}
+
+/** As in native/helper/tree/files/whiteout.h. */
+function isWhiteoutMark(stats: Stats): boolean {
+  return stats.isCharacterDevice() ? stats.rdev === 0 : (stats.mode & 0o7777) === 0 && stats.mtimeMs === 0
 }
 
 function readEntry(path: Buffer): TreeEntry {

@@ -3,6 +3,7 @@
 #include "layer/lower.h"
 #include "report.h"
 #include "tree/base/stage.h"
+#include "tree/files/whiteout.h"
 #include "tree/tar/entry.h"
 
 #include <errno.h>
@@ -99,7 +100,7 @@ int lowers_find(struct lowers *lowers, const char *path, struct stat *stat, int 
     for (size_t i = 0; i < lowers->part_count; i++) {
         if (fstatat(lowers->parts[i], slash ? slash + 1 : path, stat, AT_SYMLINK_NOFOLLOW) == 0) {
             *directory = lowers->parts[i];
-            return !is_whiteout(stat);
+            return !is_whiteout_mark(stat);
         }
         if (errno != ENOENT) return report_failure(STAGE_READ_TREE, path);
     }

@@ -27,10 +27,4 @@ int lowers_open(struct lowers *lowers, struct wire *request, enum overlay_namesp
  */
 int lowers_find(struct lowers *lowers, const char *path, struct stat *stat, int *directory);
 
-/* Overlayfs's mark of a deleted name. */
-static inline bool is_whiteout(const struct stat *stat)
-{
-    return S_ISCHR(stat->st_mode) && stat->st_rdev == 0;
-}
-
 #endif

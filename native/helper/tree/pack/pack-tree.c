@@ -13,6 +13,7 @@
 #include "tree/files/lowers.h"
 #include "tree/files/totals.h"
 #include "tree/files/walk.h"
+#include "tree/files/whiteout.h"
 #include "tree/tar/writer.h"
 
 #include <errno.h>
@@ -156,7 +157,7 @@ static int pack_entry(void *context, const struct walk_entry *walked)
     const char *first = has_links ? links_find_or_add(&pack->links, walked->stat.st_ino, walked->path, walked->path_length) : NULL;
     if (!first) totals_add(&pack->totals, &walked->stat);
     if (check_limits(walked) < 0) return -1;
-    if (is_whiteout(&walked->stat)) return write_whiteout(pack, walked);
+    if (is_whiteout_mark(&walked->stat)) return write_whiteout(pack, walked);
     if (S_ISSOCK(walked->stat.st_mode)) return write_socket(pack, walked);
     buffer_set(&pack->entry.path, walked->path, walked->path_length);
     describe(&pack->entry, &walked->stat);

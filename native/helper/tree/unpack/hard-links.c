@@ -3,6 +3,7 @@
 #include "report.h"
 #include "tree/base/rule.h"
 #include "tree/base/stage.h"
+#include "tree/files/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +76,7 @@ static int find_target(struct unpack *unpack, const struct parent *parent, const
         if (copy_up(unpack, parent, name) < 0) return -1;
         if (fstatat(parent->fd, name, stat, AT_SYMLINK_NOFOLLOW) < 0) return report_failure(STAGE_READ_TREE, name);
     }
-    if (is_whiteout(stat)) return refuse_link(unpack, RULE_LINK_MISSING);
+    if (is_whiteout_mark(stat)) return refuse_link(unpack, RULE_LINK_MISSING);
     return S_ISDIR(stat->st_mode) ? refuse_link(unpack, RULE_LINK_TYPE) : 0;
 }
 

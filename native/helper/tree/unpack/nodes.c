@@ -4,6 +4,7 @@
 #include "tree/base/rule.h"
 #include "tree/base/stage.h"
 #include "tree/files/delete.h"
+#include "tree/files/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +183,7 @@ int make_whiteout(struct unpack *unpack, const char *name)
     }
     if (errno != ENOENT) return fail_write(unpack);
     if (!unpack->makes_whiteouts) return 0;
-    if (mknodat(unpack->parent.fd, name, S_IFCHR, 0) < 0) return fail_write(unpack);
+    if (make_whiteout_mark(unpack->parent.fd, name) < 0) return fail_write(unpack);
     unpack->totals.inodes++;
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "tree/base/rule.h"
 #include "tree/base/stage.h"
 #include "tree/files/beneath.h"
+#include "tree/files/whiteout.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -174,7 +175,7 @@ static int step(struct unpack *unpack, struct resolution *resolution, const char
         return errno == ENOENT ? step_below(unpack, resolution, name) : report_failure(STAGE_READ_TREE, name);
     }
     if (S_ISLNK(stat.st_mode)) return follow(unpack, resolution, resolution->directory, name);
-    if (is_whiteout(&stat)) return replace_whiteout(unpack, resolution, name);
+    if (is_whiteout_mark(&stat)) return replace_whiteout(unpack, resolution, name);
     if (!S_ISDIR(stat.st_mode)) return BLOCKED;
     int fd = openat(resolution->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return report_failure(STAGE_READ_TREE, name);
