@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
@@ -143,6 +143,7 @@ function createFolders(layout: Layout): void {
   const version = readVersion(layout)
   if (version === formatVersion) {
     checkOwner(layout)
+    checkWritable(layout)
     return
   }
   if (version !== undefined) throw new StoreTooNew(layout.root, version)
@@ -169,6 +170,17 @@ function readVersion(layout: Layout): string | undefined {
     return readFileSync(layout.version, 'utf8').trim()
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'EACCES')) checkOwner(layout)
+    throw error
+  }
+}
+
+/** The database would only say that it cannot be opened. */
+function checkWritable({ root }: Layout): void {
+  try {
+    accessSync(root, constants.W_OK)
+  } catch (error) {
+    if (isErrno(error, 'EROFS')) throw new NotOurStore(root, 'its filesystem is mounted read-only; TSBUILD_ROOT can name another place')
     throw error
   }
 }
@@ -176,7 +188,7 @@ function readVersion(layout: Layout): string | undefined {
 function checkOwner(layout: Layout): void {
   const { uid } = statSync(layout.root)
   const own = process.geteuid?.()
-  if (uid !== own) throw new NotOurStore(layout.root, `it belongs to user ${uid}, and this process runs as ${own ?? 'nobody known'}`)
+  if (uid !== own) throw new NotOurStore(layout.root, `it belongs to user ${uid}, and this process runs as ${own ?? 'nobody known'}; TSBUILD_ROOT can name another place`)
 }
 
 /** Decided once for a store: a user namespace may not set trusted attributes. */

@@ -100,7 +100,6 @@ function details(error: TsbuildError): string[] {
   if (error instanceof ChecksFailed) lines.push(...error.warnings.flatMap((warning) => renderWarning(warning, error.source)))
   if (error instanceof StorageFull) lines.push(`hint: "tsbuild df" shows who holds the ${error.resource}; "tsbuild gc --min-free-${error.resource} 10%" removes what was not used for longest`)
   lines.push(...causes(error.cause))
-  if (error instanceof StepFailed && error.nearestStage !== undefined) lines.push(`hint: did you mean the stage "${printable(error.nearestStage)}"?`)
   return lines
 }
 
