@@ -39,6 +39,12 @@ describe('a policy', () => {
     for (const labels of [{ b: '1' }, { a: '', b: '2' }, { a: '', b: '1', c: '' }, { a: '', b: '1', d: '2' }]) expect(test?.(labels)).toBe(false)
   })
 
+  it('takes the older of two ages, and refuses two filters that nothing passes', () => {
+    expect(filters('until=48h', 'until=1h', 'until=24h').beforeMs).toBe(now - 48 * 3_600_000)
+    expect(filters('type=image', 'type=image', 'dangling=true', 'dangling=1')).toMatchObject({ kind: 'image', isDangling: true })
+    for (const [one, other] of [['type=image', 'type=cache'], ['dangling=true', 'dangling=false']] as const) expect(() => filters(one, other)).toThrow(expect.objectContaining({ code: 'CLI_USAGE' }))
+  })
+
   it.each(['until=soon', 'until=', 'label==', 'size=3', 'dangling=maybe', 'type=volume', 'reference=', 'nonsense', 'until!=3h'])('refuses filter %s', (filter) => {
     expect(() => filters(filter)).toThrow(expect.objectContaining({ code: 'CLI_USAGE' }))
   })

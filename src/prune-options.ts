@@ -86,11 +86,11 @@ function parseFilters(texts: readonly string[], nowMs: number): PruneFilters {
     const [, key = '', isNot = '', value = ''] = /^([a-z]+)(!?)=(.*)$/su.exec(text) ?? []
     if (isNot !== '' && key !== 'label') throw new UsageError(`filter "${text}" cannot be turned around: only label!=… can`)
     switch (key) {
-      case 'until': filters = { ...filters, beforeMs: parseUntil(value, nowMs) }; break
+      case 'until': filters = { ...filters, beforeMs: earlier(filters.beforeMs, parseUntil(value, nowMs)) }; break
       case 'label': labels.push(parseLabel(value, isNot !== '')); break
       case 'reference': names.push(parseGlob(value)); break
-      case 'dangling': filters = { ...filters, isDangling: parseSwitch(text, value) }; break
-      case 'type': filters = { ...filters, kind: parseKind(text, value) }; break
+      case 'dangling': filters = { ...filters, isDangling: only(text, filters.isDangling, parseSwitch(text, value)) }; break
+      case 'type': filters = { ...filters, kind: only(text, filters.kind, parseKind(text, value)) }; break
       default: throw new UsageError(`filter "${text}" is not known: there are until, label, reference, dangling and type, each with = and a value`)
     }
   }
@@ -130,6 +130,16 @@ function parseGlob(text: string): (name: string) => boolean {
     const familiar = formatFamiliar(reference)
     return [name, familiar, formatFamiliar({ ...reference, tag: undefined, digest: undefined })].some((form) => pattern.test(form))
   }
+}
+
+function earlier(before: number | undefined, time: number): number {
+  return before === undefined ? time : Math.min(before, time)
+}
+
+/** All filters have to hold, and these hold one at a time. */
+function only<Value>(text: string, before: Value | undefined, value: Value): Value {
+  if (before !== undefined && before !== value) throw new UsageError(`filter "${text}" contradicts the one before: nothing passes both`)
+  return value
 }
 
 function parseSwitch(text: string, value: string): boolean {

@@ -1,9 +1,10 @@
-import type { ExaminedImage, LayerEntry, PathEvent, TreeDifference, TreeNode, WasteReport } from '../../builder/index.ts'
+import type { ExaminedImage, LayerEntry, OpenedLayers, PathEvent, TreeDifference, TreeNode, WasteReport } from '../../builder/index.ts'
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { platformOption } from '../option-values.ts'
-import { formatBytes, formatTable, parseBytes, printable, shortId } from '../render/format.ts'
+import { formatBytes, formatTable, parseBytes, printable, printableLine, shortId } from '../render/format.ts'
 
 export const layerCommand: CommandSpec = {
   name: 'layer',
@@ -29,6 +30,7 @@ stored and transferred in vain.`,
     if (run === undefined) throw new UsageError(`"tsbuild layer" takes ls, diff, why or waste, not "${verb}"`, 'layer')
     const [least, most] = operandCounts[verb] ?? [1, 1]
     if (rest.length < least || rest.length > most) throw new UsageError(`"tsbuild layer ${verb}" takes ${least === most ? least : `${least} or ${most}`} operand${most === 1 ? '' : 's'}, not ${rest.length}`, 'layer')
+    for (const [option, owner] of ownOptions) if (input.options.has(option) && owner !== verb) throw new UsageError(`option --${option} is one of "tsbuild layer ${owner}", not of ${verb}`, 'layer')
     return run({ rest, input, app })
   },
 }
@@ -40,40 +42,69 @@ interface Work {
 }
 
 const verbs: Readonly<Record<string, (work: Work) => Promise<number>>> = { ls: listLayers, diff: diffImages, why: explainPath, waste: showWaste }
+/** Which verb has them alone. */
+const ownOptions = [['layer', 'ls'], ['max-bytes', 'waste'], ['max-inodes', 'waste'], ['max-share', 'waste']] as const
 const operandCounts: Readonly<Record<string, readonly [number, number]>> = { ls: [1, 2], diff: [2, 2], why: [2, 2], waste: [1, 1] }
 
-async function examine(sources: readonly string[], { input, app }: Work): Promise<ExaminedImage[]> {
-  const { examineImage, openLayers } = await import('../../builder/index.ts')
+/** `show` runs while the store is open, because entries may look into it. */
+async function examine(sources: readonly string[], { input, app }: Work, show: (images: readonly ExaminedImage[]) => Promise<number> | number): Promise<number> {
+  const { examineImages, openLayers } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
-  const task = { signal: app.signal, emit: (): void => undefined }
-  const examined: ExaminedImage[] = []
-  for (const source of sources) examined.push(await examineImage(await openLayers(engine, { source, platform: platformOption(input.options) }, task), task))
-  return examined
+  const task = createTask(app)
+  const opened: OpenedLayers[] = []
+  for (const source of sources) opened.push(await openLayers(engine, { source, platform: platformOption(input.options) }, task))
+  return await show(await examineImages(opened, task))
 }
 
-async function listLayers(work: Work): Promise<number> {
-  const { rest: [source = '', below], input: { options }, app } = work
-  const [image] = await examine([source], work)
+function examineOne(work: Work, show: (image: ExaminedImage) => Promise<number> | number): Promise<number> {
+  return examine(work.rest.slice(0, 1), work, ([image]) => {
+    if (image === undefined) throw new TypeError('one image was asked for')
+    return show(image)
+  })
+}
+
+function listLayers(work: Work): Promise<number> {
+  return examineOne(work, (image) => printLayers(image, work))
+}
+
+function printLayers(image: ExaminedImage, { rest: [source = '', path], input: { options }, app }: Work): number {
+  const below = path === undefined ? undefined : tidyPath(path)
   const chosen = options.text('layer')
-  const layers = (image?.layers ?? []).map((layer, index) => ({ ...layer, number: index + 1 }))
-    .filter(({ diffId, number }) => chosen === undefined || String(number) === chosen || (chosen.length >= 4 && diffId.slice('sha256:'.length).startsWith(chosen.replace(/^sha256:/u, ''))))
-    .map(({ entries, ...layer }) => ({ ...layer, entries: below === undefined ? entries : entries.filter(({ path }) => path === below || path.startsWith(below.endsWith('/') ? below : `${below}/`)) }))
-  if (layers.length === 0) throw new UsageError(`"${source}" has no layer ${chosen ?? ''}; there are ${image?.layers.length ?? 0}`, 'layer')
+  const layers = selectLayers(image, { chosen, below })
+  if (layers.length === 0) throw new UsageError(`"${source}" has no layer ${chosen ?? ''}; there are ${image.layers.length}`, 'layer')
+  const isFound = below === undefined || layers.some(({ entries }) => entries.length > 0)
   if (options.has('json')) {
     app.print(JSON.stringify(layers))
-    return 0
+    return isFound ? 0 : 3
+  }
+  if (!isFound) {
+    app.note(`no layer of "${source}" has "${path ?? ''}"`)
+    return 3
   }
   for (const { number, diffId, step, entries } of layers) {
     app.print(`Layer ${number}, ${shortId(diffId)}: ${oneLine(step)}`)
-    if (entries.length > 0) app.print(formatTable(entries.map((entry) => [`  ${formatMode(entry)}`, `${entry.uid}:${entry.gid}`, entry.type === 'file' ? String(entry.sizeBytes) : '', describePath(entry)])))
+    if (entries.length > 0) app.print(formatTable(entries.map(describeEntry)))
   }
   return 0
 }
 
-async function diffImages(work: Work): Promise<number> {
-  const { rest, input: { options }, app } = work
+/** By number or beginning of the diffID, each with what it has at a path and below. */
+function selectLayers(image: ExaminedImage, { chosen, below }: { readonly chosen: string | undefined; readonly below: string | undefined }): (ExaminedImage['layers'][number] & { readonly number: number })[] {
+  return image.layers.map((layer, index) => ({ ...layer, number: index + 1 }))
+    .filter(({ diffId, number }) => chosen === undefined || String(number) === chosen || (chosen.length >= 4 && diffId.slice('sha256:'.length).startsWith(chosen.replace(/^sha256:/u, ''))))
+    .map(({ entries, ...layer }) => ({ ...layer, entries: below === undefined ? entries : entries.filter(({ path }) => path === below || path.startsWith(below.endsWith('/') ? below : `${below}/`)) }))
+}
+
+function describeEntry(entry: LayerEntry): string[] {
+  return [`  ${formatMode(entry)}`, `${entry.uid}:${entry.gid}`, entry.type === 'file' ? String(entry.sizeBytes) : '', describePath(entry)]
+}
+
+function diffImages(work: Work): Promise<number> {
+  return examine(work.rest, work, (images) => printDifferences(images, work))
+}
+
+async function printDifferences([one, other]: readonly ExaminedImage[], { input: { options }, app }: Work): Promise<number> {
   const { compareTrees } = await import('../../builder/index.ts')
-  const [one, other] = await examine(rest, work)
   if (one === undefined || other === undefined) throw new TypeError('two images were asked for')
   const differences = compareTrees(one.tree, other.tree)
   const stepOf = (image: ExaminedImage, node: TreeNode | undefined): string => node === undefined ? '' : oneLine(image.layers[node.layer]?.step ?? '')
@@ -83,19 +114,25 @@ async function diffImages(work: Work): Promise<number> {
   }
   const marks = { added: '+', removed: '-', changed: '~' } as const
   const detail = ({ kind, what, before, after }: TreeDifference): string => kind === 'changed' ? what.join(', ') : formatBytes((after ?? before)?.entry.sizeBytes ?? 0)
-  if (differences.length > 0) app.print(formatTable(differences.map((difference) => [`${marks[difference.kind]} ${printable(difference.path)}`, detail(difference), stepOf(difference.after === undefined ? one : other, difference.after ?? difference.before)])))
+  if (differences.length > 0) app.print(formatTable(differences.map((difference) => [`${marks[difference.kind]} ${printableLine(difference.path)}`, detail(difference), stepOf(difference.after === undefined ? one : other, difference.after ?? difference.before)])))
   return 0
 }
 
-async function explainPath(work: Work): Promise<number> {
-  const { rest: [source = '', path = ''], input: { options }, app } = work
+function explainPath(work: Work): Promise<number> {
+  return examineOne(work, (image) => printEvents(image, work))
+}
+
+async function printEvents(image: ExaminedImage, { rest: [source = '', path = ''], input: { options }, app }: Work): Promise<number> {
   const { tracePath } = await import('../../builder/index.ts')
-  const [image] = await examine([source], work)
-  const events = image === undefined ? [] : tracePath(image, path.length > 1 ? `/${path.replaceAll(/^\/+|\/+$/gu, '')}` : '/')
+  const events = tracePath(image, tidyPath(path))
   if (options.has('json')) app.print(JSON.stringify(events))
   else if (events.length === 0) app.note(`no layer of "${source}" has "${path}"`)
   else app.print(formatTable(events.map(describeEvent)))
   return events.length === 0 ? 3 : 0
+}
+
+function tidyPath(path: string): string {
+  return `/${path.replaceAll(/^\/+|\/+$/gu, '')}`
 }
 
 function describeEvent({ layer, step, did, entry, isVisible }: PathEvent): string[] {
@@ -103,17 +140,19 @@ function describeEvent({ layer, step, did, entry, isVisible }: PathEvent): strin
   return [`layer ${layer + 1}`, `${did}${isVisible ? ', visible' : ''}`, what, oneLine(step)]
 }
 
-async function showWaste(work: Work): Promise<number> {
-  const { rest: [source = ''], input: { options }, app } = work
+function showWaste(work: Work): Promise<number> {
+  return examineOne(work, (image) => printWaste(image, work))
+}
+
+async function printWaste(image: ExaminedImage, work: Work): Promise<number> {
+  const { input: { options }, app } = work
   const { measureWaste } = await import('../../builder/index.ts')
-  const [image] = await examine([source], work)
-  if (image === undefined) throw new TypeError('one image was asked for')
   const report = measureWaste(image)
   const exceeded = exceededBudgets(report, work)
   if (options.has('json')) app.print(JSON.stringify({ ...report, exceeded }))
   else {
     const step = (layer: number): string => oneLine(image.layers[layer]?.step ?? '')
-    if (report.items.length > 0) app.print(formatTable([['WASTED', 'WHAT', 'PATH', 'BROUGHT BY', 'HIDDEN BY'], ...report.items.map(({ bytes, kind, path, layer, hiddenBy }) => [formatBytes(bytes), kind, printable(path), step(layer), step(hiddenBy)])]))
+    if (report.items.length > 0) app.print(formatTable([['WASTED', 'WHAT', 'PATH', 'BROUGHT BY', 'HIDDEN BY'], ...report.items.map(({ bytes, kind, path, layer, hiddenBy }) => [formatBytes(bytes), kind, printableLine(path), step(layer), step(hiddenBy)])]))
     app.print(`${formatBytes(report.bytes)} of ${formatBytes(report.totalBytes)} and ${report.inodes} of ${report.totalInodes} inodes are wasted`)
     for (const line of exceeded) app.note(`error: ${line}`)
   }
@@ -145,9 +184,9 @@ function formatMode({ type, mode }: LayerEntry): string {
 }
 
 function describePath({ path, type, target, xattrs }: LayerEntry): string {
-  const link = target === undefined ? '' : ` ${type === 'symlink' ? '->' : '='} ${printable(target)}`
+  const link = target === undefined ? '' : ` ${type === 'symlink' ? '->' : '='} ${printableLine(target)}`
   const names = Object.keys(xattrs)
-  return `${printable(path)}${link}${names.length === 0 ? '' : ` [${names.join(', ')}]`}`
+  return `${printableLine(path)}${link}${names.length === 0 ? '' : ` [${names.map(printableLine).join(', ')}]`}`
 }
 
 function oneLine(text: string): string {

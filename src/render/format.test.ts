@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatAge, formatBytes, formatTable, parseBytes, printable, shorten } from './format.ts'
+import { formatAge, formatBytes, formatTable, parseBytes, printable, printableLine, shorten } from './format.ts'
 
 describe('parseBytes', () => {
   it.each([['512m', 512 * 1024 ** 2], ['1.5g', 1.5 * 1024 ** 3], ['1024', 1024], ['64KiB', 65536], ['2GB', 2 * 1024 ** 3], ['0', 0], ['10b', 10]])('reads %s', (text, bytes) => {
@@ -22,6 +22,10 @@ it('formats ages in the largest unit', () => {
 
 it('makes control characters visible', () => {
   expect(printable('a\u001B[31mred\nb\u009bx\tü')).toBe(String.raw`a\x1b[31mred` + '\n' + String.raw`b\x9bx` + '\tü')
+})
+
+it('keeps a path on its line and in its direction', () => {
+  expect(printableLine('/a\nb\tc\u202egnp\x1b[31m é')).toBe(String.raw`/a\x0ab\x09c\x202egnp\x1b[31m é`)
 })
 
 it('aligns columns by their widest cell', () => {

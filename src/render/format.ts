@@ -43,6 +43,11 @@ export function printable(text: string): string {
   return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
+/** The same of what has to stay on its line and in its direction, such as a path of somebody else's. */
+export function printableLine(text: string): string {
+  return printable(text).replaceAll(/[\t\n\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
 /** Columns as wide as their widest cell, three blanks apart, as Docker's listings are. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))

@@ -44,6 +44,15 @@ describe('layer', () => {
     expect(text).toMatch(/^Layer 3, [0-9a-f]{12}: .*chmod 600[^\n]*\n +drwxr-xr-x +0:0 +\/data\n +-rw------- +0:0 +100000 +\/data\/big$/u)
   })
 
+  it('says when no layer has a path, keeps odd names on their lines, and refuses options of another verb', () => {
+    expect(tsbuild.run('layer', 'ls', 'app:1', 'nothing')).toEqual({ exitCode: 3, stdout: '', stderr: 'no layer of "app:1" has "nothing"\n' })
+    expect(tsbuild.must('layer', 'ls', '--layer', '2', 'app:1', 'data/sub/')).toMatch(/\/data\/sub\/a$/u)
+    tsbuild.must('-q', '-t', 'odd:1', tsbuild.context('odd', { Dockerfile: 'FROM busybox\nRUN touch "$(printf \'/one\\nW--------- two\')"\n' }))
+    expect(tsbuild.must('layer', 'ls', '--layer', '2', 'odd:1')).toContain('/one\\x0aW--------- two')
+    expect(tsbuild.run('layer', 'ls', '--max-bytes', '1', 'app:1')).toMatchObject({ exitCode: 2 })
+    expect(tsbuild.run('layer', 'diff', '--layer', '1', 'app:1', 'app:1')).toMatchObject({ exitCode: 2 })
+  })
+
   it('tells why a path is what it is', () => {
     expect(json('why', 'app:1', '/data/big')).toMatchObject([
       { layer: 1, did: 'added', isVisible: false, entry: { mode: 0o644 } },

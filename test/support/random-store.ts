@@ -60,9 +60,14 @@ export async function makePolicies(store: Store, policies: readonly RandomPolicy
   const ofHeld = (share: number | undefined, whole: number): string | undefined => share === undefined ? undefined : String(Math.floor(share * whole))
   const more = (share: number | undefined, whole: number, free: number): string | undefined => share === undefined ? undefined : String(Math.floor(free + share * whole))
   return policies.map(({ what, filters, keepLast, maxBytes, maxInodes, minFreeBytes, minFreeInodes }) => parsePolicy({
-    what, filter: filters, 'keep-last': keepLast === undefined ? undefined : String(keepLast), 'max-bytes': ofHeld(maxBytes, held.bytes), 'max-inodes': ofHeld(maxInodes, held.inodes),
+    what, filter: withoutContradictions(filters), 'keep-last': keepLast === undefined ? undefined : String(keepLast), 'max-bytes': ofHeld(maxBytes, held.bytes), 'max-inodes': ofHeld(maxInodes, held.inodes),
     'min-free-bytes': more(minFreeBytes, held.bytes, space.free.bytes), 'min-free-inodes': more(minFreeInodes, held.inodes, space.free.inodes),
   }, Date.now()))
+}
+
+/** Of a kind of which nothing passes two, the last. */
+function withoutContradictions(filters: readonly string[]): string[] {
+  return [...new Map(filters.map((each): [string, string] => [/^(?:type|dangling)/u.exec(each)?.[0] ?? each, each])).values()]
 }
 
 async function makeLayers(store: Store, plan: RandomStore): Promise<Layer[]> {
