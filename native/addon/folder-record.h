@@ -1,6 +1,7 @@
 /*
  * What a directory holds, as readFolder of native/addon.ts answers and as the store keeps it: records one after the other,
- * names in byte order. storage/tree/folder-listing.ts reads and fills the same bytes.
+ * names in byte order. storage/tree/folder-listing.ts reads and fills the same bytes. Stores hold them, so another layout
+ * takes another version of the database, which forgets them.
  */
 #ifndef TSBUILD_FOLDER_RECORD_H
 #define TSBUILD_FOLDER_RECORD_H

@@ -43,7 +43,12 @@ export class FolderListing {
 
   starts(): number[] {
     const starts: number[] = []
-    for (let start = 0; start < this.#bytes.length; start += this.#bytes.readUInt32LE(start + at.recordBytes)) starts.push(start)
+    for (let start = 0; start < this.#bytes.length;) {
+      const recordBytes = this.#bytes.readUInt32LE(start + at.recordBytes)
+      if (recordBytes < at.name) throw new RangeError(`a record of ${recordBytes} bytes cannot be`)
+      starts.push(start)
+      start += recordBytes
+    }
     return starts
   }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
@@ -354,5 +354,24 @@ describe('cache entries', () => {
     expect(again.chainId).toBe(layer.chainId)
     await last.layers.sync(task)
     expect(last.cache.find('k')).toBeDefined()
+  })
+})
+
+describe('digests of files', () => {
+  it('are kept by tree and directory, of the trees that were used last', async () => {
+    const root = stores.newRoot()
+    const store = await stores.open(root)
+    const folder = Buffer.from([0x2f, 0xff])
+    const save = (tree: string, text: string): void => { store.fileDigests.save(tree, new Map([[folder.toString('latin1'), Buffer.from(text)]]), new Set()) }
+    save('/tree', 'one')
+    save('/tree', 'two')
+    expect(Buffer.from(store.fileDigests.load('/tree', folder) ?? []).toString()).toBe('two')
+    expect([store.fileDigests.load('/tree', Buffer.from('/')), store.fileDigests.load('/other', folder)]).toEqual([undefined, undefined])
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 1000 })
+    for (let number = 0; number < 64; number += 1) save(`/tree-${number}`, 'x')
+    vi.useRealTimers()
+    await store[Symbol.asyncDispose]()
+    const later = await stores.open(root)
+    expect([later.fileDigests.load('/tree', folder), Buffer.from(later.fileDigests.load('/tree-63', folder) ?? []).toString()]).toEqual([undefined, 'x'])
   })
 })
