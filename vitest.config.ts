@@ -12,6 +12,8 @@ export default defineConfig({
       { test: { name: 'erofs-utils', include: ['test/erofs-utils/**/*.test.ts'], exclude, testTimeout: 60_000 } },
       // Against a second implementation of the server, which has to be built first.
       { test: { name: 'other-registry', include: ['test/other-registry/**/*.test.ts'], exclude, testTimeout: 60_000 } },
+      // Debian's podman brings a hundred packages along.
+      { test: { name: 'podman', include: ['test/podman/**/*.test.ts'], exclude, testTimeout: 600_000, hookTimeout: 300_000 } },
       // Against cosign, which Debian 12 does not have.
       { test: { name: 'cosign', include: ['test/cosign/**/*.test.ts'], exclude, testTimeout: 60_000, hookTimeout: 60_000 } },
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude, testTimeout: 180_000, hookTimeout: 300_000 } },

@@ -52,7 +52,7 @@ function measure({ setup, before, commands }: Scenario, runs: number): Map<Tool,
     for (const tool of tools) {
       const command = commands[tool]
       if (command === undefined) continue
-      before?.()
+      before?.(tool)
       const { seconds, failure } = measured.get(tool) ?? { seconds: [], failure: undefined }
       const outcome = time(command)
       measured.set(tool, typeof outcome === 'number' ? { seconds: [...seconds, outcome], failure } : { seconds, failure: outcome })

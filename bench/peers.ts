@@ -89,6 +89,10 @@ export class Peers {
 
   forgetEverything(): void {
     this.#runInside(`docker rmi -f ${this.#pulledImage}; docker builder prune -af; buildah rmi -af; podman rmi -af; rm -rf /tmp/bench-bundle /tmp/bench-oci`)
+    this.#setAside()
+  }
+
+  #setAside(): void {
     if (!existsSync(this.tsbuildRoot)) return
     const aside = `${this.tsbuildRoot}.${process.pid}-${this.#aside.length}`
     renameSync(this.tsbuildRoot, aside)
@@ -110,8 +114,20 @@ export class Peers {
     return `${this.#options.registry}/library/debian:pulled`
   }
 
-  /** Images of one file each; they share nothing. */
-  makeManyImages(count: number): void {
+  /** Images of one file each; they share nothing. Our store is made once and copied then. */
+  makeManyImages(count: number, tool: Tool): void {
+    if (tool === 'docker') this.#runInside(`cd /tmp && for i in $(seq ${count}); do echo $i > one; tar -c one | docker import --change 'LABEL bench=prune' - bench-prune:$i; done`)
+    if (tool !== 'tsbuild') return
+    const full = join(this.#options.folder, `tsbuild-root-of-${count}`)
+    this.#setAside()
+    if (!existsSync(full)) {
+      this.#importMany(count)
+      renameSync(this.tsbuildRoot, full)
+    }
+    this.#quietly(['cp', '-a', full, this.tsbuildRoot])
+  }
+
+  #importMany(count: number): void {
     const [tsbuild = '', ...args] = this.#options.tsbuild
     const env = this.environment
     for (let number = 0; number < count; number += 1) {
@@ -120,7 +136,6 @@ export class Peers {
       const { status, stderr } = spawnSync(tsbuild, [...args, 'import', file, `bench-prune:${number}`], { env, encoding: 'utf8' })
       if (status !== 0) throw new Error(`tsbuild import: ${stderr}`)
     }
-    this.#runInside(`cd /tmp && for i in $(seq ${count}); do echo $i > one; tar -c one | docker import --change 'LABEL bench=prune' - bench-prune:$i; done`)
   }
 
   pruneCommands(): Commands {

@@ -8,8 +8,8 @@ export interface Scenario {
   readonly name: string
   /** Done once, untimed. */
   readonly setup?: () => void
-  /** Done before every timed run. */
-  readonly before?: () => void
+  /** Done before every timed run, of this tool. */
+  readonly before?: (tool: Tool) => void
   readonly commands: Partial<Record<Tool, readonly string[]>>
 }
 
@@ -87,7 +87,7 @@ export function listScenarios(peers: Peers): Scenario[] {
     })),
     { name: 'debian', setup: bases('debian:bookworm'), before: cold('debian'), commands: build('debian') },
     { name: 'pull', setup: () => peers.publishDebian(), before: () => peers.forgetEverything(), commands: peers.pullCommands() },
-    { name: 'prune350', before: () => peers.makeManyImages(350), commands: peers.pruneCommands() },
+    { name: 'prune350', before: (tool) => peers.makeManyImages(350, tool), commands: peers.pruneCommands() },
     { name: 'push', setup: bases('debian:bookworm'), before: () => peers.buildFreshLayer(), commands: peers.pushCommands() },
     {
       name: 'push-again',

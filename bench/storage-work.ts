@@ -74,22 +74,22 @@ async function fillImages(store: Store, layerCount: number): Promise<void> {
   const perImage = 10
   for (let image = 0; image < layerCount / perImage; image += 1) {
     const layers: Layer[] = []
-    for (let number = 0; number < perImage; number += 1) layers.push(await store.layers.apply(layers.at(-1)?.chainId, packChangeset(smallFiles(`${image}-${number}`, 2), task), undefined, task))
+    for (let number = 0; number < perImage; number += 1) layers.push(await store.layers.apply(layers.at(-1)?.chainId, packChangeset(smallFiles(`${image}-${number}`, 2, 'x'), task), undefined, task))
     await putImage(store, layers, `docker.io/library/app:${image}`)
   }
 }
 
-/** Ten layers. */
+/** Ten layers of empty files: what is measured is inodes. */
 async function fillInodes(store: Store, inodes: number): Promise<void> {
   const layers: Layer[] = []
-  for (let number = 0; number < 10; number += 1) layers.push(await store.layers.apply(layers.at(-1)?.chainId, packChangeset(smallFiles(String(number), inodes / 10), task), undefined, task))
+  for (let number = 0; number < 10; number += 1) layers.push(await store.layers.apply(layers.at(-1)?.chainId, packChangeset(smallFiles(String(number), inodes / 10, ''), task), undefined, task))
   await putImage(store, layers, 'docker.io/library/many:1')
 }
 
-function smallFiles(prefix: string, count: number): ChangesetEntry[] {
+function smallFiles(prefix: string, count: number, content: string): ChangesetEntry[] {
   const folders = Array.from({ length: Math.ceil(count / 1000) }, (_, index) => ({ ...metadata, mode: 0o755, type: 'directory' as const, path: Buffer.from(`d${String(index).padStart(5, '0')}`) }))
   return folders.flatMap((folder, index) => [folder, ...Array.from({ length: Math.min(1000, count - index * 1000) }, (_, file) => (
-    { ...metadata, type: 'file' as const, path: Buffer.from(`${folder.path.toString()}/${String(file).padStart(4, '0')}`), content: { kind: 'bytes' as const, bytes: Buffer.from(prefix) } }))])
+    { ...metadata, type: 'file' as const, path: Buffer.from(`${folder.path.toString()}/${prefix}-${String(file).padStart(4, '0')}`), content: { kind: 'bytes' as const, bytes: Buffer.from(content) } }))])
 }
 
 async function putImage(store: Store, layers: readonly Layer[], name: string): Promise<void> {

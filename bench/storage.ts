@@ -81,17 +81,27 @@ function plan(_: string, disk: string): void {
   for (const name of ['df', 'plan'] as const) say(name, `${median(repeat(() => work(name, root, '')).map(({ seconds }) => seconds * 1000)).toFixed(1)} ms at 3,500 layers`, '<= 100 ms')
 }
 
-/** Once: half an hour of ten medians would be needed to make a million files ten times. */
-function free(_: string, disk: string): void {
-  const [root, tree] = [fresh(disk), fresh(disk)]
+/** Of the same disk again and again, since making a million files takes longer than deleting them; no inode is in memory when it begins. */
+function free(folder: string, disk: string): void {
+  const root = fresh(disk)
   work('fill-inodes', root, values.inodes)
-  execFileSync('cp', ['-a', join(root, 'layers'), tree])
-  execFileSync('sync')
-  dropCaches()
-  const own = work('collect', root, '')
-  dropCaches()
-  const floor = time('rm', '-rf', join(tree, 'layers'))
-  say(`free ${values.inodes} inodes`, describe([own], [floor]), '<= 1.2')
+  const [image, full] = [join(folder, 'image'), join(folder, 'full-image')]
+  execFileSync('umount', [disk])
+  execFileSync('cp', ['--sparse=always', image, full])
+  const onFullDisk = (act: () => Timed): Timed => {
+    if (spawnSync('mountpoint', ['-q', disk]).status === 0) execFileSync('umount', [disk])
+    execFileSync('cp', ['--sparse=always', full, image])
+    execFileSync('sync', ['-f', image])
+    execFileSync('mount', ['-o', 'loop', image, disk])
+    dropCaches()
+    return act()
+  }
+  compare(`free ${values.inodes} inodes`, {
+    own: () => onFullDisk(() => work('collect', root, '')),
+    floor: () => onFullDisk(() => time('rm', '-rf', join(root, 'layers'))),
+    asked: '<= 1.2',
+  })
+  rmSync(full)
 }
 
 function memory(_: string, disk: string): void {
@@ -164,7 +174,7 @@ function mountDisk(folder: string): string {
   writeFileSync(image, '')
   truncateSync(image, 24 * 2 ** 30)
   execFileSync('mkfs.ext4', ['-q', '-F', '-N', String(Math.max(2_000_000, 3 * Number(values.inodes))), '-E', 'lazy_itable_init=1,nodiscard', image])
-  execFileSync('mount', ['-o', 'loop,discard', image, disk])
+  execFileSync('mount', ['-o', 'loop', image, disk])
   return disk
 }
 

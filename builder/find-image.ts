@@ -1,5 +1,5 @@
 import { findNearest } from '../core/nearest.ts'
-import { formatReference, parseReference } from '../registry-client/index.ts'
+import { formatFamiliar, formatReference, parseReference } from '../registry-client/index.ts'
 import type { Store, StoredImage } from '../storage/index.ts'
 import { ImageNotFound } from './errors.ts'
 
@@ -9,8 +9,15 @@ const idLike = /^(?:sha256:)?[a-f0-9]{2,64}$/u
 export function findImage(store: Store, nameOrId: string): StoredImage {
   const byId = idLike.test(nameOrId) ? store.images.find(nameOrId) : undefined
   const found = byId ?? store.images.find(canonicalName(nameOrId))
-  if (found === undefined) throw new ImageNotFound(nameOrId, findNearest(canonicalName(nameOrId), store.images.list().flatMap(({ names }) => names)))
+  if (found === undefined) throw new ImageNotFound(nameOrId, nearestName(store, nameOrId))
   return found
+}
+
+/** Compared by what people type: two names are not near each other for having the usual registry and tag in common. */
+function nearestName(store: Store, name: string): string | undefined {
+  const typed = (full: string): string => formatFamiliar(parseReference(full)).replace(/:latest$/u, '')
+  const names = new Map(store.images.list().flatMap((image) => image.names).map((full) => [typed(full), full]))
+  return names.get(findNearest(typed(name), names.keys()) ?? '')
 }
 
 /** `app` → `docker.io/library/app:latest`. @throws {MalformedReference} */

@@ -5,6 +5,6 @@ export type { HelperExit, HelperProcess, HelperReport, HelperRequest } from './h
 export { callHelper, collectReports, findSignalName, firstExtraFd, startHelper } from './helper-process.ts'
 export type { LowerLayer } from './lower-layer.ts'
 export { writeLower } from './lower-layer.ts'
-export type { PipedBytes } from './pipe.ts'
-export { pipeBytes, readPipe, writePipe } from './pipe.ts'
+export type { PipeReader } from './pipe.ts'
+export { pourBytes, readPipe, writePipe } from './pipe.ts'
 export { WireReader, WireWriter } from './wire.ts'

@@ -1,32 +1,19 @@
-import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { isErrno } from '../core/errors.ts'
 import { getAddon } from './addon.ts'
 
-/** Bytes that come through a pipe or lie in a file, for whoever reads the descriptor; disposing of them closes it and stops their source. */
-export interface PipedBytes extends AsyncDisposable {
-  readonly fd: number
-  /** To be called when all was read. Fails if the source did. */
-  ended(): Promise<void>
-}
-
-/** Bytes of this process for somebody who wants a descriptor. */
-export function pipeBytes(bytes: AsyncIterable<Uint8Array>): PipedBytes {
-  const [fd, writeFd] = getAddon().pipe(pipeCapacity)
-  const fed = writePipe(writeFd, bytes)
-  // Whoever asks for the end is told.
-  fed.catch(() => undefined)
-  return {
-    fd,
-    ended: () => fed,
-    [Symbol.asyncDispose]: async () => {
-      closeSync(fd)
-      await Promise.allSettled([fed])
-    },
-  }
-}
+/** Reads a pipe to its end and closes it, also when it fails. */
+export type PipeReader = (readFd: number) => Promise<void>
 
 const pipeCapacity = 1024 * 1024
+
+/** Has the bytes read by somebody else. Fails as the reader or the source did. */
+export async function pourBytes(bytes: AsyncIterable<Uint8Array>, read: PipeReader): Promise<void> {
+  const [readFd, writeFd] = getAddon().pipe(pipeCapacity)
+  const fed = writePipe(writeFd, bytes)
+  const outcomes = await Promise.allSettled([fed, read(readFd)])
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+}
 
 /** What comes through the reading end of a pipe, which is closed at the end and when the consumer stops. */
 export async function* readPipe(fd: number): AsyncGenerator<Uint8Array, void, undefined> {

@@ -77,9 +77,9 @@ function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSi
 /** What belongs to the host's user namespace would be out of reach, or would not be held back by one of the container's own. */
 function validateIdMaps({ executor, privilege, isolation: { network, namespaces = {} }, process: { user }, mounts }: ContainerSpec, { uids, gids }: IdMaps): void {
   const wanted = 'nothing of the host\'s with a user namespace of the container\'s own'
-  if (executor !== undefined && executor.kind !== 'helper') throw new InvalidSpec('executor', executor.kind, 'our own helper, with a user namespace of the container\'s own')
+  if (executor?.kind === 'chroot') throw new InvalidSpec('executor', executor.kind, 'namespaces, one of users among them')
   if (privilege.isPrivileged === true) throw new InvalidSpec('privilege.isPrivileged', true, wanted)
-  if (network.mode === 'host' || network.mode === 'joined') throw new InvalidSpec('isolation.network', network.mode, wanted)
+  if (network.mode === 'host' || network.mode === 'joined') throw new InvalidSpec('isolation.network', network.mode, executor?.kind === 'oci' ? 'none: all that another runtime has with a user namespace of the container\'s own' : wanted)
   for (const name of ['pid', 'ipc', 'uts'] as const) if (namespaces[name] !== undefined) throw new InvalidSpec(`isolation.namespaces.${name}`, namespaces[name].kind, wanted)
   requireMapped('process.user.uid', user.uid, uids)
   requireMapped('process.user.gid', user.gid, gids)

@@ -124,7 +124,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
       const { compression, level } = readForm(form)
       const found = layerBlobs.find(layer.diffId, form)
       if (found !== undefined) return found
-      if (compression === 'gzip') return layerBlobs.createGzip({ layer, level, changeset: await layers.pipe(chainId, silent(task)) }, task)
+      if (compression === 'gzip') return layerBlobs.createGzip({ layer, level, pour: (read) => layers.pour(chainId, read, silent(task)) }, task)
       return layerBlobs.create(layer.diffId, form, layers.changeset(chainId, silent(task)))
     },
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),

@@ -14,6 +14,7 @@ const e2e = (file: string, title: string): NamedTest => [`test/e2e/${file}.test.
 const isolation: Rows = {
   'pid': [kernel('isolation', 'sees its init, itself and nobody else'), kernel('network', 'of the pid kind shared')],
   'init': [kernel('container-exit', 'reaps thousands of orphans'), kernel('container-exit', 'passes on to the main process what it is sent'), kernel('container-exit', 'ends daemons, stopped processes')],
+  'terminals': [kernel('terminal', 'has it on its three streams'), kernel('terminal', 'is controlled by it'), kernel('terminal', 'has its size, and follows'), kernel('terminal', 'delivers everything written before the end'), e2e('detached', 'takes a command in on the terminal')],
   'mount': [kernel('isolation', 'has no mount but the ones made for it'), kernel('container-death', 'is gone with all its processes, mounts and cgroups')],
   'overlay view': [['test/contract/layer-store.ts', 'looks through the layers as a process in them would'], kernel('snapshot-drivers', 'make the same changeset'), e2e('storage-drivers', 'make the same image')],
   'network none and host': [kernel('isolation', 'with network none has nothing but a loopback that is up'), kernel('isolation', 'with network host shares the host\'s')],
@@ -23,11 +24,11 @@ const isolation: Rows = {
   'published ports': [kernel('network', 'lead to the container: streams and datagrams'), e2e('private-network', 'publishes ports, a range and those of UDP too')],
   'uts': [kernel('isolation', 'has its own host and domain name')],
   'ipc': [kernel('isolation', 'has System V objects and message queues of its own'), kernel('isolation', 'has a /dev/shm of the size asked for')],
-  'user': [kernel('user-namespace', 'is root inside, and one of the lent ids outside'), kernel('user-namespace', 'leaves in its layer exactly'), e2e('userns', 'auto gives each running container ids'), e2e('userns', 'remap gives every container')],
+  'user': [kernel('user-namespace', 'is root inside, and one of the lent ids outside'), kernel('user-namespace', 'leaves in its layer exactly'), e2e('userns', 'auto gives each running container ids'), e2e('userns', 'remap gives every container'), e2e('userns', 'gives the containers of %s the same ids')],
   'cgroup namespace': [kernel('isolation', 'sees only its own cgroup'), kernel('helper-paths', 'the process is born in its group')],
   'time namespace': [kernel('network', 'of time move the clocks')],
-  'rootless': [e2e('rootless', 'builds, with files of several owners'), e2e('rootless', 'gets the digests that root gets'), e2e('doctor', 'tells a plain user what they have')],
-  'nested': [kernel('chroot', 'builds, after a warning that says what is not isolated'), kernel('chroot', 'says so with --isolation namespaces')],
+  'rootless': [e2e('rootless', 'builds, with files of several owners'), e2e('rootless', 'gets the digests that root gets'), e2e('rootless', 'has detached containers that later commands find'), e2e('doctor', 'tells a plain user what they have')],
+  'nested': [kernel('chroot', 'builds, after a warning that says what is not isolated'), kernel('chroot', 'keeps deletions also in a store that lies on an overlayfs'), kernel('chroot', 'says so with --isolation namespaces')],
 }
 
 const limits: Rows = {
@@ -39,6 +40,7 @@ const limits: Rows = {
   'devices': [kernel('limits', 'of the host cannot be opened by whoever makes a node'), kernel('limits', 'are limited by a program on version 2')],
   'ulimit': [kernel('privileges', 'take the place of the defaults'), kernel('privileges', 'has limits that do not depend on ours')],
   'OOM report': [kernel('limits', 'is named also when a shell hides'), kernel('limits', 'name the process that ran out of memory'), kernel('limits', 'is named when it is full, by bytes or by inodes'), kernel('limits', 'ends the process by SIGTERM and is named')],
+  'timeout': [kernel('limits', 'ends the process by SIGTERM and is named'), kernel('limits', 'kills what ignores SIGTERM after a grace'), kernel('escapes', 'still ends at its timeout')],
   'throttling report': [kernel('limits', 'of processors are reported when they held the process back'), kernel('container-exit', 'carries what it used')],
 }
 

@@ -1,6 +1,5 @@
 import type { Task } from '../../core/task.ts'
 import type { LayerEntry } from './layer-entry.ts'
-import { readLayerEntries } from './layer-entry.ts'
 import type { TreeNode, Waste } from './merged-tree.ts'
 import { MergedTree } from './merged-tree.ts'
 import type { OpenedLayers } from './open-layers.ts'
@@ -18,12 +17,20 @@ export interface ExaminedImage {
   readonly tree: MergedTree
 }
 
-/** Reads every layer once. */
-export async function examineImage(image: OpenedLayers, task: Task): Promise<ExaminedImage> {
+/** Reads every layer once, of several images those they share. Entries may read contents until the store is closed. */
+export async function examineImages(images: readonly OpenedLayers[], task: Task): Promise<ExaminedImage[]> {
+  const read = new Map<string, LayerEntry[]>()
+  const examined: ExaminedImage[] = []
+  for (const image of images) examined.push(await examineImage(image, read, task))
+  return examined
+}
+
+async function examineImage(image: OpenedLayers, read: Map<string, LayerEntry[]>, task: Task): Promise<ExaminedImage> {
   const tree = new MergedTree()
   const layers: ExaminedLayer[] = []
-  for (const [index, { diffId, step, open }] of image.layers.entries()) {
-    const entries = await readLayerEntries(open(task), task)
+  for (const [index, { diffId, step, readEntries }] of image.layers.entries()) {
+    const entries = read.get(diffId) ?? await readEntries(task)
+    read.set(diffId, entries)
     tree.apply(entries, index)
     layers.push({ diffId, step, entries })
   }
@@ -44,7 +51,7 @@ export function compareTrees(one: MergedTree, other: MergedTree): TreeDifference
   const differences: TreeDifference[] = []
   for (const before of one.list()) {
     const after = other.find(before.path)
-    const what = after === undefined ? [] : differingParts(before.entry, after.entry)
+    const what = after === undefined || after.entry === before.entry ? [] : differingParts(before.entry, after.entry)
     if (after === undefined) differences.push({ path: before.path, kind: 'removed', what, before, after })
     else if (what.length > 0) differences.push({ path: before.path, kind: 'changed', what, before, after })
   }

@@ -3,7 +3,12 @@ import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { extract as createExtract } from 'tar-stream'
 import type { Task } from '../../core/task.ts'
+import type { ChainId } from '../../oci/digest.ts'
+import type { Store } from '../../storage/index.ts'
+import { findLayerTar } from '../../storage/index.ts'
+import { contentDigest } from '../copy/content-digest.ts'
 import { MalformedArchive } from '../errors.ts'
+import { readTarHeaders } from './tar-headers.ts'
 
 /** One entry of a layer's changeset, as people look at it. */
 export interface LayerEntry {
@@ -35,14 +40,24 @@ const types: Readonly<Record<string, LayerEntry['type']>> = {
 const xattrPrefix = 'SCHILY.xattr.'
 
 /** Reads a changeset to its end. Only the entries are kept. @throws {MalformedArchive} */
-export async function readLayerEntries(changeset: AsyncIterable<Uint8Array>, task: Task): Promise<LayerEntry[]> {
+export function readLayerEntries(changeset: AsyncIterable<Uint8Array>, task: Task): Promise<LayerEntry[]> {
+  return readEntries(Readable.from(changeset, { objectMode: false, signal: task.signal }), describe, task)
+}
+
+/** The same of a layer in the store. Where its tar is kept only headers are read, and a content when somebody asks for its digest, while the store is open. */
+export function readStoredEntries(store: Store, chainId: ChainId, task: Task): Promise<LayerEntry[]> {
+  const tar = findLayerTar(store, chainId)
+  if (tar === undefined) return readLayerEntries(store.layers.changeset(chainId, task), task)
+  return readEntries(Readable.from(readTarHeaders(tar), { objectMode: false, signal: task.signal }), (item) => describeUnread(item, tar), task)
+}
+
+async function readEntries(source: Readable, describeItem: (item: Extracted) => Promise<LayerEntry>, task: Task): Promise<LayerEntry[]> {
   const extract = createExtract(extractOptions)
-  const source = Readable.from(changeset, { objectMode: false, signal: task.signal })
   source.on('error', (error) => extract.destroy(error))
   source.pipe(extract)
   const entries: LayerEntry[] = []
   try {
-    for await (const item of extract) entries.push(await describe(item))
+    for await (const item of extract) entries.push(await describeItem(item))
   } catch (error) {
     task.signal.throwIfAborted()
     throw new MalformedArchive('one of its layers is no complete tar', { cause: error })
@@ -56,6 +71,22 @@ async function describe(item: Extracted): Promise<LayerEntry> {
   const header = parseHeader(item.header)
   const { digest, sizeBytes } = await digestContent(item)
   return asWhiteout({ ...header, sizeBytes, digest: header.type === 'file' ? digest : undefined })
+}
+
+function describeUnread(item: Extracted, tar: string): Promise<LayerEntry> {
+  const header = parseHeader(item.header)
+  const { byteOffset: offset, size: sizeBytes } = parsePlace(item.header)
+  item.resume()
+  let digest: string | undefined
+  return Promise.resolve(asWhiteout({
+    ...header, sizeBytes,
+    get digest() { return header.type === 'file' ? digest ??= `sha256:${contentDigest({ kind: 'range', file: tar, offset, sizeBytes })}` : undefined },
+  }))
+}
+
+/** Where the content lies in the tar. */
+function parsePlace(raw: unknown): { readonly byteOffset: number; readonly size: number } {
+  return raw as { readonly byteOffset: number; readonly size: number }
 }
 
 interface RawHeader {

@@ -76,7 +76,7 @@ export class MergedTree {
     this.#names.set(source, names)
     // Within one layer the later entry replaces the earlier one and both are in the tar; that is not what layers waste.
     if (names > 0 || node.layer === hiddenBy) return
-    const kind = by === undefined ? 'deleted' : by.type === 'file' && by.digest === source.digest ? 'rewritten' : 'overwritten'
+    const kind = by === undefined ? 'deleted' : by.type === 'file' && by.sizeBytes === source.sizeBytes && by.digest === source.digest ? 'rewritten' : 'overwritten'
     this.#waste.push({ path: node.path, kind, bytes: source.sizeBytes, inodes: 1, layer: node.layer, hiddenBy })
   }
 

@@ -21,14 +21,15 @@ import { ImageNotFound, MalformedArchive } from '../errors.ts'
 import { findImage } from '../find-image.ts'
 import { findRemoteImage } from '../transfer/pull.ts'
 import { openImage } from '../transfer/portable-image.ts'
+import type { LayerEntry } from './layer-entry.ts'
+import { readLayerEntries, readStoredEntries } from './layer-entry.ts'
 
 /** One layer of an image, wherever that is. */
 export interface OpenedLayer {
   readonly diffId: string
   /** The instruction that made it, as the image's history has it. */
   readonly step: string
-  /** The uncompressed changeset. */
-  readonly open: (task: Task) => AsyncIterable<Uint8Array>
+  readonly readEntries: (task: Task) => Promise<LayerEntry[]>
 }
 
 export interface OpenedLayers {
@@ -64,7 +65,7 @@ async function openStored({ store }: Engine, source: string): Promise<OpenedLaye
   const { config } = await openImage(store, stored)
   const chain = chainIds(config.rootfs.diff_ids)
   const steps = stepsOf(config)
-  const layers = chain.map((chainId, index): OpenedLayer => ({ diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', open: (task) => store.layers.changeset(chainId, task) }))
+  const layers = chain.map((chainId, index): OpenedLayer => ({ diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', readEntries: (task) => readStoredEntries(store, chainId, task) }))
   return { name: stored.names[0] ?? stored.id, layers }
 }
 
@@ -97,7 +98,7 @@ function describe(name: string, { manifest, config }: { manifest: Manifest; conf
   return {
     name,
     layers: manifest.layers.map((blob, index): OpenedLayer => ({
-      diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', open: (task) => unpacked(openBlob(blob, task)),
+      diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', readEntries: (task) => readLayerEntries(unpacked(openBlob(blob, task)), task),
     })),
   }
 }

@@ -109,12 +109,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
 
 async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
   const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
-  const [name, ...others] = names
-  if (name === undefined) return undefined
-  const { descriptor, tree } = await uploadDeparture(engine, { name, departure: { ...image, names }, blobs: output.blobs }, task)
+  const [first, ...others] = names
+  if (first === undefined) return undefined
+  const { descriptor, tree } = await uploadDeparture(engine, { name: first, departure: { ...image, names }, blobs: output.blobs }, task)
   for (const other of others) await uploadTree(engine, { name: other, tree }, task)
-  if (image.signer === undefined) return descriptor
-  for (const each of names) await pushEnvelopes(engine, { name: each, names, tree, signer: image.signer }, task)
+  const { signer } = image
+  if (signer !== undefined) for (const name of names) await pushEnvelopes(engine, { name, names, tree, signer }, task)
   return descriptor
 }
 

@@ -3,7 +3,7 @@ import type { Store, StoredImage } from '../../storage/index.ts'
 import type { ExaminedLayer } from '../forensics/examine.ts'
 import { measureWaste } from '../forensics/examine.ts'
 import type { LayerEntry } from '../forensics/layer-entry.ts'
-import { readLayerEntries } from '../forensics/layer-entry.ts'
+import { readStoredEntries } from '../forensics/layer-entry.ts'
 import type { Waste } from '../forensics/merged-tree.ts'
 import { MergedTree } from '../forensics/merged-tree.ts'
 import { imageSteps } from '../image-facts.ts'
@@ -40,7 +40,7 @@ export async function describeLayers(store: Store, image: StoredImage, task: Tas
   for (const [index, chainId] of chain.entries()) {
     const step = steps[index]
     const [createdBy, diffId] = [step?.createdBy ?? '', step?.diffId ?? '']
-    const entries = await readLayerEntries(store.layers.changeset(chainId, task), task)
+    const entries = await readStoredEntries(store, chainId, task)
     merged.apply(entries, index)
     examined.push({ diffId, step: createdBy, entries })
     layers.push({ createdBy, diffId, sizeBytes: step?.sizeBytes ?? 0, inodes: step?.inodes ?? 0, tree: growTree(entries).toNode('/', nodesPerLayer) })

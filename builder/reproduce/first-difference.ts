@@ -6,7 +6,7 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { Store } from '../../storage/index.ts'
 import type { LayerEntry } from '../forensics/layer-entry.ts'
-import { readLayerEntries } from '../forensics/layer-entry.ts'
+import { readStoredEntries } from '../forensics/layer-entry.ts'
 import type { Difference } from './difference.ts'
 
 const fields = ['type', 'mode', 'uid', 'gid', 'target', 'digest', 'sizeBytes', 'mtime', 'xattrs'] as const
@@ -40,7 +40,7 @@ async function imageDifference([one, other]: readonly [BuiltThere, BuiltThere], 
   if (index === -1) return one.descriptor.digest === other.descriptor.digest ? undefined : configDifference(first, second)
   const read = async ({ store }: BuiltThere, config: ImageConfig): Promise<LayerEntry[]> => {
     const chainId = chainIds(config.rootfs.diff_ids)[index]
-    return chainId === undefined ? [] : await readLayerEntries(store.layers.changeset(chainId, task), task)
+    return chainId === undefined ? [] : await readStoredEntries(store, chainId, task)
   }
   const difference = entryDifference(await read(one, first), await read(other, second))
   return { layer: index + 1, step: stepOf(first, index), ...difference }

@@ -8,6 +8,7 @@ import { failureOf, recordingTask } from '../../test/support/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { GrowingBlob, RegistryClient } from '../client.ts'
 import { parseReference } from '../reference.ts'
+import type { UploadJournal } from './upload-journal.ts'
 
 const mebi = 1024 * 1024
 const bytes = randomBytes(20 * mebi + 5)
@@ -136,6 +137,20 @@ describe('a blob that is being made', () => {
     await pushed
     expect(ranges(registry).slice(0, 2)).toEqual([`0-${7 * mebi - 1}`, `${7 * mebi}-${14 * mebi - 1}`])
     expect(has(registry)).toBe(true)
+  })
+
+  it('is noted as soon as it has a name, so that another process can go on', async () => {
+    await using registry = await startRegistry()
+    const kept: number[] = []
+    const journal: UploadJournal = { find: () => Promise.resolve(undefined), forget: () => Promise.resolve(), keep: (_, { offset }) => { kept.push(offset); return Promise.resolve() } }
+    const growth = new Growth()
+    const pushed = start(registry, growth, createTestClient({ insecure: [registry.host], journal }))
+    growth.to(5 * mebi)
+    await sent(registry, 1)
+    expect(kept).toEqual([])
+    growth.to(bytes.byteLength, blob)
+    await pushed
+    expect(kept).toEqual([5 * mebi, bytes.byteLength])
   })
 
   it('that is not made after all fails as its maker did, and leaves nothing', async () => {

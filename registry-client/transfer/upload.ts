@@ -55,6 +55,7 @@ const askBytes = 8 * 1024 * 1024
 /** Goes on with a blob of which some was sent while nobody knew what it would be. */
 export async function bringRest(upload: Upload, session: Session): Promise<'present' | 'transferred'> {
   if (upload.blob.size - session.offset > askBytes && await isPresent(upload)) return 'present'
+  if (hasMoreThanEnd(upload, session)) await note(upload, session)
   await transfer(upload, session)
   await confirm(upload)
   return 'transferred'
@@ -176,8 +177,13 @@ async function appendPiece(upload: Upload, session: Session): Promise<Session> {
   const length = Math.min(remaining, connections.chunkSizes.of(place.host) ?? remaining)
   const next = await append(upload, session, length)
   // A blob of one piece is sent again as quickly as it is gone on with.
-  if (blob.size > length) await connections.journal.keep(journalKey(upload), { location: next.location.href, offset: next.offset })
+  if (blob.size > length) await note(upload, next)
   return next
+}
+
+/** So that another process can go on. */
+async function note(upload: Upload, { location, offset }: Session): Promise<void> {
+  await upload.connections.journal.keep(journalKey(upload), { location: location.href, offset })
 }
 
 /** Chooses another way of sending, smaller pieces or none, if the refusal is one that this may get around. */

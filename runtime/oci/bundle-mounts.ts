@@ -22,6 +22,9 @@ export const propagations: Readonly<Record<string, Propagation>> = { slave: 'sla
 
 /** What mounts have anyway, or what was meant for the kind of mount itself. */
 const plain: readonly string[] = ['rw', 'suid', 'dev', 'exec', 'atime', 'relatime', 'defaults', 'bind', 'rbind', 'private', 'rprivate', 'slave', 'rslave', 'unbindable', 'runbindable', 'tmpcopyup', 'nodiratime']
+const noneReachTheHost = 'rslave or rprivate: what is mounted in a container never reaches the host with this runtime'
+/** Why, where there is more to say than that it cannot be done. */
+const reasons: Readonly<Record<string, string>> = { shared: noneReachTheHost, rshared: noneReachTheHost }
 const refused: readonly string[] = ['shared', 'rshared', 'idmap', 'ridmap', 'remount', 'sync', 'dirsync', 'mand', 'nosymfollow', 'copy-symlink', 'src-nofollow']
 
 interface BundleTree {
@@ -68,7 +71,7 @@ function filesystemOptions(mount: ConfigNode, options: readonly string[]): Pair[
 
 function refuseMount({ field }: ConfigNode, { target, type, options }: { readonly target: string; readonly type: string; readonly options: readonly string[] }): void {
   const wrong = options.find((option) => refused.includes(option))
-  if (wrong !== undefined) throw new InvalidSpec(`${field}.options`, wrong, 'nothing: this runtime cannot do it')
+  if (wrong !== undefined) throw new InvalidSpec(`${field}.options`, wrong, reasons[wrong] ?? 'nothing: this runtime cannot do it')
   const isForeign = /^\/(?:proc|sys)(?:\/|$)/u.test(target) && !pinned.includes(target)
   if (target === '/' || (target === '/dev' && type !== 'tmpfs') || isForeign) throw new InvalidSpec(`${field}.destination`, target, 'neither / nor, but for what belongs there, /dev, /proc or /sys')
 }

@@ -9,6 +9,7 @@ import { listCgroupMounts } from '../cgroup/hierarchies.ts'
 import type { ContainerSpec, Executor } from '../container-spec.ts'
 import { InvalidSpec, OciRuntimeFailed, OciRuntimeMissing } from '../errors.ts'
 import type { HostSupport } from '../host-support.ts'
+import { outsideId } from '../rootless/id-maps.ts'
 import { ociConfig } from './oci-config.ts'
 
 /** A container written down for another runtime, in a folder that only we can read. */
@@ -38,9 +39,11 @@ export function createBundle({ spec, host, hasTerminal, runtime }: BundleParts):
   const id = `tsbuild-oci-${spec.id}`
   try {
     mkdirSync(join(folder, 'rootfs'))
+    // Root of the container's user namespace has to get through to the root filesystem; config.json stays ours.
+    if (spec.isolation.idMaps !== undefined) chmodSync(folder, 0o711)
     const filePath = (index: number): string => join(folder, `file-${index}`)
     writeFiles(spec, filePath)
-    writeFileSync(join(folder, 'config.json'), JSON.stringify(ociConfig({ spec, host, filePath })))
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(ociConfig({ spec, host, filePath })), { mode: 0o600 })
   } catch (error) {
     rmSync(folder, { recursive: true })
     throw error
@@ -118,11 +121,11 @@ function isCrun(program: string): boolean {
   return basename(program) === 'crun'
 }
 
-function writeFiles({ mounts }: ContainerSpec, filePath: (index: number) => string): void {
+function writeFiles({ mounts, isolation: { idMaps } }: ContainerSpec, filePath: (index: number) => string): void {
   for (const [index, mount] of mounts.entries()) {
     if (mount.kind !== 'file') continue
     writeFileSync(filePath(index), mount.content, { mode: 0o600 })
-    chownSync(filePath(index), mount.uid, mount.gid)
+    chownSync(filePath(index), outsideId(idMaps?.uids, mount.uid), outsideId(idMaps?.gids, mount.gid))
     chmodSync(filePath(index), mount.mode)
   }
 }

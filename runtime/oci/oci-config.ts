@@ -4,6 +4,7 @@ import type { ContainerSpec, Isolation, Mount, NamespaceChoice } from '../contai
 import { findDevices } from '../devices.ts'
 import { InvalidSpec } from '../errors.ts'
 import type { HostSupport } from '../host-support.ts'
+import type { IdMaps } from '../rootless/id-maps.ts'
 import { resourceLimits, resourceNames } from '../resource-limits.ts'
 import { ociSeccomp } from './oci-seccomp.ts'
 
@@ -39,6 +40,7 @@ export function ociConfig(parts: OciParts): object {
     mounts: [...defaultMounts(spec), ...spec.mounts.map((mount, index) => ociMount(mount, index, parts))],
     linux: {
       namespaces: ociNamespaces(spec.isolation),
+      ...ociIdMappings(spec.isolation),
       maskedPaths: isOpen ? [] : maskedPaths(host),
       readonlyPaths: isOpen ? [] : readonlyPaths,
       sysctl: Object.fromEntries(kernelSettings(spec, host).map(([key, value]) => [key.replaceAll('/', '.'), value])),
@@ -50,15 +52,21 @@ export function ociConfig(parts: OciParts): object {
 }
 
 /** Those left out are the host's. */
-function ociNamespaces({ namespaces = {}, network, clockOffsets = {} }: Isolation): object[] {
+function ociNamespaces({ namespaces = {}, network, clockOffsets = {}, idMaps }: Isolation): object[] {
   if (network.mode === 'bridge' || network.mode === 'private') throw new InvalidSpec('isolation.network', network.mode, 'none or host with this runtime: use the built-in one for others')
   if (Object.keys(clockOffsets).length > 0) throw new InvalidSpec('isolation.clockOffsets', clockOffsets, 'no clocks of its own with this runtime: use the built-in one')
   const joined = network.mode === 'joined' ? { kind: 'joined', path: network.path } as const : undefined
   const choices: readonly (readonly [type: string, choice: NamespaceChoice | undefined])[] = [
     ['mount', undefined], ['pid', namespaces.pid], ['ipc', namespaces.ipc], ['uts', namespaces.uts], ['cgroup', namespaces.cgroup],
-    ['network', network.mode === 'host' ? { kind: 'host' } : joined],
+    ['network', network.mode === 'host' ? { kind: 'host' } : joined], ['user', idMaps === undefined ? { kind: 'host' } : undefined],
   ]
   return choices.flatMap(([type, choice]) => choice?.kind === 'host' ? [] : [{ type, ...(choice === undefined ? {} : { path: choice.path }) }])
+}
+
+function ociIdMappings({ idMaps }: Isolation): object {
+  if (idMaps === undefined) return {}
+  const write = (ranges: IdMaps['uids']): object[] => ranges.map(({ inside, outside, count }) => ({ containerID: inside, hostID: outside, size: count }))
+  return { uidMappings: write(idMaps.uids), gidMappings: write(idMaps.gids) }
 }
 
 function ociProcess({ spec: { process, privilege }, host }: OciParts): object {
@@ -102,10 +110,12 @@ function defaultMounts(spec: ContainerSpec): object[] {
   ]
 }
 
-function ociMount(mount: Mount, index: number, { filePath }: OciParts): object {
+function ociMount(mount: Mount, index: number, { filePath, spec: { isolation: { idMaps } } }: OciParts): object {
   const destination = mount.target
   switch (mount.kind) {
-    case 'bind': return { destination, type: 'bind', source: mount.source, options: ['rbind', 'rprivate', mount.readonly ? 'ro' : 'rw'] }
+    case 'bind':
+      if (mount.hasContainerIds === true && idMaps !== undefined) throw new InvalidSpec(`mounts[${index}]`, mount.target, 'no files under the container\'s ids with this runtime: use the built-in one')
+      return { destination, type: 'bind', source: mount.source, options: ['rbind', 'rprivate', mount.readonly ? 'ro' : 'rw'] }
     case 'file': return { destination, type: 'bind', source: filePath(index), options: ['bind', 'ro', 'nosuid', 'nodev', ...((mount.mode & 0o111) === 0 ? ['noexec'] : [])] }
     case 'tmpfs': return {
       destination, type: 'tmpfs', source: 'tmpfs',

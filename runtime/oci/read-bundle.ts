@@ -139,6 +139,8 @@ function readIsolation(config: ConfigNode, linux: ConfigNode): Isolation {
     return node === undefined ? { kind: 'host' } : path === '' ? undefined : { kind: 'joined', path }
   }
   const clockOffsets = readClocks(linux, found.get('time'))
+  const users = found.get('user')
+  if (users !== undefined) throw new InvalidSpec(`${users.field}.type`, 'user', 'no user namespace, which this runtime does not make for bundles: runc and crun do, and "tsbuild run --userns"')
   for (const [type, node] of found) if (!namespaceTypes.includes(type)) throw new InvalidSpec(`${node.field}.type`, type, namespaceTypes.join(', '))
   if (choose('mount') !== undefined) throw new InvalidSpec('linux.namespaces', choose('mount')?.kind, 'a new mount namespace')
   const namespaces = Object.fromEntries((['pid', 'ipc', 'uts', 'cgroup'] as const).flatMap((type) => {

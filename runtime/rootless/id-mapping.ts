@@ -63,5 +63,5 @@ function findUserName(uid: number): string | undefined {
 function runMapper(program: string, pid: number, ranges: readonly IdRange[]): void {
   const { status, stderr, error } = spawnSync(program, [String(pid), ...ranges.flatMap(({ inside, outside, count }) => [inside, outside, count].map(String))], { encoding: 'utf8', env: {} })
   if (error !== undefined) throw error
-  if (status !== 0) throw new UserNamespaceUnavailable(`${program} failed: ${stderr.trim()}`, 'check that it is setuid root and that /etc/subuid and /etc/subgid agree with it')
+  if (status !== 0) throw new UserNamespaceUnavailable(`${program} failed: ${stderr.trim()}`, 'check that it is setuid root, or has the capability of its file where capabilities are dropped, and that /etc/subuid and /etc/subgid agree with it')
 }

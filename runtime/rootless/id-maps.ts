@@ -38,3 +38,9 @@ export function formatIdMap(ranges: readonly IdRange[]): string {
 export function isMapped(ranges: readonly IdRange[], id: number): boolean {
   return ranges.some(({ inside, count }) => id >= inside && id - inside < count)
 }
+
+/** What an id of the namespace is outside, where there is one; the id itself otherwise. */
+export function outsideId(ranges: readonly IdRange[] | undefined, id: number): number {
+  const range = ranges?.find(({ inside, count }) => id >= inside && id - inside < count)
+  return range === undefined ? id : range.outside + (id - range.inside)
+}

@@ -1,4 +1,5 @@
-import type { ExaminedImage, LayerEntry, PathEvent, TreeDifference, TreeNode, WasteReport } from '../../builder/index.ts'
+import type { ExaminedImage, LayerEntry, OpenedLayers, PathEvent, TreeDifference, TreeNode, WasteReport } from '../../builder/index.ts'
+import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -45,30 +46,33 @@ const verbs: Readonly<Record<string, (work: Work) => Promise<number>>> = { ls: l
 const ownOptions = [['layer', 'ls'], ['max-bytes', 'waste'], ['max-inodes', 'waste'], ['max-share', 'waste']] as const
 const operandCounts: Readonly<Record<string, readonly [number, number]>> = { ls: [1, 2], diff: [2, 2], why: [2, 2], waste: [1, 1] }
 
-async function examine(sources: readonly string[], { input, app }: Work): Promise<ExaminedImage[]> {
-  const { examineImage, openLayers } = await import('../../builder/index.ts')
+/** `show` runs while the store is open, because entries may look into it. */
+async function examine(sources: readonly string[], { input, app }: Work, show: (images: readonly ExaminedImage[]) => Promise<number> | number): Promise<number> {
+  const { examineImages, openLayers } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
-  const task = { signal: app.signal, emit: (): void => undefined }
-  const examined: ExaminedImage[] = []
-  for (const source of sources) examined.push(await examineImage(await openLayers(engine, { source, platform: platformOption(input.options) }, task), task))
-  return examined
+  const task = createTask(app)
+  const opened: OpenedLayers[] = []
+  for (const source of sources) opened.push(await openLayers(engine, { source, platform: platformOption(input.options) }, task))
+  return await show(await examineImages(opened, task))
 }
 
-async function examineOne(source: string, work: Work): Promise<ExaminedImage> {
-  const [image] = await examine([source], work)
-  if (image === undefined) throw new TypeError('one image was asked for')
-  return image
+function examineOne(work: Work, show: (image: ExaminedImage) => Promise<number> | number): Promise<number> {
+  return examine(work.rest.slice(0, 1), work, ([image]) => {
+    if (image === undefined) throw new TypeError('one image was asked for')
+    return show(image)
+  })
 }
 
-async function listLayers(work: Work): Promise<number> {
-  const { rest: [source = '', path], input: { options }, app } = work
+function listLayers(work: Work): Promise<number> {
+  return examineOne(work, (image) => printLayers(image, work))
+}
+
+function printLayers(image: ExaminedImage, { rest: [source = '', path], input: { options }, app }: Work): number {
   const below = path === undefined ? undefined : tidyPath(path)
-  const image = await examineOne(source, work)
   const chosen = options.text('layer')
   const layers = selectLayers(image, { chosen, below })
   if (layers.length === 0) throw new UsageError(`"${source}" has no layer ${chosen ?? ''}; there are ${image.layers.length}`, 'layer')
   const isFound = below === undefined || layers.some(({ entries }) => entries.length > 0)
-  if (layers.length === 0) throw new UsageError(`"${source}" has no layer ${chosen ?? ''}; there are ${image?.layers.length ?? 0}`, 'layer')
   if (options.has('json')) {
     app.print(JSON.stringify(layers))
     return isFound ? 0 : 3
@@ -95,10 +99,12 @@ function describeEntry(entry: LayerEntry): string[] {
   return [`  ${formatMode(entry)}`, `${entry.uid}:${entry.gid}`, entry.type === 'file' ? String(entry.sizeBytes) : '', describePath(entry)]
 }
 
-async function diffImages(work: Work): Promise<number> {
-  const { rest, input: { options }, app } = work
+function diffImages(work: Work): Promise<number> {
+  return examine(work.rest, work, (images) => printDifferences(images, work))
+}
+
+async function printDifferences([one, other]: readonly ExaminedImage[], { input: { options }, app }: Work): Promise<number> {
   const { compareTrees } = await import('../../builder/index.ts')
-  const [one, other] = await examine(rest, work)
   if (one === undefined || other === undefined) throw new TypeError('two images were asked for')
   const differences = compareTrees(one.tree, other.tree)
   const stepOf = (image: ExaminedImage, node: TreeNode | undefined): string => node === undefined ? '' : oneLine(image.layers[node.layer]?.step ?? '')
@@ -112,10 +118,13 @@ async function diffImages(work: Work): Promise<number> {
   return 0
 }
 
-async function explainPath(work: Work): Promise<number> {
-  const { rest: [source = '', path = ''], input: { options }, app } = work
+function explainPath(work: Work): Promise<number> {
+  return examineOne(work, (image) => printEvents(image, work))
+}
+
+async function printEvents(image: ExaminedImage, { rest: [source = '', path = ''], input: { options }, app }: Work): Promise<number> {
   const { tracePath } = await import('../../builder/index.ts')
-  const events = tracePath(await examineOne(source, work), tidyPath(path))
+  const events = tracePath(image, tidyPath(path))
   if (options.has('json')) app.print(JSON.stringify(events))
   else if (events.length === 0) app.note(`no layer of "${source}" has "${path}"`)
   else app.print(formatTable(events.map(describeEvent)))
@@ -131,10 +140,13 @@ function describeEvent({ layer, step, did, entry, isVisible }: PathEvent): strin
   return [`layer ${layer + 1}`, `${did}${isVisible ? ', visible' : ''}`, what, oneLine(step)]
 }
 
-async function showWaste(work: Work): Promise<number> {
-  const { rest: [source = ''], input: { options }, app } = work
+function showWaste(work: Work): Promise<number> {
+  return examineOne(work, (image) => printWaste(image, work))
+}
+
+async function printWaste(image: ExaminedImage, work: Work): Promise<number> {
+  const { input: { options }, app } = work
   const { measureWaste } = await import('../../builder/index.ts')
-  const image = await examineOne(source, work)
   const report = measureWaste(image)
   const exceeded = exceededBudgets(report, work)
   if (options.has('json')) app.print(JSON.stringify({ ...report, exceeded }))

@@ -70,6 +70,7 @@ async function convert({ store, parts, to }: Conversion, listed: StoredLayer, ta
   const converted = { ...made, chainId: layer.chainId, parent: layer.parent }
   const isReplaced = parts.session.transaction('durable', () => {
     if (isInUse(parts, layer)) return false
+    if (layer.dir !== undefined) parts.session.adoptDir(layer.dir)
     parts.database.run('UPDATE layers SET dir = ?, origin = ?, has_root = ?, hides_below = ?, disk_bytes = ?, inodes = ? WHERE chain_id = ?',
       made.dir ?? null, made.origin, Number(made.hasRoot), Number(made.hidesBelow), made.diskBytes, made.inodes, layer.chainId)
     return true

@@ -1,7 +1,7 @@
-import { rmSync, statSync } from 'node:fs'
+import { openSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Task } from '../../core/task.ts'
-import type { PipedBytes } from '../../native/index.ts'
+import type { PipeReader } from '../../native/index.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { digestAsDiffId } from '../../oci/digest.ts'
@@ -67,9 +67,8 @@ export class ErofsFormat implements LayerFormat {
     return Promise.resolve(readFilePieces(this.#parts.layout.layerTar(layer.dir ?? ''), task))
   }
 
-  async pipe(layer: StoredLayer): Promise<PipedBytes> {
-    const file = await open(this.#parts.layout.layerTar(layer.dir ?? ''), 'r')
-    return { fd: file.fd, ended: () => Promise.resolve(), [Symbol.asyncDispose]: () => file.close() }
+  async pour(layer: StoredLayer, read: PipeReader): Promise<void> {
+    await read(openSync(this.#parts.layout.layerTar(layer.dir ?? ''), 'r'))
   }
 
   async #keep({ dir, expected, isBottom, lowers, changeset, compression }: Keeping, task: Task): Promise<LoneLayer | undefined> {

@@ -18,7 +18,7 @@ export type ErofsSupport =
 
 /**
  * Whether EROFS layers below `folder` can be mounted and stacked, found out by doing it where nobody sees it: straight from
- * the files as Linux 6.12 and later can, else by loop devices.
+ * the files as Linux 6.12 and later can, else by loop devices. Before 6.4 neither works: EROFS had no blocks of a tar's 512 bytes.
  * @throws {StorageFull}
  */
 export async function probeErofs(folder: string): Promise<ErofsSupport> {

@@ -1,6 +1,5 @@
 import type { Task } from '../../core/task.ts'
-import type { HashedBytes, PipedBytes } from '../../native/index.ts'
-import { getAddon } from '../../native/index.ts'
+import type { HashedBytes, PipeReader } from '../../native/index.ts'
 import type { Compression, Descriptor } from '../../oci/descriptor.ts'
 import { layerMediaType } from '../../oci/descriptor.ts'
 import type { ChainId, Digest, DiffId } from '../../oci/digest.ts'
@@ -13,10 +12,10 @@ import type { BlobStore } from '../content-store.ts'
 import type { Database } from '../records/database.ts'
 import { readText } from '../records/database.ts'
 
-/** A layer whose bytes come out of a descriptor. */
-export interface PipedLayer {
+/** A layer whose changeset can be read by somebody else. */
+export interface PouredLayer {
   readonly layer: { readonly chainId: ChainId; readonly diffId: DiffId }
-  readonly changeset: PipedBytes
+  readonly pour: (read: PipeReader) => Promise<void>
   /** undefined is the usual one. */
   readonly level: number | undefined
 }
@@ -75,15 +74,13 @@ export class LayerBlobs {
   }
 
   /** The same with gzip, past the main thread; the blob can be read while it grows. @throws {LayerDamaged} */
-  async createGzip({ layer, changeset, level }: PipedLayer, task: Task<BlobBegun>): Promise<Descriptor> {
-    await using source = changeset
-    const { gzipLevel } = await import('../compression/choose-gzip-engine.ts')
+  async createGzip({ layer, pour, level }: PouredLayer, task: Task<BlobBegun>): Promise<Descriptor> {
+    const { writeGzip } = await import('../compression/write-gzip.ts')
     const growing = new GrowingFile()
     try {
       const { digest, sizeBytes } = await this.#blobs.make(async (file, path) => {
         task.emit({ type: 'blob-begun', follow: () => growing.follow(path) })
-        const [plain, packed] = await getAddon().writeGzip(source.fd, file.fd, gzipLevel(level), (writtenBytes) => { growing.grew(writtenBytes) })
-        await source.ended()
+        const { plain, packed } = await writeGzip({ pour, fd: file.fd, level }, (writtenBytes) => { growing.grew(writtenBytes) })
         const diffId = digestAsDiffId(digestOf(plain))
         if (diffId !== layer.diffId) throw new LayerDamaged(layer, diffId)
         const info = { digest: digestOf(packed), sizeBytes: packed[1] }

@@ -1,5 +1,5 @@
 import type { Task } from '../../core/task.ts'
-import type { PipedBytes } from '../../native/index.ts'
+import type { PipeReader } from '../../native/index.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import type { LayerOrigin, LoneLayer, StoredLayer } from './stored-layer.ts'
@@ -41,6 +41,6 @@ export interface LayerFormat {
   commit(tree: ChangedTree, task: Task): Promise<LoneLayer>
   /** The exact bytes of a layer's changeset; whoever reads them compares the diffID. @throws {LayerDamaged} when they are gone */
   changeset(layer: StoredLayer, task: Task): Promise<AsyncIterable<Uint8Array>>
-  /** The same bytes, for somebody who reads a descriptor. @throws {LayerDamaged} */
-  pipe(layer: StoredLayer, task: Task): Promise<PipedBytes>
+  /** The same bytes, read by somebody else. @throws {LayerDamaged} when they are gone */
+  pour(layer: StoredLayer, read: PipeReader, task: Task): Promise<void>
 }

@@ -1,5 +1,5 @@
 import type { Task } from '../../core/task.ts'
-import type { PipedBytes } from '../../native/index.ts'
+import type { PipeReader } from '../../native/index.ts'
 import type { ChangedTree, LayerFormat, UnpackWork } from './layer-format.ts'
 import type { LoneLayer, StoredLayer } from './stored-layer.ts'
 
@@ -31,8 +31,8 @@ export class MixedFormat implements LayerFormat {
     return this.#formatOf(layer).changeset(layer, task)
   }
 
-  pipe(layer: StoredLayer, task: Task): Promise<PipedBytes> {
-    return this.#formatOf(layer).pipe(layer, task)
+  pour(layer: StoredLayer, read: PipeReader, task: Task): Promise<void> {
+    return this.#formatOf(layer).pour(layer, read, task)
   }
 
   #formatOf({ origin }: StoredLayer): LayerFormat {

@@ -1,7 +1,7 @@
 import { chmodSync, renameSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import type { PipedBytes } from '../../native/index.ts'
-import { pipeBytes } from '../../native/index.ts'
+import type { PipeReader } from '../../native/index.ts'
+import { pourBytes } from '../../native/index.ts'
 import type { Digester } from '../../oci/digest.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { DiffIdMismatch, LayerDamaged } from '../errors.ts'
@@ -10,7 +10,7 @@ import type { Layout } from '../root/layout.ts'
 import type { Session } from '../root/session.ts'
 import { discard } from '../root/session.ts'
 import type { PackedTree, PackRequest } from '../tree/pack-tree.ts'
-import { packTree, pipeTree } from '../tree/pack-tree.ts'
+import { packTree, pourTree } from '../tree/pack-tree.ts'
 import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { unpackTree } from '../tree/unpack-tree.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
@@ -86,8 +86,9 @@ export class OverlayFormat implements LayerFormat {
     return bytes
   }
 
-  async pipe(layer: StoredLayer, task: Task): Promise<PipedBytes> {
-    return layer.origin === 'foreign' ? pipeBytes(await this.changeset(layer, task)) : pipeTree(this.#describe(layer), task)
+  async pour(layer: StoredLayer, read: PipeReader, task: Task): Promise<void> {
+    if (layer.origin === 'foreign') await pourBytes(await this.changeset(layer, task), read)
+    else await pourTree(this.#describe(layer), read, task)
   }
 
   #describe(layer: StoredLayer): PackRequest {

@@ -1,7 +1,7 @@
 import type { Task } from '../../core/task.ts'
 import { createTask } from '../../core/task.ts'
-import type { PipedBytes } from '../../native/index.ts'
-import { pipeBytes } from '../../native/index.ts'
+import type { PipeReader } from '../../native/index.ts'
+import { pourBytes } from '../../native/index.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainId as computeChainId, createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import { LayerDamaged } from '../errors.ts'
@@ -64,11 +64,11 @@ export class StackedLayers implements LayerStore {
     if (diffId !== layer.diffId) throw new LayerDamaged(layer, diffId)
   }
 
-  /** The changeset for somebody who reads a descriptor, and compares the diffID. */
-  async pipe(chainId: ChainId, task: Task): Promise<PipedBytes> {
+  /** The changeset, read by somebody else, who compares the diffID. */
+  async pour(chainId: ChainId, read: PipeReader, task: Task): Promise<void> {
     const { records, format } = this.#context
     const layer = records.get(chainId)
-    return layer.dir === undefined ? pipeBytes(emptyStream()) : format.pipe(layer, task)
+    await (layer.dir === undefined ? pourBytes(emptyStream(), read) : format.pour(layer, read, task))
   }
 
   view(chainId: ChainId | undefined): RootfsView {

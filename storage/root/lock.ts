@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Task } from '../../core/task.ts'
 import { getAddon } from '../../native/index.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
+import { explainFull } from './explain-full.ts'
 import type { Layout } from './layout.ts'
 
 const longestWaitMs = 50
@@ -13,6 +14,7 @@ interface LockRequest { readonly name: string; readonly exclusive: boolean }
 /**
  * Takes a lock that all processes with the store open see; the kernel gives it back when its holder dies. The file of a
  * lock is never deleted: somebody could be waiting for it.
+ * @throws {StorageFull}
  */
 export async function takeLock(layout: Layout, request: LockRequest, task: Task): Promise<AsyncDisposable> {
   const fd = openLock(layout, request)
@@ -37,7 +39,11 @@ export function tryLock(layout: Layout, request: LockRequest): AsyncDisposable |
 }
 
 function openLock(layout: Layout, { name }: LockRequest): number {
-  return openSync(join(layout.locks, digestHex(sha256(name)).slice(0, 32)), 'a', 0o600)
+  try {
+    return openSync(join(layout.locks, digestHex(sha256(name)).slice(0, 32)), 'a', 0o600)
+  } catch (error) {
+    throw explainFull(layout.root, error)
+  }
 }
 
 function holdLock(fd: number): AsyncDisposable {

@@ -7,7 +7,7 @@ import { parseDigest } from '../../oci/digest.ts'
 import type { Database } from '../records/database.ts'
 import { readInteger, readText } from '../records/database.ts'
 import type { Layout } from './layout.ts'
-import { formatDirId } from './layout.ts'
+import { formatDirId, parseDirId } from './layout.ts'
 
 export type LeaseKind = 'blob' | 'layer'
 
@@ -63,6 +63,13 @@ export class Session {
     if (this.#next > this.#last) this.transaction('quick', () => { this.#takeRange() })
     this.#next += 1
     return formatDirId(this.#next - 1)
+  }
+
+  /** Takes over what lies at a number whose row is about to go: it goes into the trash when the session ends, however that is. In a transaction. */
+  adoptDir(dir: string): void {
+    const number = parseDirId(dir)
+    if (number === undefined) throw new TypeError(`"${dir}" is no number of a layer`)
+    this.#database.run('INSERT OR IGNORE INTO ranges VALUES (?, ?, ?)', number, number, this.#begin())
   }
 
   /** A path of its own in the session's directory. */

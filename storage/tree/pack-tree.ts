@@ -1,8 +1,8 @@
 import type { Task } from '../../core/task.ts'
-import type { LowerLayer, PipedBytes } from '../../native/index.ts'
+import type { LowerLayer, PipeReader } from '../../native/index.ts'
 import { WireReader, WireWriter, writeLower } from '../../native/index.ts'
-import type { OverlayXattrs, PipeReader, TreeAnswer, TreeMode } from './tree-helper.ts'
-import { pipeTreeMode, pourTreeMode, readTreeMode } from './tree-helper.ts'
+import type { OverlayXattrs, TreeAnswer, TreeMode } from './tree-helper.ts'
+import { pourTreeMode, readTreeMode } from './tree-helper.ts'
 
 export interface PackRequest {
   readonly root: string
@@ -36,11 +36,6 @@ export async function* packTree(request: PackRequest, task: Task): AsyncGenerato
 /** The same, with the bytes read by somebody else. @throws {Unrepresentable} */
 export async function pourTree(request: PackRequest, read: PipeReader, task: Task): Promise<PackedTree> {
   return decodeAnswer(await pourTreeMode(describeWork(request), { read }, task))
-}
-
-/** The same, for somebody who reads a descriptor. */
-export function pipeTree(request: PackRequest, task: Task): PipedBytes {
-  return pipeTreeMode(describeWork(request), task)
 }
 
 function describeWork(request: PackRequest): TreeMode {

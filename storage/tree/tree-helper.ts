@@ -1,6 +1,6 @@
 import { closeSync, statfsSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import type { HelperExit, HelperReport, PipedBytes } from '../../native/index.ts'
+import type { HelperExit, HelperReport, PipeReader } from '../../native/index.ts'
 import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
 import { HelperDied, HostileArchive, SourceChanged, StorageFull, TreeFailure, Unrepresentable } from '../errors.ts'
 import { findRule, isArchiveRule } from './rules.ts'
@@ -60,9 +60,6 @@ export async function* readTreeMode(work: TreeMode, task: Task, input?: AsyncIte
   return endWriting(writing)
 }
 
-/** Reads a pipe to its end and closes it, also when it fails. */
-export type PipeReader = (readFd: number) => Promise<void>
-
 /** The same, with all that comes read by somebody else. */
 export async function pourTreeMode(work: TreeMode, { read, input }: { readonly read: PipeReader; readonly input?: AsyncIterable<Uint8Array> }, task: Task): Promise<TreeAnswer> {
   const writing = startWriting(work, task, input)
@@ -98,19 +95,6 @@ async function endWriting({ run, failure }: WritingMode): Promise<TreeAnswer> {
     throw failed.error
   }
   return run.answer()
-}
-
-/** Runs a mode whose stdout somebody else reads. */
-export function pipeTreeMode(work: TreeMode, task: Task): PipedBytes {
-  const { run, readFd } = startWriting(work, task, undefined)
-  return {
-    fd: readFd,
-    ended: async () => { await run.answer() },
-    [Symbol.asyncDispose]: async () => {
-      closeSync(readFd)
-      await run.stop()
-    },
-  }
 }
 
 /** Runs a mode that needs nothing but its request. */

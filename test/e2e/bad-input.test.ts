@@ -82,6 +82,7 @@ describe('a command line that is wrong', () => {
     ['a context that is not there', ['build', './nowhere'], 1, /"\.\/nowhere".*no folder/u],
     ['a bad size', ['build', '--memory', '1x', '.'], 2, /--memory.*1x/u],
     ['a name that is none', ['build', '-t', 'UPPER', '.'], 1, /"UPPER"/u],
+    ['an image that nothing is like', ['inspect', 'toybox-x'], 3, /"toybox-x" in the store$/mu],
     ['an image that is not there', ['inspect', 'busybux'], 3, /did you mean "docker.io\/library\/busybox:latest"/u],
     ['no operand', ['rmi'], 2, /needs IMAGE/u],
     ['an unreachable registry', ['pull', '127.0.0.1:1/x'], 4, /127\.0\.0\.1:1/u],

@@ -19,7 +19,6 @@ describe('tsbuild doctor', () => {
     const findings = parse(command.must('doctor', '--json'))
     for (const name of ['kernel', 'identity', 'overlay', 'seccomp', 'user-namespaces', 'container']) expect(findings.get(name), name).toMatchObject({ state: 'offered' })
     for (const { name, state, remedy } of findings.values()) if (state !== 'offered') expect(remedy, name).toMatch(/\w/u)
-    expect(findings.has('erofs-layers')).toBe(true)
     expect(findings.get('gzip')).toMatchObject({ state: 'offered', detail: expect.stringContaining('ISA-L') as unknown })
     for (const controller of ['memory', 'cpu', 'pids', 'io', 'cpuset']) expect(findings.has(`cgroup-${controller}`)).toBe(true)
     expect(command.must('doctor').split('\n').some((line) => line.startsWith('ok  container'))).toBe(true)
@@ -33,6 +32,22 @@ describe('tsbuild doctor', () => {
     expect(findings.get('subordinate-ids')).toMatchObject({ state: 'offered' })
     expect(findings.get('container')).toMatchObject({ state: 'offered' })
     expect(findings.get('cgroup-memory')).toMatchObject({ state: 'missing' })
+    expect(findings.get('erofs-layers')).toMatchObject({ state: 'missing', detail: expect.stringContaining('takes root') as unknown, remedy: expect.stringContaining('kept as directories') as unknown })
+  })
+
+  it('says how layers could be mounted as EROFS images, and how new ones are kept', () => {
+    const tmpfs = join(command.folder, 'tmpfs')
+    const findings = (before: string, root: string, format: string): Map<string, HostFinding> => {
+      const script = `mkdir -p ${tmpfs}; mount -t tmpfs tmpfs ${tmpfs} && ${before} && exec env TSBUILD_ROOT=${root} TSBUILD_LAYER_FORMAT=${format} "$@"`
+      const { stdout } = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', process.execPath, join(import.meta.dirname, '..', '..', 'bin', 'tsbuild.cjs'), 'doctor', '--json'], { encoding: 'utf8' })
+      return parse(stdout)
+    }
+    const inMemory = findings('true', join(tmpfs, 'store'), 'erofs')
+    expect(inMemory.get('erofs-layers')).toMatchObject({ state: 'offered', detail: 'mounted by loop devices' })
+    expect(inMemory.get('store')).toMatchObject({ state: 'offered', detail: expect.stringContaining('new layers are kept as EROFS images') as unknown })
+    const withoutLoops = findings('mount --bind /dev/null /dev/loop-control', join(tmpfs, 'store'), '')
+    expect(withoutLoops.get('erofs-layers')).toMatchObject({ state: 'missing', detail: expect.stringContaining('a mount by loop devices failed with E') as unknown })
+    expect(withoutLoops.get('store')).toMatchObject({ state: 'offered', detail: expect.stringContaining('new layers are kept as directories') as unknown })
   })
 
   it('names missing subordinate ids, and ranges that users share', () => {

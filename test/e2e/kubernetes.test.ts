@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { useCommand } from '../support/command.ts'
@@ -32,13 +32,18 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]()
 })
 
-/** The job's command as it stands, by a user without privileges, with the hosts that are here. */
+const volume = (): string => join(command.folder, 'volume')
+
+/** The job's command as it stands, by a user without privileges and as a pod confines it, with the hosts that are here. */
 function runJob(): { readonly exitCode: number | null; readonly stderr: string; readonly executed: number } {
-  const [program, ...args] = readPod('build-job.yaml').containers[0]?.command ?? []
+  const [container] = readPod('build-job.yaml').containers
+  const [program, ...args] = container?.command ?? []
   expect(program).toBe('tsbuild')
+  // The volume is not the user's, so the store is a folder of it.
+  expect(container?.env).toContainEqual({ name: 'TSBUILD_ROOT', value: '/store/tsbuild' })
   const here = args.map((arg) => arg.replaceAll('registry.example.com', registry.host).replace('https://git.example.com', git.url))
   expect(here.join(' ')).not.toContain('example.com')
-  const { exitCode, stderr } = user.run(...here)
+  const { exitCode, stderr } = user.runInPod(volume(), ...here)
   return { exitCode, stderr, executed: stderr.match(/^#\d+ DONE/gmu)?.length ?? 0 }
 }
 
@@ -46,12 +51,12 @@ it('the job of packaging/kubernetes builds rootless, and the next pod, whose sto
   const first = runJob()
   expect(first.exitCode, first.stderr).toBe(0)
   expect(first.executed, first.stderr).toBeGreaterThanOrEqual(3)
-  rmSync(user.store, { recursive: true, force: true })
+  rmSync(volume(), { recursive: true })
   const second = runJob()
   expect(second.exitCode, second.stderr).toBe(0)
   expect(second.executed, second.stderr).toBe(0)
-  expect(existsSync(user.store) && statSync(user.store).uid).toBe(user.uid)
-  expect(user.run('run', '--network', 'none', `${registry.host}/apps/app:latest`, 'sh', '-c', 'cat /built-by /file; stat -c " %u:%g" /file').stdout).toBe('0\nfrom git 5:6\n')
+  expect(statSync(join(volume(), 'tsbuild')).uid).toBe(user.uid)
+  expect(user.runInPod(volume(), 'run', '--network', 'none', `${registry.host}/apps/app:latest`, 'sh', '-c', 'cat /built-by /file; stat -c " %u:%g" /file').stdout).toBe('0\nfrom git 5:6\n')
   expect(readdirSync(join(command.folder, 'registry/storage/docker/registry/v2/repositories')).sort()).toEqual(['apps', 'base', 'cache'])
 })
 

@@ -24,6 +24,9 @@ describe('layers unpacked and as EROFS images', () => {
     expect(ids[1]).toBe(ids[0])
     expect(erofs.must('store')).toMatch(/^new layers: erofs\nlayers: 0 unpacked, [1-9]/u)
     expect(overlay.must('store')).toMatch(/^new layers: overlay\nlayers: [1-9]\d* unpacked, 0 as tar/u)
+    for (const question of [['ls', 'app'], ['waste', 'app'], ['why', 'app', '/tree/a'], ['diff', 'busybox', 'app']]) {
+      expect(erofs.must('layer', ...question, '--json')).toBe(overlay.must('layer', ...question, '--json'))
+    }
   })
 
   it('are converted into each other, and the image runs all the while', () => {

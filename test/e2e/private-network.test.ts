@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -27,17 +27,28 @@ const attendants = (): string[] => readdirSync('/proc').filter((name) => /^\d+$/
 })
 const fetchPage = (port: number): string => spawnSync('curl', ['-s', '--retry', '20', '--retry-delay', '1', '--retry-all-errors', '--max-time', '5', `http://127.0.0.1:${port}/`], { encoding: 'utf8' }).stdout
 
+/** A process of its own: this one waits for commands. */
+function serveOnLoopback(at: number): Disposable & { readonly name: string } {
+  const child = spawn(process.execPath, ['-e', `require('node:http').createServer((_, answer) => answer.end('of the host')).listen(${at}, '127.0.0.1')`], { stdio: 'ignore' })
+  return { name: `the service on port ${at}`, [Symbol.dispose]: () => { child.kill('SIGKILL') } }
+}
+
 /** slirp4netns answers from the address of the default route. */
 const ownAddress = / src (\S+)/u.exec(execFileSync('ip', ['-4', 'route', 'get', '1.1.1.1'], { encoding: 'utf8' }))?.[1] ?? ''
 let port = 20_000 + process.pid % 20_000
 
 describe.each(['pasta', 'slirp4netns'])('a plain user\'s private network by %s', (program) => {
   it('has eth0, the world by name, and neither the host\'s devices nor its loopback', () => {
-    const script = 'ls /sys/class/net; readlink /proc/self/ns/net; wget -q -O - http://deb.debian.org/debian/dists/bookworm/Release | grep ^Codename'
+    port += 10
+    using service = serveOnLoopback(port)
+    expect(fetchPage(port)).toBe('of the host')
+    const gateway = '$(ip route | sed -n "s/^default via \\([^ ]*\\).*/\\1/p")'
+    const script = `ls /sys/class/net; readlink /proc/self/ns/net; wget -q -O - http://deb.debian.org/debian/dists/bookworm/Release | grep ^Codename; for at in ${gateway} 127.0.0.1; do wget -q -T 2 -O - http://$at:${port}/ 2> /dev/null; done; echo end`
     const { exitCode, stdout, stderr } = runWithTunnel('run', '--network', program, 'busybox', 'sh', '-c', script)
     expect(exitCode, stderr).toBe(0)
-    const [first, second, own, release] = stdout.split('\n')
+    const [first, second, own, release, ...reached] = stdout.split('\n')
     expect([first, second, release]).toEqual(['eth0', 'lo', 'Codename: bookworm'])
+    expect(reached, service.name).toEqual(['end', ''])
     expect(own).not.toBe(execFileSync('readlink', ['/proc/self/ns/net'], { encoding: 'utf8' }).trim())
     expect(attendants()).toEqual([])
   })

@@ -59,12 +59,24 @@ describe('--userns', () => {
     expect(must('run', 'mapped', 'sh', '-c', 'stat -c %u:%g /made; cat /owner').split('\n')).toEqual(['5:6', '7'])
   })
 
+  it.each(['runc', 'crun'])('gives the containers of %s the same ids, and leaves the same in their layers', (runtime) => {
+    const path = context(`steps-${runtime}`, { Dockerfile: 'FROM busybox\nRUN echo x > /made && chown 5:6 /made && rm /bin/zcat && cat /proc/self/uid_map >&2\n' })
+    const built = runWithIds(lent, 'build', '--no-cache', '-t', runtime, '--userns', 'remap', '--network', 'none', '--runtime', runtime, '--progress', 'plain', path)
+    expect(built.exitCode, built.stderr).toBe(0)
+    expect(built.stderr).toMatch(/ 0 +700000 +65536/u)
+    expect(must('run', runtime, 'sh', '-c', 'stat -c %u:%g /made /bin/sh; ls /bin/zcat 2> /dev/null; true').split('\n')).toEqual(['5:6', '0:0'])
+    const ran = runWithIds(lent, 'run', '--userns', 'remap', '--network', 'none', '--runtime', runtime, '-m', '64m', '-u', '1000', runtime, 'sh', '-c', 'cat /proc/self/uid_map; id -u; stat -c %u:%g /made /etc/hosts')
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    expect(ran.stdout.trim().split(/\s+/u)).toEqual(['0', '700000', '65536', '1000', '5:6', '0:0'])
+  })
+
   it.each([
     ['nobody', ['--userns', 'remap'], 6, 'dockremap'],
     [lent, ['--userns', 'remap', '--network', 'host'], 1, 'network'],
     [lent, ['--userns', 'remap', '--privileged'], 1, 'isPrivileged'],
     [lent, ['--userns', 'remap', '--pid', 'host'], 1, 'pid'],
-    [lent, ['--userns', 'remap', '--runtime', 'runc'], 1, 'executor'],
+    [lent, ['--userns', 'remap', '--runtime', 'runc'], 1, 'isolation.network'],
+    [lent, ['--userns', 'remap', '--isolation', 'chroot'], 1, 'executor'],
     ['dockremap:0:65536', ['--userns', 'remap'], 6, 'contains root'],
     [lent, ['--userns', 'auto:size=0'], 2, '--userns'],
     [lent, ['--userns', 'moon'], 2, '--userns'],

@@ -12,7 +12,7 @@ import type { Reference } from './trial-stores.ts'
 import { judge, TrialStores } from './trial-stores.ts'
 
 const { values } = parseArgs({ options: {
-  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, format: { type: 'string' },
+  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,convert,gc,fsck,repair' }, every: { type: 'string', default: '1' }, format: { type: 'string' },
   json: { type: 'boolean', default: false }, inside: { type: 'boolean', default: false },
 } })
 // The processes that do the work take it from there.

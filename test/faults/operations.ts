@@ -6,7 +6,7 @@ import { isErrno } from '../../core/errors.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import type { IncomingLayer, Layer, Store } from '../../storage/index.ts'
-import { fsck, gc, openStore, packChangeset, repair } from '../../storage/index.ts'
+import { convertLayers, fsck, gc, openStore, packChangeset, repair } from '../../storage/index.ts'
 import { makeSpec } from '../support/container.ts'
 import { writableFolder } from '../support/overlay.ts'
 import { writeImage } from '../support/stored-images.ts'
@@ -83,6 +83,11 @@ const operations: Readonly<Record<string, (store: Store) => Promise<string>>> = 
     await store.layers.sync(task)
     store.images.put(image.manifest, image.config.digest, ['docker.io/library/test:1'])
     return `image ${image.config.digest}`
+  },
+  /** To the format that layers do not have. */
+  convert: async (store) => {
+    await convertLayers(store, process.env['TSBUILD_LAYER_FORMAT'] === 'erofs' ? 'overlay' : 'erofs', task)
+    return 'converted'
   },
   gc: async (store) => {
     await gc(store, task, { dryRun: false, policies: [{ what: 'all', filters: {}, keepLast: undefined, budgets: {} }] })

@@ -13,7 +13,7 @@ import type { Reference } from './trial-stores.ts'
 import { judge, TrialStores } from './trial-stores.ts'
 
 const { values } = parseArgs({ options: {
-  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,gc,fsck,repair' }, every: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' },
+  operations: { type: 'string', default: 'pull,fetch,apply,run,commit,image,convert,gc,fsck,repair' }, every: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' },
   faults: { type: 'string', default: 'kill,nospace,io' }, format: { type: 'string' }, json: { type: 'boolean', default: false },
 } })
 // The processes that do the work take it from there.

@@ -13,7 +13,7 @@ import { perform } from './operations.ts'
 export interface Reference { readonly operation: string; readonly template: string; readonly output: string; readonly size: string }
 
 /** What stands in a store before an operation on it. */
-const preparations: Readonly<Record<string, readonly string[]>> = { gc: ['pull', 'image'], fsck: ['pull', 'image'], repair: ['image'], run: ['base'] }
+const preparations: Readonly<Record<string, readonly string[]>> = { gc: ['pull', 'image'], fsck: ['pull', 'image'], repair: ['image'], convert: ['image'], run: ['base'] }
 
 /** Stores to be disturbed, in a temporary folder, and what must hold of each afterwards. */
 export class TrialStores implements Disposable {

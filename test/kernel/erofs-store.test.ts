@@ -108,17 +108,19 @@ describe('layers of both formats', () => {
     await expectClean(root)
   })
 
-  it('are converted in as many goes as it takes', async () => {
-    const root = join(folder, 'interrupted')
-    await makeStack(root, ['overlay', 'overlay', 'overlay'])
+  it.each(['erofs', 'overlay'] as const)('are converted to %s in as many goes as it takes', async (to) => {
+    const root = join(folder, `interrupted-${to}`)
+    const from = to === 'erofs' ? 'overlay' : 'erofs'
+    await makeStack(root, [from, from, from])
+    const [before, after] = to === 'erofs' ? [0, 3] : [3, 0]
     const controller = new AbortController()
-    const watch = setInterval(() => { if (tars(root) > 0) controller.abort(new Error('enough')) }, 1)
-    await expect(withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', { ...task, signal: controller.signal }))).rejects.toThrow('enough')
+    const watch = setInterval(() => { if (tars(root) !== before) controller.abort(new Error('enough')) }, 1)
+    await expect(withStore(root, from, (store) => convertLayers(store, to, { ...task, signal: controller.signal }))).rejects.toThrow('enough')
     clearInterval(watch)
     await expectClean(root)
-    const { converted } = await withStore(root, 'overlay', (store) => convertLayers(store, 'erofs', task))
+    const { converted } = await withStore(root, from, (store) => convertLayers(store, to, task))
     expect(converted).toBeGreaterThan(0)
-    expect(tars(root)).toBe(3)
+    expect(tars(root)).toBe(after)
     await expectClean(root)
   })
 })

@@ -35,7 +35,7 @@ describe('a store', () => {
     expect(report('power-loss.ts', '--rounds', '4')).toMatchObject({ problems: [] })
   }, 60_000)
 
-  it.each(['pull', 'commit', 'gc'])('of EROFS layers does the same after faults in %s', (operation) => {
+  it.each(['pull', 'commit', 'convert', 'gc'])('of EROFS layers does the same after faults in %s', (operation) => {
     const { trials, failures } = report('sweep.ts', '--operations', operation, '--every', '120', '--seed', '11', '--format', 'erofs') as { trials: number; failures: unknown[] }
     expect(failures).toEqual([])
     expect(trials).toBeGreaterThan(1)

@@ -91,7 +91,7 @@ describe('a container with a user namespace of its own', () => {
     ['isolation.namespaces.pid', { isolation: { hostname: 'box', network: { mode: 'none' }, idMaps, namespaces: { pid: { kind: 'host' } } } }],
     ['isolation.namespaces.ipc', { isolation: { hostname: 'box', network: { mode: 'none' }, idMaps, namespaces: { ipc: { kind: 'host' } } } }],
     ['privilege.isPrivileged', { isolation: { hostname: 'box', ...isolation }, privilege: { isPrivileged: true } }],
-    ['executor', { isolation: { hostname: 'box', ...isolation }, executor: { kind: 'oci', runtime: 'crun' } }],
+    ['executor', { isolation: { hostname: 'box', ...isolation }, executor: { kind: 'chroot' } }],
     ['process.user.uid', { isolation: { hostname: 'box', ...isolation }, process: { args: ['/bin/true'], env: [], cwd: '/', user: { uid: 65_536, gid: 0, groups: [] } } }],
   ]
   it.each(contradictions)('contradicts %s of the host\'s', async (field, parts) => {

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, request as startRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface BufferingProxy extends AsyncDisposable {
   readonly host: string
@@ -9,7 +10,8 @@ export interface BufferingProxy extends AsyncDisposable {
   readonly passed: { sentBytes: number }
 }
 
-export async function startBufferingProxy(target: string): Promise<BufferingProxy> {
+/** @param delayMs how long it keeps a request with a body */
+export async function startBufferingProxy(target: string, { delayMs = 0 } = {}): Promise<BufferingProxy> {
   const passed = { sentBytes: 0 }
   const read = async (request: IncomingMessage): Promise<Buffer> => {
     const chunks: Buffer[] = []
@@ -17,6 +19,7 @@ export async function startBufferingProxy(target: string): Promise<BufferingProx
       chunks.push(chunk as Buffer)
       passed.sentBytes += (chunk as Buffer).byteLength
     }
+    if (chunks.length > 0) await sleep(delayMs)
     return Buffer.concat(chunks)
   }
   const server = createServer((request, response) => {

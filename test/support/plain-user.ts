@@ -1,8 +1,9 @@
 /** A user of the system without any privilege, with the built command in a place that it can read. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { getAddon } from '../../native/index.ts'
 import { writeBusyboxRootfs } from '../../scripts/busybox-rootfs.ts'
 import type { Outcome } from './command.ts'
 
@@ -24,6 +25,11 @@ export interface PlainUser extends Disposable {
   readonly runWithFuse: (...args: readonly string[]) => Outcome
   /** The same as a member of these cgroups, which have been given to the user. */
   readonly runInGroups: (groups: readonly string[], ...args: readonly string[]) => Outcome
+  /**
+   * The same as in a pod: with this folder as volume, which belongs to root and the user's group, every /sys read-only, and no capability
+   * within reach but those that newuidmap and newgidmap have from their files.
+   */
+  readonly runInPod: (volume: string, ...args: readonly string[]) => Outcome
   /** A file below the home, which belongs to the user. @returns its path */
   readonly write: (path: string, text: string) => string
 }
@@ -68,12 +74,35 @@ export function createPlainUser(env: NodeJS.ProcessEnv = {}): PlainUser {
     },
     runWithTunnel: (...args) => withDevice({ path: '/dev/net/tun', major: 10, minor: 200 }, args),
     runWithFuse: (...args) => withDevice({ path: '/dev/fuse', major: 10, minor: 229 }, args),
+    runInPod: (volume, ...args) => {
+      const tools = join(folder, 'pod')
+      mkdirSync(tools, { recursive: true })
+      for (const [tool, capability] of [['newuidmap', 7], ['newgidmap', 6]] as const) {
+        cpSync(`/usr/bin/${tool}`, join(tools, tool))
+        chmodSync(join(tools, tool), 0o755)
+        getAddon().setXattr(join(tools, tool), 'security.capability', fileCapability(capability))
+      }
+      mkdirSync(volume, { recursive: true })
+      chownSync(volume, 0, gid)
+      chmodSync(volume, 0o2777)
+      const set = 'mount --bind "$1" /mnt || exit 99; grep " - sysfs " /proc/self/mountinfo | cut -d" " -f5 | while read -r place; do mount -o remount,bind,ro "$place"; done; for tool in newuidmap newgidmap; do mount --bind "$2/$tool" /usr/bin/$tool || exit 99; done; shift 2; exec "$@"'
+      const [setpriv = '', ...rest] = asUser
+      return execute('unshare', ['-m', 'sh', '-c', set, 'sh', volume, tools, setpriv, '--bounding-set', '-all,+setuid,+setgid', '--inh-caps', '-all', ...rest.slice(0, -2), 'env', 'TSBUILD_ROOT=/mnt/tsbuild', ...rest.slice(-2), ...args])
+    },
     runInGroups: (groups, ...args) => execute('sh', ['-c', 'for group in $1; do echo 0 > "$group/cgroup.procs" || exit 99; done; shift; exec "$@"', 'sh', groups.join(' '), ...asUser, ...args]),
     [Symbol.dispose]: () => {
       execFileSync('userdel', [name], { stdio: 'pipe' })
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Permitted and effective: struct vfs_cap_data of version 2. */
+function fileCapability(number: number): Uint8Array {
+  const data = Buffer.alloc(20)
+  data.writeUInt32LE(0x02000001, 0)
+  data.writeUInt32LE(1 << number, 4)
+  return data
 }
 
 /** The rootfs of Debian's busybox as a tar in the user's home. */

@@ -1,5 +1,6 @@
 #include "bundle.h"
 
+#include "id-maps.h"
 #include "init.h"
 #include "kernel.h"
 #include "layers.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -65,6 +67,23 @@ static int look_at_sources(struct container *container)
     return 0;
 }
 
+/* One whose files have the container's ids is attached nowhere yet. */
+static int attach_mapped_root(int root, int target)
+{
+    setfsuid(0);
+    setfsgid(0);
+    return kernel_attach(root, target);
+}
+
+/* What lies on "/" would be all that the runtime detaches when it leaves the host's root, which would stay then. */
+static int attach_root_copy(int root, int target)
+{
+    int copy = kernel_open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
+    if (copy < 0 || kernel_attach(copy, target) < 0) return -1;
+    close(copy);
+    return fchdir(root) < 0 || kernel_umount(".", UMOUNT_DETACH) < 0 || chdir("/") < 0 ? -1 : 0;
+}
+
 static int mount_rootfs(struct bundle *bundle)
 {
     struct layers layers;
@@ -75,6 +94,8 @@ static int mount_rootfs(struct bundle *bundle)
     if (look_at_sources(container) < 0) return -1;
     int scratch = mount_scratch();
     if (scratch < 0) return -1;
+    bool has_own_ids = container->users.count > 0;
+    if (has_own_ids && make_files_as_container_root(container) < 0) return -1;
     if (container->root.kind == ROOT_DIRECTORY) {
         root = mount_directory(&container->root);
     } else {
@@ -82,12 +103,9 @@ static int mount_rootfs(struct bundle *bundle)
         root = mount_overlay(&container->root, &layers, scratch, stub);
     }
     if (root < 0) return -1;
-    int copy = kernel_open_tree(root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);
-    if (copy < 0 || kernel_attach(copy, target) < 0) return report_failure(STAGE_ROOT, bundle->rootfs);
-    close(copy);
+    int attached = has_own_ids ? attach_mapped_root(root, target) : attach_root_copy(root, target);
     close(target);
-    /* What lies on "/" would be all that the runtime detaches when it leaves the host's root, which would stay then. */
-    if (fchdir(root) < 0 || kernel_umount(".", UMOUNT_DETACH) < 0 || chdir("/") < 0) return report_failure(STAGE_ROOT, "/");
+    if (attached < 0) return report_failure(STAGE_ROOT, bundle->rootfs);
     return renew_proc();
 }
 
@@ -207,6 +225,8 @@ int run_bundle(struct wire *request)
     sigaddset(&awaited, PARENT_DIED);
     sigprocmask(SIG_BLOCK, &awaited, NULL);
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0) return report_failure(STAGE_INIT, "parent"), 1;
+    /* While /proc still shows our process ids. */
+    if (bundle.container.users.count && (bundle.container.root.id_map = open_id_map(&bundle.container)) < 0) return 1;
     pid_t steward = (pid_t)syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
     if (steward < 0) return report_failure(STAGE_NAMESPACES, "clone"), 1;
     if (steward == 0) _exit(run_steward(&bundle));

@@ -42,8 +42,9 @@ static int prepare_filesystem(const struct container_mount *mount)
         if (kernel_fsconfig(context, mount->options.items[i].key, mount->options.items[i].value) < 0) return -1;
     }
     if (kernel_fscreate(context) < 0) return -1;
-    /* Read-only comes when it is in place: until then it is filled. */
-    int fd = kernel_fsmount(context, mount->attributes & ~(unsigned)MOUNT_ATTR_RDONLY);
+    /* Read-only comes when it is in place: until then it is filled. Nobody fills sysfs, and in a user namespace that sees a read-only one it has to begin so. */
+    unsigned filled_later = strcmp(mount->type, "sysfs") == 0 ? 0 : MOUNT_ATTR_RDONLY;
+    int fd = kernel_fsmount(context, mount->attributes & ~filled_later);
     close(context);
     if (fd < 0 || populate(fd, mount) < 0) return -1;
     return fd;

@@ -8,7 +8,6 @@
 
 #include <linux/magic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -154,31 +153,12 @@ static int mount_in_scratch(const struct layers *layers, bool has_user_xattrs, c
     return openat(scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* A program asks what a descriptor's path is, and that there is such a thing: of a folder in scratch nobody else has one, a detached mount's is "/". */
-static int detach(int folder)
-{
-    return folder < 0 ? -1 : kernel_open_tree(folder, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
-}
-
-static int mount_by_program(const struct container_root *root, const struct layers *layers, const int special[2])
-{
-    int *lowers = calloc(layers->count + 2, sizeof *lowers), fd;
-    const int detached[2] = {detach(special[0]), detach(special[1])};
-    uint32_t count = 0;
-    if (!lowers || (special[0] >= 0 && detached[0] < 0) || (special[1] >= 0 && detached[1] < 0)) return -1;
-    while ((fd = lower_at(layers, detached[0], detached[1], count)) >= 0) lowers[count++] = fd;
-    int mounted = mount_fuse(root, layers, lowers, count), error = errno;
-    free(lowers);
-    errno = error;
-    return mounted;
-}
-
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub)
 {
     int filling;
     if (find_filling(layers, scratch, stub, &filling) < 0) return report_failure(STAGE_ROOT, "empty folder");
     if (root->kind == ROOT_FUSE) {
-        int served = mount_by_program(root, layers, (const int[2]){stub, filling});
+        int served = mount_fuse(root, layers, stub, filling);
         return served < 0 || attach_root(served) < 0 ? report_failure(STAGE_ROOT, "fuse-overlayfs") : served;
     }
     if (!root->has_lowerdir_append) {
@@ -209,7 +189,7 @@ int open_in_layers(const struct container_root *root, const char *path, int scra
     if (find_filling(&layers, scratch, -1, &filling) < 0) return report_failure(STAGE_MOUNT, "empty folder");
     snprintf(name, sizeof name, "layers-%u", number);
     if (root->kind == ROOT_FUSE || root->has_lowerdir_append) {
-        mounted = root->kind == ROOT_FUSE ? mount_by_program(root, &layers, (const int[2]){-1, filling}) : mount_by_context(&layers, root->has_user_xattrs, -1, filling);
+        mounted = root->kind == ROOT_FUSE ? mount_fuse(root, &layers, -1, filling) : mount_by_context(&layers, root->has_user_xattrs, -1, filling);
         if (mounted >= 0 && ((place = make_place(scratch, name)) < 0 || kernel_attach(mounted, place) < 0)) mounted = -1;
         if (place >= 0) close(place);
     } else {

@@ -4,6 +4,7 @@
 #include "fuse/server.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /*
  * The filesystem is mounted here and served elsewhere: no program of root's has to mount it for us, and nobody but whoever
@@ -29,16 +30,39 @@ static int create_mount(int device)
     return mounted;
 }
 
-int mount_fuse(const struct container_root *root, const struct layers *layers, const int *lowers, uint32_t count)
+static int detach(int folder)
 {
-    const int upper[2] = {layers->roots[0], layers->workdir};
-    struct fuse_stack stack = {.device = open("/dev/fuse", O_RDWR | O_CLOEXEC), .upper = layers->has_upper ? upper : NULL, .lowers = lowers, .lower_count = count};
-    int mounted = stack.device < 0 ? -1 : create_mount(stack.device);
-    int result = mounted < 0 ? -1 : send_fuse_stack(root->server_socket, &stack), error = errno;
+    return kernel_open_tree(folder, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+}
+
+static bool add_detached(struct fuse_stack *stack, int *mounts, int folder)
+{
+    return folder < 0 || (mounts[stack->mount_count++] = detach(folder)) >= 0;
+}
+
+/* Everything that the server cannot open by a path. `mounts` has room for all layers and two more. */
+static int collect_mounts(struct fuse_stack *stack, int *mounts, const struct container_root *root, const struct layers *layers, int stub, int filling)
+{
+    uint32_t first = layers->has_upper ? 1 : 0;
+    bool done = add_detached(stack, mounts, stub);
+    for (uint32_t i = 0; done && i < root->lowers.count; i++) {
+        if (root->lowers.items[i].kind != LOWER_DIRECTORY) done = add_detached(stack, mounts, layers->roots[first + i]);
+    }
+    return done && add_detached(stack, mounts, filling) ? 0 : -1;
+}
+
+int mount_fuse(const struct container_root *root, const struct layers *layers, int stub, int filling)
+{
+    int *mounts = calloc(root->lowers.count + 2, sizeof *mounts), mounted = -1, first = -1;
+    struct fuse_stack stack = {.device = open("/dev/fuse", O_RDWR | O_CLOEXEC), .has_stub = stub >= 0, .has_filling = filling >= 0, .mounts = mounts};
+    if (mounts && stack.device >= 0 && collect_mounts(&stack, mounts, root, layers, stub, filling) == 0) mounted = create_mount(stack.device);
+    bool is_sent = mounted >= 0 && send_fuse_stack(root->server_socket, &stack) == 0;
+    int error = errno;
     /* From here on the server alone has it: with its end calls fail, and nobody waits for ever. */
     if (stack.device >= 0) close(stack.device);
+    free(mounts);
     errno = error;
-    int first = result < 0 ? -1 : openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (is_sent) first = openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (first < 0) return -1;
     close(first);
     return mounted;

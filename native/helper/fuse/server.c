@@ -20,10 +20,12 @@
 /* The kernel passes 253 at a time. @see unix(7) SCM_RIGHTS */
 #define BATCH 250
 #define MOST_LOWERS 4096
+#define MOST_PASSED (MOST_LOWERS + 3)
 
 struct announcement {
     uint32_t count; /* of all descriptors */
-    bool has_upper;
+    bool has_stub;
+    bool has_filling;
 };
 
 union control {
@@ -59,27 +61,50 @@ static int receive_batch(int socket, struct announcement *announcement, int *fds
     const struct cmsghdr *header = got == (ssize_t)sizeof *announcement ? CMSG_FIRSTHDR(&message) : NULL;
     if (!header || header->cmsg_type != SCM_RIGHTS || (message.msg_flags & MSG_CTRUNC)) return -1;
     int received = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    if (count + received > MOST_LOWERS + 3) return -1;
+    if (count + received > MOST_PASSED) return -1;
     memcpy(fds + count, CMSG_DATA(header), (size_t)received * sizeof(int));
     return count + received;
 }
 
-/* Folders are named by descriptor, so no path needs escaping, and layers that are mounted nowhere have one. */
-static void write_options(char *options, size_t size, const int *fds, const struct announcement *announcement)
+struct options {
+    char text[32 * (MOST_LOWERS + 5)];
+    size_t length;
+};
+
+/* Folders are named by descriptor, so no path needs escaping. */
+static void add_option(struct options *options, const char *before, int fd)
 {
-    uint32_t at = announcement->has_upper ? 3 : 1;
-    /* Storage syncs what it commits. */
-    size_t length = (size_t)snprintf(options, size, "fsync=0,");
-    if (announcement->has_upper) length += (size_t)snprintf(options + length, size - length, "upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,", fds[1], fds[2]);
-    for (const char *before = "lowerdir="; at < announcement->count; at++, before = ":") {
-        length += (size_t)snprintf(options + length, size - length, "%s/proc/self/fd/%d", before, fds[at]);
-    }
+    options->length += (size_t)snprintf(options->text + options->length, sizeof options->text - options->length, "%s/proc/self/fd/%d", before, fd);
 }
 
-static int serve(const char *program, int socket)
+static int add_folder(struct options *options, const char *before, const char *path)
 {
-    static int fds[MOST_LOWERS + 3];
-    static char options[32 * (MOST_LOWERS + 4)];
+    int fd = open(path, O_PATH | O_DIRECTORY); /* which the program inherits */
+    if (fd < 0) return report_failure(STAGE_LAYERS, path);
+    add_option(options, before, fd);
+    return 0;
+}
+
+static int write_options(struct options *options, const struct container_root *root, const struct announcement *announcement, const int *passed)
+{
+    const char *before = "lowerdir=";
+    /* Storage syncs what it commits. */
+    options->length = (size_t)snprintf(options->text, sizeof options->text, "fsync=0,");
+    if (announcement->has_stub) add_option(options, before, *passed++), before = ":";
+    for (uint32_t i = 0; i < root->lowers.count; i++, before = ":") {
+        const struct lower *lower = &root->lowers.items[i];
+        if (lower->kind != LOWER_DIRECTORY) add_option(options, before, *passed++);
+        else if (add_folder(options, before, lower->path) < 0) return -1;
+    }
+    if (announcement->has_filling) add_option(options, before, *passed);
+    if (!*root->upperdir) return 0;
+    return add_folder(options, ",upperdir=", root->upperdir) < 0 ? -1 : add_folder(options, ",workdir=", root->workdir);
+}
+
+static int serve(const struct container_root *root, int socket)
+{
+    static int fds[MOST_PASSED];
+    static struct options options;
     struct announcement announcement;
     char device[32];
     int count = 0;
@@ -89,11 +114,11 @@ static int serve(const char *program, int socket)
     /* Whoever was to tell has ended, and has told Node why. */
     if (count < 0) return 1;
     close(socket);
-    write_options(options, sizeof options, fds, &announcement);
+    if (write_options(&options, root, &announcement, fds + 1) < 0) return 1;
     snprintf(device, sizeof device, "/dev/fd/%d", fds[0]);
-    char *const args[] = {"fuse-overlayfs", "-f", "-o", options, device, NULL};
-    execve(program, args, (char *const[]){NULL});
-    report_failure(STAGE_ROOT, program);
+    char *const args[] = {"fuse-overlayfs", "-f", "-o", options.text, device, NULL};
+    execve(root->program, args, (char *const[]){NULL});
+    report_failure(STAGE_ROOT, root->program);
     return 1;
 }
 
@@ -101,10 +126,11 @@ static int start_server(struct container_root *root)
 {
     int ends[2];
     pid_t helper = getpid();
+    if (root->lowers.count > MOST_LOWERS) return errno = E2BIG, report_failure(STAGE_LAYERS, root->program);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return report_failure(STAGE_INIT, "descriptors");
     root->server = fork();
     if (root->server < 0) return report_failure(STAGE_INIT, root->program);
-    if (root->server == 0) _exit(become_server(ends[1], helper) < 0 ? 1 : serve(root->program, ends[1]));
+    if (root->server == 0) _exit(become_server(ends[1], helper) < 0 ? 1 : serve(root, ends[1]));
     close(ends[1]);
     root->server_socket = ends[0];
     return 0;
@@ -168,16 +194,12 @@ static int send_batch(int socket, const struct announcement *announcement, const
 
 int send_fuse_stack(int server, const struct fuse_stack *stack)
 {
-    static int fds[MOST_LOWERS + 3];
-    uint32_t count = 0;
-    if (stack->lower_count > MOST_LOWERS) return errno = E2BIG, -1;
-    fds[count++] = stack->device;
-    for (int i = 0; stack->upper && i < 2; i++) fds[count++] = stack->upper[i];
-    memcpy(fds + count, stack->lowers, stack->lower_count * sizeof *fds);
-    count += stack->lower_count;
-    const struct announcement announcement = {.count = count, .has_upper = stack->upper != NULL};
-    for (uint32_t sent = 0; sent < count; sent += BATCH) {
-        if (send_batch(server, &announcement, fds + sent, count - sent < BATCH ? count - sent : BATCH) < 0) return -1;
+    static int fds[MOST_PASSED];
+    const struct announcement announcement = {.count = stack->mount_count + 1, .has_stub = stack->has_stub, .has_filling = stack->has_filling};
+    fds[0] = stack->device;
+    memcpy(fds + 1, stack->mounts, stack->mount_count * sizeof *fds);
+    for (uint32_t sent = 0; sent < announcement.count; sent += BATCH) {
+        if (send_batch(server, &announcement, fds + sent, announcement.count - sent < BATCH ? announcement.count - sent : BATCH) < 0) return -1;
     }
     return 0;
 }

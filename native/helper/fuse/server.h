@@ -19,12 +19,17 @@ void close_fuse_servers(struct container *container);
 /* Returns when the servers have ended, which they do with their mounts. */
 void await_fuse_servers(const struct container *container);
 
-/* What a server gets: the folders to merge, top first, as they are open, and the device that it serves. */
+/*
+ * What a server gets: the device, and those layers that have no path for it: the stub layer if there is one, EROFS images, and the empty folder
+ * where overlay wants a layer. They are detached mounts, since the program looks up what a descriptor's path is. Other folders
+ * it opens by their own, which may be others in a namespace or root of somebody else.
+ */
 struct fuse_stack {
     int device;
-    const int *upper; /* upperdir and workdir, or NULL */
-    const int *lowers;
-    uint32_t lower_count;
+    bool has_stub;
+    bool has_filling;
+    const int *mounts;
+    uint32_t mount_count;
 };
 
 /* 0, or -1 with errno. */

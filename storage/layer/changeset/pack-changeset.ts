@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import type { Task } from '../../../core/task.ts'
+import type { PipeReader } from '../../../native/index.ts'
 import { WireWriter } from '../../../native/index.ts'
-import type { PipeReader } from '../../tree/tree-helper.ts'
 import { pourTreeMode, readTreeMode } from '../../tree/tree-helper.ts'
 import type { ChangesetEntry, EntryMetadata, FileContent } from './changeset-entry.ts'
 
