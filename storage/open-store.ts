@@ -1,5 +1,5 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { accessSync, chmodSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
@@ -158,11 +158,27 @@ function createFolders(layout: Layout): void {
   }
   // Only a matter of speed (0047): filesystems that do not know it say so.
   for (const folder of [layout.layers, layout.snapshots]) getAddon().spreadChildren(folder)
-  writeFileSync(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
+  writeDurably(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
   fillReserve(layout)
+  for (const folder of [dirname(blobs), layout.content, layout.root]) flush(folder)
   // Last: with the version in place the store counts as made.
-  writeFileSync(`${layout.version}.new`, `${formatVersion}\n`)
+  writeDurably(`${layout.version}.new`, `${formatVersion}\n`)
   renameSync(`${layout.version}.new`, layout.version)
+  flush(layout.root)
+}
+
+function writeDurably(path: string, text: string): void {
+  writeFileSync(path, text)
+  flush(path)
+}
+
+function flush(path: string): void {
+  const fd = openSync(path, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function readVersion(layout: Layout): string | undefined {

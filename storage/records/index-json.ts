@@ -1,4 +1,4 @@
-import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { isErrno } from '../../core/errors.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
@@ -39,9 +39,10 @@ export function writeIndex(layout: Layout, database: Database): void {
   })
 }
 
-/** Writes it again when somebody died over it. */
+/** Writes it again when somebody died over it, or power was lost before its bytes were on the disk: nobody waits for that. */
 export function restoreIndex(layout: Layout, database: Database): void {
-  if (existsSync(layout.newIndex)) database.transaction('quick', () => { writeIndex(layout, database) })
+  const isEmpty = statSync(layout.index, { throwIfNoEntry: false })?.size === 0
+  if (isEmpty || existsSync(layout.newIndex)) database.transaction('quick', () => { writeIndex(layout, database) })
 }
 
 /** Of a row of the table `images` or `name_manifests`. */

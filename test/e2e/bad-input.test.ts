@@ -34,6 +34,10 @@ describe('a Dockerfile that is wrong', () => {
     for (const pattern of patterns) expect(outcome.stderr).toMatch(pattern)
   })
 
+  it('has a log that names a step which fails before it runs', () => {
+    expect(build('FROM busybox\nCOPY nothing /\n').stderr).toMatch(/^#2 \[stage-0 2\/2\] COPY nothing \/\n#2 ERROR 0\.0\ds$/mu)
+  })
+
   it.each(['FROM bilder', 'FROM scratch\nCOPY --from=bilder /etc/passwd /', 'RUN --mount=from=bilder,target=/x true'])('is asked whether it meant a stage: %s', (lines) => {
     expect(build(`FROM busybox AS builder\nRUN true\n${lines}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('did you mean the stage "builder"?') as string })
   })

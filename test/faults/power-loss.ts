@@ -50,11 +50,13 @@ async function run(folder: string): Promise<void> {
     await (await openStore(join(disk, 'store')))[Symbol.asyncDispose]()
     execFileSync('sync')
     for (let round = 0; round < Number(values.rounds); round += 1) {
-      const reported = await workUntilPowerLoss(disk, round)
+      // In every other round it is a store that was not there before.
+      const root = join(disk, round % 2 === 0 ? 'store' : `store-${round}`)
+      const reported = await workUntilPowerLoss({ disk, root }, round)
       execFileSync('umount', [disk])
       mount(image, disk)
       done += reported.length
-      problems.push(...(await judge(join(disk, 'store'), reported)).map((problem) => `round ${round}: ${problem}`))
+      problems.push(...(await judge(root, reported)).map((problem) => `round ${round}: ${problem}`))
     }
   } finally {
     execFileSync('umount', [disk])
@@ -68,10 +70,10 @@ function mount(image: string, disk: string): void {
   execFileSync('mount', ['-o', `loop,${values.mount}`, image, disk])
 }
 
-async function workUntilPowerLoss(disk: string, round: number): Promise<string[]> {
+async function workUntilPowerLoss({ disk, root }: { readonly disk: string; readonly root: string }, round: number): Promise<string[]> {
   const worker = join(import.meta.dirname, '..', 'support', 'store-worker.ts')
   const kinds = values.kinds.split(',')
-  const children = [0, 1].map((index) => spawn(process.execPath, [worker, join(disk, 'store'), kinds[(round + index) % kinds.length] ?? '', `${round}-${index}`], { stdio: ['ignore', 'pipe', 'ignore'] }))
+  const children = [0, 1].map((index) => spawn(process.execPath, [worker, root, kinds[(round + index) % kinds.length] ?? '', `${round}-${index}`], { stdio: ['ignore', 'pipe', 'ignore'] }))
   const outputs = children.map(() => '')
   children.forEach((child, index) => { child.stdout.setEncoding('utf8').on('data', (text: string) => { outputs[index] = `${outputs[index] ?? ''}${text}` }) })
   // Some rounds end while the store is opened; in the others something was done, however slow the machine is.

@@ -41,7 +41,7 @@ const taken: readonly (readonly [string, Buffer])[] = [
   ['gzip in one member', gzipSync(tar)], ['gzip in two members', Buffer.concat([gzipSync(head), gzipSync(tail)])], ['gzip with all that a header may have', dressed(tar)],
   ['gzip after a hundred thousand members of nothing', Buffer.concat([...Array.from({ length: 100_000 }, () => empty), gzipSync(tar)])], ['gzip without compression', gzipSync(tar, { level: 0 })],
   ['zstd in one frame', zstdCompressSync(tar)], ['zstd in two frames with checksums', Buffer.concat([summed(head), summed(tail)])], ['zstd between skippable frames', Buffer.concat([skippable('a'), zstdCompressSync(tar), skippable('z')])],
-  ['zstd after ten thousand frames of nothing', Buffer.concat([...Array.from({ length: 10_000 }, () => zstdCompressSync(Buffer.alloc(0))), zstdCompressSync(tar)])], ['plain tar', tar],
+  ['zstd after two thousand frames of nothing', Buffer.concat([...Array.from({ length: 2000 }, () => zstdCompressSync(Buffer.alloc(0))), zstdCompressSync(tar)])], ['plain tar', tar],
 ]
 
 const refused: readonly (readonly [string, string, Buffer])[] = [

@@ -66,7 +66,7 @@ describe('whoever runs code in the reader of an archive', () => {
   })
 
   it('that is indexed gets at nothing', async () => {
-    const { got, status, mounts } = await attack('index', limits(new WireWriter().bytes(tar).bytes(index).flag(true)))
+    const { got, status, mounts } = await attack('index', limits(new WireWriter().bytes(tar).bytes(index).bytes(Buffer.alloc(16)).flag(true)))
     expect(got).toEqual(['layer below: read-only', 'device: not made'])
     expect(status).toMatchObject({ CapEff: '0000000000200004', CapPrm: '0000000000200004', CapBnd: '0000000000200004', NoNewPrivs: '1', Seccomp: '2' })
     expect(mounts).toHaveLength(1)

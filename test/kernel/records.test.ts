@@ -306,6 +306,19 @@ describe('images', () => {
     expect(await gc(store, task, { dryRun: false })).toEqual(predicted)
   })
 
+  it('stand in index.json again when power was lost before its bytes were on the disk', async () => {
+    const root = stores.newRoot()
+    const first = await stores.open(root)
+    const layer = await applied(first, file('a'))
+    await first.layers.sync(task)
+    const image = await writeImage(first, [layer])
+    first.images.put(image.manifest, image.config.digest, ['docker.io/library/whole:1'])
+    await first[Symbol.asyncDispose]()
+    writeFileSync(join(root, 'content', 'index.json'), '')
+    await stores.open(root)
+    expect(JSON.parse(readFileSync(join(root, 'content', 'index.json'), 'utf8'))).toMatchObject({ manifests: [image.manifest] })
+  })
+
   it('stand in index.json when every blob of theirs is there', async () => {
     const store = await stores.open()
     const index = (): unknown => JSON.parse(readFileSync(join(store.root, 'content', 'index.json'), 'utf8'))
