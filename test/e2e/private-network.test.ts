@@ -43,7 +43,7 @@ describe.each(['pasta', 'slirp4netns'])('a plain user\'s private network by %s',
     using service = serveOnLoopback(port)
     expect(fetchPage(port)).toBe('of the host')
     const gateway = '$(ip route | sed -n "s/^default via \\([^ ]*\\).*/\\1/p")'
-    const script = `ls /sys/class/net; readlink /proc/self/ns/net; wget -q -O - http://deb.debian.org/debian/dists/bookworm/Release | grep ^Codename; for at in ${gateway} 127.0.0.1; do wget -q -T 2 -O - http://$at:${port}/ 2> /dev/null; done; echo end`
+    const script = `ls /sys/class/net; readlink /proc/self/ns/net; wget -q -O - http://deb.debian.org/debian/dists/bookworm/Release | grep ^Codename; for at in ${gateway} 127.0.0.1; do printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 3 nc -w 2 $at ${port} 2> /dev/null; done; echo end`
     const { exitCode, stdout, stderr } = runWithTunnel('run', '--network', program, 'busybox', 'sh', '-c', script)
     expect(exitCode, stderr).toBe(0)
     const [first, second, own, release, ...reached] = stdout.split('\n')
