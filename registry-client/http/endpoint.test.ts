@@ -340,6 +340,13 @@ describe('a server that is insecure', () => {
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'refused' })
   })
 
+  it('is itself in capitals, and with the usual port', async () => {
+    await using registry = await startWithImage()
+    const client = createTestClient({ lookup: lookupTable({ localhost: '127.0.0.1' }) })
+    expect((await client.fetchManifest(parseReference(`LOCALHOST:${portOf(registry)}/app:1`), task)).bytes).toEqual(image.manifest.bytes)
+    expect(await failureOf(client.fetchManifest(parseReference('nowhere.test:443/app'), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'dns' })
+  })
+
   it('whose name does not resolve is said to be so', async () => {
     const client = createTestClient({ lookup: (_, __, done) => { done(Object.assign(new Error('no such name'), { code: 'ENOTFOUND' }), '', 4) } })
     expect(await failureOf(client.fetchManifest(parseReference('nowhere.test/app'), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'dns', host: 'nowhere.test' })
