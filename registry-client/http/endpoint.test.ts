@@ -113,6 +113,7 @@ describe('a registry that asks for patience', () => {
     const failure = await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))
     expect(failure).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS', status: 429 })
     expect((failure as UnexpectedStatus).retryAfterMs).toBeGreaterThan(3_500_000)
+    expect(String(failure)).toMatch(/asks to come again in \d+ s/u)
     expect(registry.requests('GET', /manifests/u)).toHaveLength(1)
   })
 })

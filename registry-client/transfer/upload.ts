@@ -4,7 +4,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { BlobSource, TransferEvent } from '../client.ts'
 import { findRule } from '../config/registries.ts'
 import { AccessDenied, BlobUnknown, ForbiddenTarget, InvalidAnswer, UnexpectedStatus } from '../errors.ts'
-import { backoff, isTransient, pause } from '../http/retry.ts'
+import { backoff, isTransient, pause, waitBefore } from '../http/retry.ts'
 import { repositoryScope } from '../http/scope.ts'
 import type { Reference } from '../reference.ts'
 import type { Connections } from './connections.ts'
@@ -161,8 +161,9 @@ interface Patience { setbacks: number; markBytes: number }
 /** Waits before the next try, or gives up. */
 async function endure({ connections: { limits }, task }: Upload, patience: Patience, error: unknown): Promise<void> {
   patience.setbacks += 1
-  if (!isRecoverable(error) || patience.setbacks >= limits.attempts) throw error
-  await pause(backoff(patience.setbacks, limits), task.signal)
+  const waitMs = isRecoverable(error) ? waitBefore(patience.setbacks, error, limits) : undefined
+  if (waitMs === undefined || patience.setbacks >= limits.attempts) throw error
+  await pause(waitMs, task.signal)
 }
 
 /** Whether what is left is more than the request that completes the upload should carry. */
