@@ -2,6 +2,7 @@ import type { Task } from '../../core/task.ts'
 import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
+import { DigestMismatch } from '../../oci/errors.ts'
 import { limitBytes } from '../../oci/verify.ts'
 import type { BlobWriter, ContinuedWriter } from '../content-store.ts'
 import { LayerMissing } from '../errors.ts'
@@ -143,9 +144,14 @@ async function* continued(writer: ContinuedWriter, open: OpenBlob, source: { isB
   try {
     yield* open(writer.heldBytes)
   } catch (error) {
-    source.isBroken = true
+    source.isBroken = !isMismatch(error)
     throw error
   }
+}
+
+/** Of a source that looks at the digest itself: what it gave is wrong, and not only too little. */
+function isMismatch(error: unknown): boolean {
+  return error instanceof DigestMismatch || (error instanceof Error && error.cause instanceof DigestMismatch)
 }
 
 async function close(bytes: AsyncIterable<Uint8Array> | OpenBlob): Promise<void> {

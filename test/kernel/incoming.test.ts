@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
+import { verifyBytes } from '../../oci/verify.ts'
 import type { IncomingLayer, Store } from '../../storage/index.ts'
 import { gc } from '../../storage/index.ts'
 import { noiseTar } from '../support/noise-tar.ts'
@@ -70,6 +71,19 @@ describe('a blob that arrives', () => {
     const { layer, asked } = fetching()
     await store.ingestLayer(layer, task)
     expect([wrong.asked, asked, incoming(store)]).toEqual([[half], [0], []])
+  })
+
+  it('leaves nothing when its source finds out that it is wrong', async () => {
+    const store = await stores.open()
+    const { layer } = fetching(async function* lying() {
+      try {
+        yield* verifyBytes(stream(Buffer.from(bytes).fill(0, half)), layer.blob)
+      } catch (error) {
+        throw new Error('some host sent the wrong bytes', { cause: error })
+      }
+    })
+    await expect(store.ingestLayer(layer, task)).rejects.toThrow()
+    expect(incoming(store)).toEqual([])
   })
 
   it('that had arrived whole is not asked for', async () => {
