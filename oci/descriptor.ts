@@ -70,3 +70,15 @@ export function layerMediaType(compression: Compression): string {
     case 'zstd': return mediaTypes.ociLayerZstd
   }
 }
+
+/** A layer of Docker's media types as OCI manifests name it; the bytes are the same. Any other layer is left as it is. */
+export function asOciLayer(layer: Descriptor): Descriptor {
+  const compression = dockerCompressions[layer.mediaType]
+  return compression === undefined ? layer : { ...layer, mediaType: layerMediaType(compression) }
+}
+
+const dockerCompressions: Readonly<Partial<Record<string, Compression>>> = {
+  [mediaTypes.dockerLayer]: 'none',
+  [mediaTypes.dockerLayerGzip]: 'gzip',
+  [mediaTypes.dockerLayerZstd]: 'zstd',
+}

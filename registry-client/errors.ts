@@ -141,7 +141,7 @@ export class UnexpectedStatus extends TsbuildError {
   readonly retryAfterMs: number | undefined
 
   constructor(what: string, answer: { readonly host: string; readonly status: number; readonly registryCodes: readonly string[]; readonly text: string; readonly retryAfterMs: number | undefined }) {
-    super(`cannot ${what}: "${answer.host}" answered ${answer.text}`)
+    super(`cannot ${what}: "${answer.host}" answered ${answer.text}${answer.retryAfterMs === undefined ? '' : `; it asks to come again in ${Math.ceil(answer.retryAfterMs / 1000)} s`}`)
     this.host = answer.host
     this.status = answer.status
     this.registryCodes = answer.registryCodes

@@ -1,4 +1,4 @@
-import { layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
+import { asOciLayer, layerMediaType, mediaTypes } from '../../oci/descriptor.ts'
 import type { Annotations, Descriptor } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
 import { chainIds, diffIdAsDigest } from '../../oci/digest.ts'
@@ -74,9 +74,9 @@ function historyEntry({ createdBy, comment, node }: PlannedHistory, created: str
   }
 }
 
-/** The base's layers as its registry sent them, ours as the plain tars they are: pushing compresses what it has to. */
+/** The base's layers as its registry sent them, under OCI's media types: there are readers that take no others here; ours as the plain tars they are: pushing compresses what it has to. */
 function layerDescriptors(store: Store, { planned, rootfs }: BuiltImage): Descriptor[] {
-  const known = new Map<DiffId, Descriptor>(planned.base?.diffIds.map((diffId, index) => [diffId, planned.base?.layers[index]]).filter((pair): pair is [DiffId, Descriptor] => pair[1] !== undefined))
+  const known = new Map<DiffId, Descriptor>(planned.base?.layers.map(asOciLayer).map((layer, index) => [planned.base?.diffIds[index], layer]).filter((pair): pair is [DiffId, Descriptor] => pair[0] !== undefined))
   const chain = chainIds(rootfs.diffIds)
   return rootfs.diffIds.map((diffId, index) => known.get(diffId) ?? plainDescriptor(store, diffId, chain[index]))
 }

@@ -1,6 +1,6 @@
 import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
-import { findLayerCompression, mediaTypes } from '../../oci/descriptor.ts'
+import { asOciLayer, findLayerCompression, mediaTypes } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
 import type { ImageConfig } from '../../oci/image-config.ts'
@@ -71,13 +71,13 @@ export interface PortableImage {
  */
 export async function makePortable(store: Store, image: OpenedImage, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task<BlobBegun> }): Promise<PortableImage> {
   const { manifest, manifestBytes, chain } = image
-  if (blobs.mediaTypes === 'docker' && blobs.compression === 'zstd') throw new UnsuitableRequest('Docker media types have no zstd; take oci-mediatypes=true or another compression')
+  if (blobs.mediaTypes === 'docker' && blobs.compression === 'zstd') throw new UnsuitableRequest('Docker media types have no zstd; take those of OCI (--format oci, with an output oci-mediatypes=true) or another compression')
   const layers: Descriptor[] = []
   for (const [index, layer] of manifest.layers.entries()) layers.push(await portableLayer(store, { layer, chainId: chain[index], blobs }, task))
   const isSame = layers.every((layer, index) => layer.digest === manifest.layers[index]?.digest)
   if (isSame && blobs.mediaTypes === 'oci') return { manifest, bytes: manifestBytes, mediaType: image.stored.manifest.mediaType }
   const changed = blobs.mediaTypes === 'oci'
-    ? { ...manifest, mediaType: mediaTypes.ociManifest, config: { ...manifest.config, mediaType: mediaTypes.ociConfig }, layers }
+    ? { ...manifest, mediaType: mediaTypes.ociManifest, config: { ...manifest.config, mediaType: mediaTypes.ociConfig }, layers: layers.map(asOciLayer) }
     : { ...manifest, mediaType: mediaTypes.dockerManifest, config: { ...manifest.config, mediaType: mediaTypes.dockerConfig }, layers: layers.map(dockerLayer) }
   return { manifest: changed, bytes: encodeDocument(changed), mediaType: changed.mediaType }
 }

@@ -26,10 +26,11 @@ export function certificateDirectories(env: Environment): readonly string[] {
  */
 export async function findCertificates(directories: readonly string[], host: string): Promise<HostCertificates> {
   if (/^\.+$/u.test(host)) return none
-  for (const directory of directories) {
-    const folder = join(directory, host)
-    const names = await listFolder(folder)
-    if (names !== undefined) return readFolder(folder, names)
+  // Addresses leave the usual port out, names of registries and so of folders need not.
+  const names = /:\d+$/u.test(host) ? [host] : [host, `${host}:443`]
+  for (const folder of directories.flatMap((directory) => names.map((name) => join(directory, name)))) {
+    const files = await listFolder(folder)
+    if (files !== undefined) return readFolder(folder, files)
   }
   return none
 }

@@ -113,6 +113,7 @@ describe('a registry that asks for patience', () => {
     const failure = await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))
     expect(failure).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS', status: 429 })
     expect((failure as UnexpectedStatus).retryAfterMs).toBeGreaterThan(3_500_000)
+    expect(String(failure)).toMatch(/asks to come again in \d+ s/u)
     expect(registry.requests('GET', /manifests/u)).toHaveLength(1)
   })
 })
@@ -338,6 +339,13 @@ describe('a server that is insecure', () => {
     const registry = await startRegistry()
     await registry[Symbol.asyncDispose]()
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'refused' })
+  })
+
+  it('is itself in capitals, and with the usual port', async () => {
+    await using registry = await startWithImage()
+    const client = createTestClient({ lookup: lookupTable({ localhost: '127.0.0.1' }) })
+    expect((await client.fetchManifest(parseReference(`LOCALHOST:${portOf(registry)}/app:1`), task)).bytes).toEqual(image.manifest.bytes)
+    expect(await failureOf(client.fetchManifest(parseReference('nowhere.test:443/app'), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'dns' })
   })
 
   it('whose name does not resolve is said to be so', async () => {

@@ -75,7 +75,8 @@ const redirectStatuses: readonly number[] = [301, 302, 303, 307, 308]
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const { host, limits, pacing } = options
-  const trustOf = (other: string): Trust => (other === host ? options.trust : options.trustOf(other))
+  const own = [host, new URL(originOf('https', options)).host]
+  const trustOf = (other: string): Trust => (own.includes(other) ? options.trust : options.trustOf(other))
   const connection: Connection = { options, authenticator: createAuthenticator({ ...options, trustOf }), openOrigin: originOpener(options), home: 'public' }
   return {
     host,
@@ -153,12 +154,17 @@ interface Origin { readonly origin: string; readonly trust: Trust }
 
 function originOpener(options: EndpointOptions): (task: Task) => Promise<Origin> {
   const share = createShared<Origin>()
-  const secure: Origin = { origin: `https://${apiHost(options.host)}`, trust: 'checked' }
+  const secure: Origin = { origin: originOf('https', options), trust: 'checked' }
   let found = options.trust === 'checked' ? secure : undefined
   return async (task) => {
     found ??= await share('', () => probeOrigin(options, secure, task), task.signal)
     return found
   }
+}
+
+/** As URLs have it: in small letters, and without the scheme's own port. */
+function originOf(scheme: 'https' | 'http', { host }: EndpointOptions): string {
+  return new URL(`${scheme}://${apiHost(host)}`).origin
 }
 
 /** Docker Hub's API is not at the host its images are named after. */
@@ -171,7 +177,7 @@ async function probeOrigin(options: EndpointOptions, secure: Origin, task: Task)
   const { transport, trust } = options
   try {
     const hasTls = await transport.speaksTls({ url: new URL(secure.origin), trust }, task.signal) ?? await answersTls(secure.origin, options, task)
-    return { origin: hasTls ? secure.origin : `http://${apiHost(options.host)}`, trust }
+    return { origin: hasTls ? secure.origin : originOf('http', options), trust }
   } catch (error) {
     // `localhost` that is elsewhere is a registry as any other.
     if (error instanceof RegistryUnreachable && error.detail === distantAddress) return secure

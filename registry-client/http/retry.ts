@@ -15,7 +15,7 @@ export function isTransient(error: unknown): boolean {
   return error instanceof UnexpectedStatus && isPassingStatus(error.status)
 }
 
-/** When requests to an origin may go on: one answer 429 makes all that are about to be sent there wait. */
+/** When requests to an origin may go on: one answer that asks for patience makes all that are about to be sent there wait. */
 export interface Pacing {
   wait(origin: string, signal: AbortSignal): Promise<void>
   hold(origin: string, ms: number): void
@@ -57,15 +57,22 @@ export async function persist<T>(work: () => Promise<T>, { origin, attempts, lim
     } catch (error) {
       signal.throwIfAborted()
       const waitMs = isTransient(error) ? waitBefore(attempt, error, limits) : undefined
-      if (waitMs === undefined || attempt >= attempts || performance.now() + waitMs > endsAtMs) throw error
-      if (error instanceof UnexpectedStatus && error.status === 429) pacing.hold(origin, waitMs)
-      else await pause(waitMs, signal)
+      if (waitMs === undefined || performance.now() + waitMs > endsAtMs) throw error
+      const isHeld = asksForPatience(error)
+      // A caller that asks once only goes on in a way of its own, but no sooner than others.
+      if (isHeld && (attempts === 1 || attempt < attempts)) pacing.hold(origin, waitMs)
+      if (attempt >= attempts) throw error
+      if (!isHeld) await pause(waitMs, signal)
     }
   }
 }
 
+function asksForPatience(error: unknown): boolean {
+  return error instanceof UnexpectedStatus && (error.status === 429 || error.retryAfterMs !== undefined)
+}
+
 /** undefined when the registry asks for more patience than we have. */
-function waitBefore(attempt: number, error: unknown, limits: Limits): number | undefined {
+export function waitBefore(attempt: number, error: unknown, limits: Limits): number | undefined {
   const askedMs = error instanceof UnexpectedStatus ? error.retryAfterMs ?? 0 : 0
   return askedMs > limits.maxRetryAfterMs ? undefined : Math.max(askedMs, backoff(attempt, limits))
 }

@@ -121,6 +121,20 @@ describe('a blob that is being made', () => {
     expect(has(registry)).toBe(true)
   })
 
+  it('waits as long as it is asked to', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PATCH', path: /./u, times: 1 }, answer(429, { 'retry-after': '1' }))
+    const growth = new Growth()
+    const pushed = start(registry, growth)
+    growth.to(5 * mebi)
+    await sent(registry, 1)
+    growth.to(bytes.byteLength, blob)
+    await pushed
+    const refused = registry.log.findIndex(({ method }) => method === 'PATCH')
+    for (const request of registry.log.slice(refused + 1)) expect(request.atMs - (registry.log[refused]?.atMs ?? 0)).toBeGreaterThan(950)
+    expect(has(registry)).toBe(true)
+  })
+
   it('goes in no smaller pieces than the registry wants, and in no larger ones than we do', async () => {
     await using registry = await startRegistry()
     registry.on({ method: 'POST', path: /./u }, async ({ response, proceed }) => {

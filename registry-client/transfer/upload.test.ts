@@ -381,6 +381,23 @@ describe('a push to a busy registry', () => {
     expect(registry.manifests.get('app 1')?.bytes).toEqual(image.manifest.bytes)
   })
 
+  it.each([429, 503])('is not asked again before the time it named in the middle with %d', async (status) => {
+    await using registry = await startRegistry()
+    const big = createImage({ layerBytes: [3_000_000] })
+    registry.on({ method: 'PATCH', path: /uploads/u, times: 1 }, answer(status, { 'retry-after': '1' }))
+    await pushTo(registry, big)
+    const [refused, again] = registry.requests('PATCH', /uploads/u)
+    expect((again?.atMs ?? 0) - (refused?.atMs ?? 0)).toBeGreaterThan(950)
+    expect(registry.manifests.get('app 1')?.bytes).toEqual(big.manifest.bytes)
+  })
+
+  it('is left alone when it asks in the middle for more patience than we have', async () => {
+    await using registry = await startRegistry()
+    registry.on({ method: 'PATCH', path: /uploads/u }, answer(503, { 'retry-after': '99999' }))
+    expect(await failureOf(pushTo(registry, createImage({ layerBytes: [3_000_000] })))).toMatchObject({ status: 503, retryAfterMs: 99_999_000 })
+    expect(registry.requests('PATCH', /uploads/u)).toHaveLength(1)
+  })
+
   it('that does not see the blobs at once writes the manifest a moment later', async () => {
     await using registry = await startRegistry()
     registry.on({ method: 'PUT', path: /manifests/u, times: 1 }, answer(404, {}, '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}'))

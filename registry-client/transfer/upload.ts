@@ -4,7 +4,7 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import type { BlobSource, TransferEvent } from '../client.ts'
 import { findRule } from '../config/registries.ts'
 import { AccessDenied, BlobUnknown, ForbiddenTarget, InvalidAnswer, UnexpectedStatus } from '../errors.ts'
-import { backoff, isTransient, pause } from '../http/retry.ts'
+import { backoff, isTransient, pause, waitBefore } from '../http/retry.ts'
 import { repositoryScope } from '../http/scope.ts'
 import type { Reference } from '../reference.ts'
 import type { Connections } from './connections.ts'
@@ -169,8 +169,9 @@ interface Patience {
 async function endure({ connections: { limits }, task }: Upload, patience: Patience, error: unknown): Promise<void> {
   patience.setbacks += 1
   const isWorthwhile = isRecoverable(error) || (patience.isResumed && isWrongDigest(error))
-  if (!isWorthwhile || patience.setbacks >= limits.attempts) throw error
-  await pause(backoff(patience.setbacks, limits), task.signal)
+  const waitMs = isWorthwhile ? waitBefore(patience.setbacks, error, limits) : undefined
+  if (waitMs === undefined || patience.setbacks >= limits.attempts) throw error
+  await pause(waitMs, task.signal)
 }
 
 /** Whether what is left is more than the request that completes the upload should carry. */

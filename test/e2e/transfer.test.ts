@@ -137,4 +137,19 @@ describe('the compression of a push', () => {
     expect(manifestOf(tag).mediaType).toBe('application/vnd.docker.distribution.manifest.v2+json')
     expect(command.run('push', '--compression', 'gzip', '--compression-level', '12', tag)).toMatchObject({ exitCode: 2 })
   })
+
+  it('has one family of media types, also on a base of the other', () => {
+    const base = `${registry.host}/forms/base:1`
+    const derived = `${registry.host}/forms/derived:1`
+    must('build', '-q', '-t', base, command.context('forms-base', { Dockerfile: 'FROM busybox\nLABEL of=base\n' }))
+    must('push', '--format', 'docker', base)
+    for (const step of ['LABEL of=derived', 'RUN echo derived >/derived']) {
+      other.must('build', '-q', '-t', derived, other.context('forms-derived', { Dockerfile: `FROM ${base}\n${step}\n` }))
+      other.must('push', derived)
+      const { mediaType, layers } = manifestOf(derived)
+      expect(new Set([mediaType, ...layers.map((layer) => layer.mediaType)])).toEqual(new Set(['application/vnd.oci.image.manifest.v1+json', 'application/vnd.oci.image.layer.v1.tar+gzip']))
+    }
+    other.must('push', '--format', 'docker', derived)
+    expect(manifestOf(derived).layers.map(({ mediaType }) => mediaType)).toEqual(Array(2).fill('application/vnd.docker.image.rootfs.diff.tar.gzip'))
+  })
 })
