@@ -6,7 +6,7 @@ import { formatPlatform } from '../oci/platform.ts'
 import { repositoryName } from '../registry-client/index.ts'
 import type { TransferEvent } from '../registry-client/index.ts'
 import type { Engine } from './engine.ts'
-import { ImageUnavailable } from './errors.ts'
+import { askInTurn } from './transfer/ask-in-turn.ts'
 import { findRemoteImage } from './transfer/pull.ts'
 
 /** What a registry has under a name: of an index its platforms, and of the platform's image manifest and config. Fetches no layer. */
@@ -41,9 +41,6 @@ function rateLimit(limit: { readonly limit: number; readonly remaining: number; 
 }
 
 /** The bytes a registry has under a name, of which its digest is. */
-export async function fetchRawManifest(engine: Engine, name: string, task: Task): Promise<Uint8Array> {
-  const { client, references } = await engine.registries()
-  const [reference] = references(name)
-  if (reference === undefined) throw new ImageUnavailable(name, 'no registry is configured for it')
-  return (await client.fetchManifest(reference, task)).bytes
+export function fetchRawManifest(engine: Engine, name: string, task: Task): Promise<Uint8Array> {
+  return askInTurn(engine, name, async (client, reference) => (await client.fetchManifest(reference, task)).bytes)
 }

@@ -46,10 +46,12 @@ export class MalformedDocument extends TsbuildError {
   readonly code = 'OCI_MALFORMED_DOCUMENT'
   /** What it should have been: `manifest`, `index`, `image config`, `platform`. */
   readonly kind: string
+  readonly problem: string
 
   constructor(kind: string, problem: string, options?: ErrorOptions) {
     super(`cannot read ${kind}: ${problem}`, options)
     this.kind = kind
+    this.problem = problem
   }
 }
 
@@ -57,10 +59,12 @@ export class MalformedDocument extends TsbuildError {
 export class UnsupportedMediaType extends TsbuildError {
   readonly code = 'OCI_UNSUPPORTED_MEDIA_TYPE'
   readonly mediaType: string
+  readonly advice: string
 
   constructor(mediaType: string, advice: string) {
     super(`cannot use media type ${quote(mediaType)}: ${advice}`)
     this.mediaType = mediaType
+    this.advice = advice
   }
 }
 

@@ -113,7 +113,9 @@ describe('pullImage', () => {
     put(registry, image)
     registry.blobs.set(digestOf('{}'), Buffer.from('{}'))
     serve(registry, { ...JSON.parse(image.manifest.bytes.toString()) as object, ...change })
-    expect(await failureOf(pull(registry))).toBeInstanceOf(kind)
+    const failure = await failureOf(pull(registry))
+    expect(failure).toBeInstanceOf(kind)
+    expect(String(failure)).toContain(`"${registry.host}" sent this for "${registry.host}/app:1"`)
   })
 
   it('takes no content from a descriptor, whatever it says of itself', async () => {
@@ -171,7 +173,9 @@ describe('a manifest', () => {
   ])('with %s is refused', async (_, text) => {
     await using registry = await startRegistry()
     serve(registry, text)
-    expect(await failureOf(fetch1(registry))).toBeInstanceOf(MalformedDocument)
+    const failure = await failureOf(fetch1(registry))
+    expect(failure).toBeInstanceOf(MalformedDocument)
+    expect(String(failure)).toContain(`"${registry.host}" sent this for "${registry.host}/app:1"`)
   })
 
   it('in UTF-16 is refused', async () => {
@@ -215,6 +219,7 @@ describe('a manifest', () => {
     const failure = await failureOf(fetch1(registry))
     expect(failure).toBeInstanceOf(UnsupportedMediaType)
     expect(String(failure)).toContain('schema 1')
+    expect(String(failure)).toContain(registry.host)
   })
 
   it('is told from a web page', async () => {

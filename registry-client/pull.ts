@@ -11,6 +11,7 @@ import type { Platform } from '../oci/platform.ts'
 import { formatPlatform, platformDistance } from '../oci/platform.ts'
 import type { FetchedManifest, PullRequest, RegistryClient, RemoteImage, TransferEvent } from './client.ts'
 import { PlatformUnavailable, WrongContent } from './errors.ts'
+import { nameSender } from './name-sender.ts'
 import type { Reference } from './reference.ts'
 import { formatReference } from './reference.ts'
 import { listPlatforms, selectPlatform } from './select-platform.ts'
@@ -34,9 +35,10 @@ export async function pullImage(client: RegistryClient, { reference, platform }:
     fetched = await fetchEntry(client, { reference, entry }, task)
   }
   const { manifest } = fetched.document
-  checkKind(manifest)
+  const sender = { host: reference.registry, name: formatReference(reference) }
+  nameSender(sender, () => { checkKind(manifest) })
   const configBytes = await fetchConfig(client, { reference, config: manifest.config }, task)
-  checkConfig(configBytes, { reference, manifest, platform })
+  nameSender(sender, () => { checkConfig(configBytes, { reference, manifest, platform }) })
   return { target, manifest: fetched, configBytes }
 }
 
@@ -44,7 +46,7 @@ async function fetchEntry(client: RegistryClient, { reference, entry }: { refere
   const fetched = await client.fetchManifest({ ...reference, digest: entry.digest }, silent(task))
   const { mediaType, size } = fetched.descriptor
   if (mediaType !== entry.mediaType || size !== entry.size) {
-    throw new MalformedDocument('index', `it says of "${entry.digest}" that it is ${entry.mediaType} of ${entry.size} bytes, and it is ${mediaType} of ${size} bytes`)
+    throw new MalformedDocument('index', `"${formatReference(reference)}" says of "${entry.digest}" that it is ${entry.mediaType} of ${entry.size} bytes, and it is ${mediaType} of ${size} bytes`)
   }
   return fetched
 }

@@ -18,7 +18,7 @@ Commands:
 ${indent(formatTable(listed(commands).map(({ name, summary }) => [name, summary])))}
 
 Example: tsbuild -t app:1 .
-"tsbuild COMMAND --help" tells more about a command.`
+"tsbuild COMMAND --help" tells more about a command. Docker's "image ls", "container rm", "buildx build" and so on are understood as well.`
 }
 
 export function commandHelp(command: CommandSpec): string {

@@ -7,9 +7,11 @@ import { parseArguments } from './arguments.ts'
 import { commands } from './commands/index.ts'
 import { UsageError } from './errors.ts'
 import { commandHelp, listed, programHelp } from './help.ts'
+import { withoutManagementWord } from './management-words.ts'
 
 /** Runs one command line and gives its exit code. */
-async function main(args: readonly string[], app: App): Promise<number> {
+async function main(given: readonly string[], app: App): Promise<number> {
+  const args = withoutManagementWord(given)
   const [first, ...rest] = args
   if (first === 'help' && rest[0] !== undefined) return main([...rest, '--help'], app)
   if (first === undefined || ['help', '--help', '-h'].includes(first)) {

@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, closeSync, constants, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
@@ -143,7 +143,6 @@ function createFolders(layout: Layout): void {
   const version = readVersion(layout)
   if (version === formatVersion) {
     checkOwner(layout)
-    checkWritable(layout)
     return
   }
   if (version !== undefined) throw new StoreTooNew(layout.root, version)
@@ -187,16 +186,6 @@ function readVersion(layout: Layout): string | undefined {
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     if (isErrno(error, 'EACCES')) checkOwner(layout)
-    throw error
-  }
-}
-
-/** The database would only say that it cannot be opened. */
-function checkWritable({ root }: Layout): void {
-  try {
-    accessSync(root, constants.W_OK)
-  } catch (error) {
-    if (isErrno(error, 'EROFS')) throw new NotOurStore(root, 'its filesystem is mounted read-only; TSBUILD_ROOT can name another place')
     throw error
   }
 }

@@ -5,10 +5,10 @@ import type { ImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference, RemoteImage, TransferEvent } from '../../registry-client/index.ts'
-import { AllPlacesFailed, formatReference, ManifestUnknown, pullImage as readRemoteImage, WrongContent } from '../../registry-client/index.ts'
+import { formatReference, pullImage as readRemoteImage, WrongContent } from '../../registry-client/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
-import { ImageUnavailable } from '../errors.ts'
+import { askInTurn } from './ask-in-turn.ts'
 import { noteOrigin } from './blob-origins.ts'
 import { ensureLayers } from './image-layers.ts'
 
@@ -45,19 +45,8 @@ export async function pullImage(engine: Engine, options: PullOptions & { readonl
  * Looks a name up in its registry, or a short name in the search registries in turn.
  * @throws {ImageUnavailable} with what each registry answered
  */
-export async function findRemoteImage(engine: Engine, { name, platform }: { name: string; platform: Platform }, task: Task<TransferEvent>): Promise<FoundImage> {
-  const { client, references } = await engine.registries()
-  const failures: unknown[] = []
-  for (const reference of references(name)) {
-    try {
-      const remote = await readRemoteImage(client, { reference, platform }, task)
-      return describe(reference, remote)
-    } catch (error) {
-      if (!(error instanceof ManifestUnknown || error instanceof AllPlacesFailed)) throw error
-      failures.push(error)
-    }
-  }
-  throw failures.length === 1 ? failures[0] : new ImageUnavailable(name, `none of ${failures.length} registries has it`, { cause: new AggregateError(failures) })
+export function findRemoteImage(engine: Engine, { name, platform }: { name: string; platform: Platform }, task: Task<TransferEvent>): Promise<FoundImage> {
+  return askInTurn(engine, name, async (client, reference) => describe(reference, await readRemoteImage(client, { reference, platform }, task)))
 }
 
 /** Brings the image's layers into the store. */

@@ -16,6 +16,7 @@ import type { Engine } from '../engine.ts'
 import { ImageUnavailable, MalformedArchive } from '../errors.ts'
 import { findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
+import { askInTurn } from '../transfer/ask-in-turn.ts'
 import { readOrigins } from '../transfer/blob-origins.ts'
 import { makePortable, openImage } from '../transfer/portable-image.ts'
 import { openDirSource } from './dir-folder.ts'
@@ -35,17 +36,16 @@ export function openSource(engine: Engine, from: Location, request: { readonly b
   }
 }
 
-async function openRegistrySource(engine: Engine, name: string, task: Task): Promise<ImageSource> {
-  const { client, references } = await engine.registries()
-  const [reference] = references(name)
-  if (reference === undefined) throw new ImageUnavailable(name, 'no registry is configured for it')
-  const { descriptor, bytes } = await client.fetchManifest(reference, task)
-  return {
-    top: { descriptor, bytes },
-    document: async ({ digest }, documentTask) => (await client.fetchManifest({ ...reference, tag: undefined, digest }, silent(documentTask))).bytes,
-    blob: ({ blob, fromByte }, blobTask) => (fromByte === 0 ? client.fetchBlob(reference, blob, blobTask) : client.continueBlob(reference, { blob, fromByte }, blobTask)),
-    origins: () => [reference],
-  }
+function openRegistrySource(engine: Engine, name: string, task: Task): Promise<ImageSource> {
+  return askInTurn(engine, name, async (client, reference) => {
+    const { descriptor, bytes } = await client.fetchManifest(reference, task)
+    return {
+      top: { descriptor, bytes },
+      document: async ({ digest }, documentTask) => (await client.fetchManifest({ ...reference, tag: undefined, digest }, silent(documentTask))).bytes,
+      blob: ({ blob, fromByte }, blobTask) => (fromByte === 0 ? client.fetchBlob(reference, blob, blobTask) : client.continueBlob(reference, { blob, fromByte }, blobTask)),
+      origins: () => [reference],
+    }
+  })
 }
 
 async function openStoreSource(engine: Engine, name: string, { blobs, task }: { readonly blobs: BlobOptions; readonly task: Task }): Promise<ImageSource> {

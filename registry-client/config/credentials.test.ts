@@ -282,11 +282,28 @@ describe('saveCredentials', () => {
     expect(JSON.stringify(await config())).not.toContain(encode('old:old'))
   })
 
+  it('hands the login to the helper that is asked before a file that knows the registry', async () => {
+    const podmans = await write('.config/containers/auth.json', { auths: { 'reg.io': { auth: encode('old:old') } } })
+    Object.assign(env, { DOCKER_CONFIG: dirname(await write('elsewhere/config.json', { credsStore: 'keep' })) })
+    await helper('keep', `cat > ${home}/$1`)
+    expect(await saveCredentials(env, login, task)).toEqual({ kind: 'helper', name: 'keep' })
+    expect(await readFile(podmans, 'utf8')).not.toContain(encode(`user:${secret}`))
+  })
+
   it('changes nothing when the helper fails', async () => {
     await dockerConfig({ credsStore: 'bad' })
     await helper('bad', 'exit 3')
     expect(await failureOf(saveCredentials(env, login, task))).toBeInstanceOf(CredentialHelperFailed)
     expect(await config()).toEqual({ credsStore: 'bad' })
+  })
+
+  it('replaces the login of a file that is searched before, which would be used in its place', async () => {
+    const podmans = await write('.config/containers/auth.json', { auths: { 'reg.io': { auth: encode('old:old') }, 'other.io': { auth: encode('a:b') } } })
+    await dockerConfig({ auths: { 'other.io': { auth: encode('c:d') } } })
+    expect(await saveCredentials(env, login, task)).toEqual({ kind: 'file', path: podmans })
+    expect(await find('reg.io')).toBe(`user:${secret}`)
+    expect(JSON.parse(await readFile(podmans, 'utf8'))).toEqual({ auths: { 'reg.io': { auth: encode(`user:${secret}`) }, 'other.io': { auth: encode('a:b') } } })
+    expect(await config()).toEqual({ auths: { 'other.io': { auth: encode('c:d') } } })
   })
 
   it('does not touch a file it cannot read', async () => {
@@ -301,6 +318,14 @@ describe('eraseCredentials', () => {
     await dockerConfig({ auths: { 'reg.io': { auth: 'YTpi' }, 'https://reg.io/v1/': { auth: 'YTpi' }, 'reg.io/team': { auth: 'YTpi' }, 'other.io': { auth: 'YTpi' } } })
     expect(await eraseCredentials(env, 'reg.io', task)).toBe(true)
     expect(JSON.parse(await readFile(join(home, '.docker/config.json'), 'utf8'))).toEqual({ auths: { 'reg.io/team': { auth: 'YTpi' }, 'other.io': { auth: 'YTpi' } } })
+    expect(await eraseCredentials(env, 'reg.io', task)).toBe(false)
+  })
+
+  it('forgets the login in every file that is searched', async () => {
+    await write('.config/containers/auth.json', { auths: { 'reg.io': { auth: encode('a:b') }, 'other.io': { auth: encode('c:d') } } })
+    await dockerConfig({ auths: { 'https://reg.io': { auth: encode('e:f') } } })
+    expect(await eraseCredentials(env, 'reg.io', task)).toBe(true)
+    expect(await Promise.all(['reg.io', 'other.io'].map((host) => find(host)))).toEqual([undefined, 'c:d'])
     expect(await eraseCredentials(env, 'reg.io', task)).toBe(false)
   })
 

@@ -40,7 +40,7 @@ export async function loadCredentials(env: Environment, options: { readonly help
 }
 
 /** The files to search, the most telling first. */
-function credentialPaths(env: Environment): string[] {
+export function credentialPaths(env: Environment): string[] {
   const explicit = variable(env, 'REGISTRY_AUTH_FILE')
   if (explicit !== undefined) return [explicit]
   const dockerConfig = variable(env, 'DOCKER_CONFIG')
@@ -54,7 +54,7 @@ function credentialPaths(env: Environment): string[] {
   return paths.filter((path) => path !== undefined)
 }
 
-/** Where `login` writes: REGISTRY_AUTH_FILE, else Docker's config.json. */
+/** Where `login` writes unless a file that is searched knows the registry: REGISTRY_AUTH_FILE, else Docker's config.json. */
 export function loginPath(env: Environment): string | undefined {
   const dockerConfig = variable(env, 'DOCKER_CONFIG')
   return variable(env, 'REGISTRY_AUTH_FILE') ?? (dockerConfig === undefined ? belowHome(env, '.docker', 'config.json') : join(dockerConfig, 'config.json'))

@@ -9,7 +9,7 @@ import type { CredentialHelper, HelperCredential } from '../credential-helper.ts
 import { InvalidConfiguration } from '../errors.ts'
 import type { CredentialFile } from './credential-file.ts'
 import { normalizeKey, readCredentialDocument, readCredentialFile, serverName } from './credential-file.ts'
-import { loginPath } from './credentials.ts'
+import { credentialPaths, loginPath } from './credentials.ts'
 import type { Environment } from './environment.ts'
 import type { Secret } from './secret.ts'
 
@@ -28,11 +28,12 @@ const helperDeadlineMs = 30_000
 
 /**
  * Keeps a login where `loadCredentials` will find it: with the helper configured for the registry, else in the file,
- * which is replaced in one step, readable by its owner only, and otherwise says what it said before.
+ * which is replaced in one step, readable by its owner only, and otherwise says what it said before. The file is the
+ * first that knows the registry or has a helper for it, as that would be asked before any later one.
  * @throws {InvalidConfiguration} @throws {CredentialHelperFailed}
  */
 export async function saveCredentials(env: Environment, login: Login, task: Task): Promise<CredentialPlace> {
-  const { path, file } = await openLoginFile(env)
+  const { path, file } = await openLoginFile(env, login.registry)
   const helper = findHelper(file, login.registry, env)
   if (helper === undefined) {
     const auth = Buffer.from(`${login.username}:${login.password.reveal()}`).toString('base64')
@@ -46,21 +47,28 @@ export async function saveCredentials(env: Environment, login: Login, task: Task
   return { kind: 'helper', name: helper.name }
 }
 
-/** Forgets a login in file and helper. @returns whether the file knew of one */
+/** Forgets a login in all files that are searched and in their helpers. @returns whether any file knew of one */
 export async function eraseCredentials(env: Environment, registry: string, task: Task): Promise<boolean> {
-  const { path, file } = await openLoginFile(env)
-  if (file === undefined) return false
-  const helper = findHelper(file, registry, env)
-  if (helper !== undefined) {
-    const { eraseFromHelper } = await import('../credential-helper.ts')
-    await eraseFromHelper(helper, serverName(registry), task)
+  let wasThere = false
+  for (const path of credentialPaths(env)) {
+    const file = await readCredentialFile(path)
+    const helper = findHelper(file, registry, env)
+    if (helper !== undefined) {
+      const { eraseFromHelper } = await import('../credential-helper.ts')
+      await eraseFromHelper(helper, serverName(registry), task)
+    }
+    if (file?.entries.has(registry) !== true) continue
+    await changeAuths(path, (auths) => without(auths, registry))
+    wasThere = true
   }
-  if (!file.entries.has(registry)) return false
-  await changeAuths(path, (auths) => without(auths, registry))
-  return true
+  return wasThere
 }
 
-async function openLoginFile(env: Environment): Promise<{ path: string; file: CredentialFile | undefined }> {
+async function openLoginFile(env: Environment, registry: string): Promise<{ path: string; file: CredentialFile | undefined }> {
+  for (const path of credentialPaths(env)) {
+    const file = await readCredentialFile(path)
+    if (file !== undefined && (file.entries.has(registry) || findHelper(file, registry, env) !== undefined)) return { path, file }
+  }
   const path = loginPath(env)
   if (path === undefined) throw new InvalidConfiguration('config.json', { text: 'has no place: set HOME, DOCKER_CONFIG or REGISTRY_AUTH_FILE' })
   return { path, file: await readCredentialFile(path) }

@@ -147,6 +147,9 @@ describe('a blob that is not the one asked for', () => {
     ['is longer than it says', raw(Buffer.concat([Buffer.from('HTTP/1.0 200 OK\r\n\r\n'), bytes, Buffer.from('x')]))],
     ['is longer', body(Buffer.concat([bytes, Buffer.from('x')]))],
     ['is shorter', body(bytes.subarray(1))],
+    ['is longer than its length', raw(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n`), bytes.subarray(0, 11)]), { keepOpen: true })],
+    ['has two lengths', raw(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes.byteLength}\r\ncontent-length: 10\r\n\r\n`), bytes]))],
+    ['has a negative length', raw(Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n'), bytes]))],
     ['comes compressed', body(bytes, { 'content-encoding': 'gzip' })],
   ])('because it %s fails', async (_, fault) => {
     await using registry = await startWithBlob()

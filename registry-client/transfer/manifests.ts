@@ -12,6 +12,7 @@ import { readDocument } from '../http/document.ts'
 import type { Reply } from '../http/endpoint.ts'
 import { bytesBody } from '../http/message.ts'
 import { repositoryScope } from '../http/scope.ts'
+import { nameSender } from '../name-sender.ts'
 import type { Reference } from '../reference.ts'
 import { formatReference } from '../reference.ts'
 import type { Connections } from './connections.ts'
@@ -120,7 +121,8 @@ async function readManifest(connections: Connections, question: Question, task: 
   for (const expected of [reference.digest, stated]) {
     if (expected !== undefined) checkDigest(bytes, expected, place)
   }
-  const document = parseManifestDocument(bytes, expectedType(reply, what))
+  const type = expectedType(reply, what)
+  const document = nameSender({ host: reply.host, name: formatReference(reference) }, () => parseManifestDocument(bytes, type))
   const { mediaType } = document.kind === 'index' ? document.index : document.manifest
   return { descriptor: { mediaType, digest, size: bytes.byteLength }, bytes, document }
 }

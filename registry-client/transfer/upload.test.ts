@@ -145,6 +145,30 @@ describe('an upload', () => {
     expect(registry.requests('POST', /uploads/u)).toHaveLength(2)
   })
 
+  it('whose registry counted more than it got begins anew', async () => {
+    await using registry = await startRegistry()
+    current = registry
+    registry.on({ method: 'PATCH', path: /uploads/u, times: 1 }, breakAfter(1_500_000))
+    registry.on({ method: 'GET', path: /uploads/u, times: 1 }, answer(204, { range: '0-1999999' }))
+    await push(registry)
+    expect(arrived(registry)).toBe(true)
+    expect(registry.requests('POST', /uploads/u)).toHaveLength(2)
+  })
+
+  it.each([['breaks', 'lost'], ['breaks', 'miscounted']])('that gets somewhere, %s and is %s, again and again, is given up', async (_, how) => {
+    await using registry = await startRegistry()
+    current = registry
+    let turn = 0
+    registry.on({ method: 'PATCH', path: /uploads/u, times: 60 }, async (exchange) => {
+      turn += 1
+      if (turn % 2 === 1) return breakAfter(1_500_000)(exchange)
+      if (how === 'lost') registry.uploads.clear()
+      return answer(how === 'lost' ? 404 : 400, {}, how === 'lost' ? '' : '{"errors":[{"code":"DIGEST_INVALID"}]}')(exchange)
+    })
+    expect(await failureOf(push(registry))).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS' })
+    expect(turn).toBeLessThan(20)
+  })
+
   it('whose completion was done but not confirmed is not sent again', async () => {
     await using registry = await startRegistry()
     registry.on({ method: 'PUT', path: /uploads/u, times: 1 }, (exchange) => {

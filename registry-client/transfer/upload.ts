@@ -135,7 +135,7 @@ function mountableFrom({ blob, connections: { registries }, place }: Upload, sou
 
 async function transfer(upload: Upload, begun: Session | undefined): Promise<void> {
   let session = begun
-  const patience: Patience = { setbacks: 0, markBytes: 0 }
+  const patience: Patience = { setbacks: 0, markBytes: 0, isResumed: (begun?.offset ?? 0) > 0 }
   for (;;) {
     try {
       session ??= await begin(upload)
@@ -148,20 +148,28 @@ async function transfer(upload: Upload, begun: Session | undefined): Promise<voi
       const adapted = adapt(upload, session, error)
       if (adapted === undefined) await endure(upload, patience, error)
       if (await isPresent(upload)) return
-      session = session === undefined || adapted === 'anew' ? undefined : await inquire(upload, session)
+      session = session === undefined || adapted === 'anew' || isWrongDigest(error) ? undefined : await inquire(upload, session)
+      patience.isResumed = session !== undefined
       const reachedBytes = session?.offset ?? 0
       if (reachedBytes - patience.markBytes >= progressBytes) patience.setbacks = 0
-      patience.markBytes = reachedBytes
+      patience.markBytes = Math.max(patience.markBytes, reachedBytes)
     }
   }
 }
 
-interface Patience { setbacks: number; markBytes: number }
+interface Patience {
+  setbacks: number
+  /** The furthest it has come; going the same way again is no progress. */
+  markBytes: number
+  /** Whether the session was gone on with, so that the registry may have counted wrong. */
+  isResumed: boolean
+}
 
 /** Waits before the next try, or gives up. */
 async function endure({ connections: { limits }, task }: Upload, patience: Patience, error: unknown): Promise<void> {
   patience.setbacks += 1
-  const waitMs = isRecoverable(error) ? waitBefore(patience.setbacks, error, limits) : undefined
+  const isWorthwhile = isRecoverable(error) || (patience.isResumed && isWrongDigest(error))
+  const waitMs = isWorthwhile ? waitBefore(patience.setbacks, error, limits) : undefined
   if (waitMs === undefined || patience.setbacks >= limits.attempts) throw error
   await pause(waitMs, task.signal)
 }
@@ -193,13 +201,17 @@ function adapt({ blob, connections: { chunkSizes }, place }: Upload, session: Se
   const sentBytes = Math.min(blob.size - (session?.offset ?? 0), chunkSizes.of(place.host) ?? Infinity)
   if (error.status === 413) return chunkSizes.shrink(place.host, sentBytes) ? 'go on' : undefined
   // Some take no piece, and some take one only.
-  const isSecondPiece = error.status === 400 && (session?.offset ?? 0) > 0 && !error.registryCodes.includes('DIGEST_INVALID')
+  const isSecondPiece = error.status === 400 && (session?.offset ?? 0) > 0 && !isWrongDigest(error)
   return (error.status === 405 || error.status === 501 || isSecondPiece) && chunkSizes.useWhole(place.host) ? 'anew' : undefined
 }
 
 /** A registry that lost the session, or stands elsewhere in it than we thought, says 404 or 416. */
 function isRecoverable(error: unknown): boolean {
   return isTransient(error) || (error instanceof UnexpectedStatus && (error.status === 404 || error.status === 416))
+}
+
+function isWrongDigest(error: unknown): boolean {
+  return error instanceof UnexpectedStatus && error.registryCodes.includes('DIGEST_INVALID')
 }
 
 /** Registries behind several machines may need a moment to see what one of them took. */

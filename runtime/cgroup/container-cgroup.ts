@@ -232,8 +232,7 @@ function makeLastingFolder(folder: string, controller: CgroupController): Pick<L
     mkdirSync(folder)
     return { folder, lockFd: undefined }
   } catch (error) {
-    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST')) throw new LimitNotApplicable(controller, `cannot make cgroup "${folder}": ${error.code}`, { cause: error })
-    throw error
+    throw explainFolder(folder, controller, error)
   }
 }
 
@@ -245,9 +244,14 @@ function makeFolder(folder: string, controller: CgroupController): void {
       mkdirSync(folder)
       return
     }
-    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST')) throw new LimitNotApplicable(controller, `cannot make cgroup "${folder}": ${error.code}`, { cause: error })
-    throw error
+    throw explainFolder(folder, controller, error)
   }
+}
+
+function explainFolder(folder: string, controller: CgroupController, error: unknown): unknown {
+  if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'EEXIST')) return error
+  const remedy = error.code === 'EACCES' ? '; leave the limit out, or let an administrator make a group there, give it to you (chown -R) and start tsbuild in it' : ''
+  return new LimitNotApplicable(controller, `cannot make cgroup "${folder}": ${error.code}${remedy}`, { cause: error })
 }
 
 function lockFolder(folder: string): number | undefined {

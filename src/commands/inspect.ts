@@ -1,23 +1,26 @@
 import { createTask } from '../../core/task.ts'
+import type { Engine } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
+import { describeContainer } from '../describe-container.ts'
 import { UsageError } from '../errors.ts'
 import { platformOption } from '../option-values.ts'
 import { expandTemplate } from '../render/template.ts'
 
 export const inspectCommand: CommandSpec = {
   name: 'inspect',
-  operands: 'IMAGE...',
+  operands: 'CONTAINER|IMAGE...',
   minOperands: 1,
   maxOperands: Infinity,
-  summary: 'Show images in detail, as JSON: config, layers, and the directories a container would mount',
+  summary: 'Show detached containers and images in detail, as JSON: state; config, layers, and the directories a container would mount',
   options: [
     { name: 'format', short: 'f', value: 'TEMPLATE', help: 'Print of each what the template asks for: {{.Field.Field}}, {{json .Field}}, {{index .Field KEY}}' },
+    { name: 'type', value: 'container|image', help: 'Look for one kind only; default a container first, then an image' },
     { name: 'remote', help: 'Show what their registries have, without pulling it' },
     { name: 'raw', help: 'With --remote: the manifest or index byte for byte' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'With --remote: which image of several platforms' },
   ],
-  examples: ['tsbuild inspect app:1', "tsbuild inspect -f '{{json .Config.Env}}' app:1", 'tsbuild inspect --remote debian:bookworm'],
+  examples: ['tsbuild inspect app:1', "tsbuild inspect -f '{{json .Config.Env}}' app:1", "tsbuild inspect -f '{{.State.ExitCode}}' web", 'tsbuild inspect --remote debian:bookworm'],
   run: inspect,
 }
 
@@ -29,9 +32,32 @@ function withWholeConfig(shown: unknown): unknown {
 /** What a template may ask for although the image says nothing of it. */
 const emptyConfig = { User: '', ExposedPorts: {}, Env: [], Entrypoint: [], Cmd: [], Volumes: {}, WorkingDir: '', Labels: {}, OnBuild: [], StopSignal: '', Shell: [] }
 
+const types: readonly string[] = ['container', 'image']
+
+interface Wanted {
+  readonly name: string
+  readonly type: string | undefined
+  /** Where containers have their records. */
+  readonly root: string
+}
+
+/** As Docker looks: a container of the name comes first. */
+async function inspectLocal({ store }: Engine, { name, type, root }: Wanted): Promise<unknown> {
+  const { findImage, inspectImage } = await import('../../builder/index.ts')
+  const { ContainerNotFound, ContainerRecords } = await import('../../runtime/index.ts')
+  try {
+    if (type !== 'image') return describeContainer(new ContainerRecords(root).get(name))
+  } catch (error) {
+    if (type === 'container' || !(error instanceof ContainerNotFound)) throw error
+  }
+  return inspectImage(store, findImage(store, name))
+}
+
 async function inspect({ operands, options }: CommandInput, app: App): Promise<number> {
   if (!options.has('remote') && (options.has('raw') || options.has('platform'))) throw new UsageError('--raw and --platform are for --remote')
-  const { findImage, fetchRawManifest, inspectImage, inspectRemote } = await import('../../builder/index.ts')
+  const type = options.text('type')
+  if (type !== undefined && (!types.includes(type) || options.has('remote'))) throw new UsageError(`option --type takes container or image, without --remote, not "${type}"`)
+  const { defaultRoot, fetchRawManifest, inspectRemote } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const task = createTask(app)
   if (options.has('raw')) {
@@ -41,7 +67,7 @@ async function inspect({ operands, options }: CommandInput, app: App): Promise<n
   const shown: unknown[] = []
   for (const name of operands) {
     if (options.has('remote')) shown.push(await inspectRemote(engine, { name, platform: platformOption(options) }, task))
-    else shown.push(await inspectImage(engine.store, findImage(engine.store, name)))
+    else shown.push(await inspectLocal(engine, { name, type, root: defaultRoot(app.env) }))
   }
   const format = options.text('format')
   if (format === undefined) app.print(JSON.stringify(shown, undefined, 2))

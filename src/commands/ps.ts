@@ -2,6 +2,7 @@ import { defaultRoot } from '../../builder/index.ts'
 import type { DetachedContainer } from '../../runtime/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
+import { stateName } from '../describe-container.ts'
 import { shortIdLength } from '../detached.ts'
 import { UsageError } from '../errors.ts'
 import { formatAge } from '../render/format.ts'
@@ -27,7 +28,7 @@ export const psCommand: CommandSpec = {
     const all = new ContainerRecords(defaultRoot(app.env)).list()
     const filters = options.texts('filter').map(parseFilter)
     const isAll = options.has('all') || options.texts('filter').some((text) => text.startsWith('status='))
-    const shown = all.filter((container) => (isAll || ['created', 'running'].includes(stateName(container))) && filters.every((matches) => matches(container)))
+    const shown = all.filter((container) => (isAll || ['created', 'running'].includes(stateName(container.state))) && filters.every((matches) => matches(container)))
     const isWhole = options.has('no-trunc')
     if (options.has('json')) app.print(JSON.stringify(shown.map(summary), undefined, 2))
     else if (options.has('quiet')) for (const { id } of shown) app.print(isWhole ? id : id.slice(0, shortIdLength))
@@ -47,7 +48,7 @@ function listingRow(container: DetachedContainer, isWhole: boolean): ListingRow 
   const { id, name, image, command, createdAtMs, ports } = container
   return {
     ID: isWhole ? id : id.slice(0, shortIdLength), Image: image, Command: JSON.stringify(command.join(' ')), CreatedAt: new Date(createdAtMs).toISOString(),
-    RunningFor: formatAge(Date.now() - createdAtMs), State: stateName(container), Status: status(container), Ports: ports.join(', '), Names: name,
+    RunningFor: formatAge(Date.now() - createdAtMs), State: stateName(container.state), Status: status(container), Ports: ports.join(', '), Names: name,
   }
 }
 
@@ -56,18 +57,8 @@ function parseFilter(text: string): (container: DetachedContainer) => boolean {
   switch (key) {
     case 'name': return ({ name }) => name.includes(value)
     case 'id': return ({ id }) => id.startsWith(value)
-    case 'status': return (container) => stateName(container) === value
+    case 'status': return (container) => stateName(container.state) === value
     default: throw new UsageError(`filter "${text}" is not known: there are name=PART, id=BEGINNING and status=created|running|exited|dead`)
-  }
-}
-
-/** In Docker's words. */
-function stateName({ state }: DetachedContainer): string {
-  switch (state.kind) {
-    case 'starting': return 'created'
-    case 'running': return 'running'
-    case 'ended': return 'exited'
-    case 'lost': return 'dead'
   }
 }
 

@@ -160,7 +160,7 @@ function findProblem(root: string, code: number): string | undefined {
   try {
     accessSync(root, constants.W_OK)
   } catch (denied) {
-    if (isErrno(denied, 'EROFS')) return 'its filesystem is mounted read-only'
+    if (isErrno(denied, 'EROFS')) return 'its filesystem is mounted read-only; TSBUILD_ROOT can name another place'
     if (isErrno(denied, 'ENOENT')) return 'it was deleted while it was open'
   }
   return 'its state.db cannot be read or written'

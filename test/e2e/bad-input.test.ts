@@ -119,5 +119,5 @@ describe('a command line that is wrong', () => {
 it('a store on a read-only filesystem is named, with what can be done', () => {
   const script = 'mount --bind "$TSBUILD_ROOT" "$TSBUILD_ROOT" && mount -o remount,ro,bind "$TSBUILD_ROOT" && exec "$@"'
   const { status, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', process.execPath, join(import.meta.dirname, '../../bin/tsbuild.cjs'), 'images'], { encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: command.root } })
-  expect({ status, stderr }).toEqual({ status: 5, stderr: `error: cannot open store "${command.root}": its filesystem is mounted read-only; TSBUILD_ROOT can name another place\n` })
+  expect({ status, stderr }).toEqual({ status: 5, stderr: `error: cannot use store "${command.root}": its filesystem is mounted read-only; TSBUILD_ROOT can name another place\nbecause: unable to open database file\n` })
 })

@@ -51,6 +51,17 @@ describe('a detached container', () => {
     expect(run('exec', 'nobody', 'true')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('nobody') as string })
   })
 
+  it('is inspected by name, before an image of that name', () => {
+    must('tag', 'busybox', 'one')
+    const id = list().find(({ name }) => name === 'one')?.id ?? ''
+    expect(JSON.parse(must('inspect', 'one'))).toMatchObject([{ Id: id, Name: '/one', Path: 'sh', Image: 'busybox', State: { Status: 'running', Running: true, Pid: list()[0]?.initPid, ExitCode: 0 }, Config: { User: '0:0', WorkingDir: '/' } }])
+    expect(must('inspect', '-f', '{{.State.Status}}', id.slice(0, 12))).toBe('running')
+    expect(JSON.parse(must('inspect', '--type', 'image', 'one'))).toMatchObject([{ RepoTags: expect.any(Array) as string[] }])
+    expect(run('inspect', '--type', 'container', 'busybox')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('cannot find container "busybox"') as string })
+    expect(run('inspect', '--type', 'volume', 'one').exitCode).toBe(2)
+    must('rmi', 'one')
+  })
+
   it('has a terminal when asked for, whose output is the log', async () => {
     must('run', '-d', '-t', '--name', 'typed', 'busybox', 'sh', '-c', 'tty; echo $TERM; echo late >&2; sleep 600')
     for (const deadline = Date.now() + 20_000; !run('logs', 'typed').stdout.includes('late') && Date.now() < deadline;) await setTimeout(100)

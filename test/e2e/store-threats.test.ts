@@ -28,7 +28,7 @@ describe('a store', () => {
 
   it('on a filesystem that became read-only says so', () => {
     const { exitCode, stderr } = inside('mount -t tmpfs none "$1"; ts df > /dev/null; mount -o remount,ro "$1"; ts df')
-    expect({ exitCode, stderr }).toEqual({ exitCode: 5, stderr: `error: cannot use store "${mountpoint}/store": its filesystem is mounted read-only\nbecause: unable to open database file\n` })
+    expect({ exitCode, stderr }).toEqual({ exitCode: 5, stderr: `error: cannot use store "${mountpoint}/store": its filesystem is mounted read-only; TSBUILD_ROOT can name another place\nbecause: unable to open database file\n` })
   })
 
   it('with a damaged database says what to do', () => {

@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -131,6 +131,43 @@ describe('a pull', () => {
     await copyAll(engine, `docker://${name}`, `oci-archive:${join(folder, 'claiming.tar')}:debian:bookworm`)
     await copyImage(engine, { from: parseLocation(`oci-archive:${join(folder, 'claiming.tar')}`), to: parseLocation('tsbuild:mine:1'), platform, blobs: usualBlobs, maxConcurrent: 1 }, createTask())
     expect(engine.store.images.list().flatMap(({ names }) => names).sort()).toEqual([name, 'docker.io/library/mine:1'].sort())
+  })
+})
+
+describe('a layout', () => {
+  const only = manifest(0)
+  const entry = only.descriptor
+
+  /** With this index, as a folder and as an archive beside it. */
+  function writeLayout(index: object): string {
+    const from = join(folder, `layout-${count += 1}`)
+    const files: Record<string, Buffer | string> = { 'oci-layout': '{"imageLayoutVersion":"1.0.0"}', 'index.json': JSON.stringify({ schemaVersion: 2, ...index }) }
+    for (const bytes of [only.bytes, config, layer]) files[`blobs/sha256/${sha256(bytes).slice(7)}`] = bytes
+    mkdirSync(join(from, 'blobs/sha256'), { recursive: true })
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(from, name), bytes)
+    writeFileSync(`${from}.tar`, archive(...Object.entries(files).map(([name, bytes]) => file(name, bytes.toString('latin1')))))
+    return from
+  }
+
+  it.each([
+    ['more in its index.json than any index has', { manifests: [entry], annotations: { filler: 'x'.repeat(4 * 1024 * 1024) } }],
+    ['a digest that is a path', { manifests: [{ ...entry, digest: 'sha256:../../../../../../etc/passwd' }] }],
+    ['a manifest too big to be one', { manifests: [{ ...entry, size: 2 ** 30 }] }],
+    ['a manifest of another size', { manifests: [{ ...entry, size: entry.size - 1 }] }],
+  ])('with %s is refused as a folder and as an archive', async (_, index) => {
+    const engine = await newEngine()
+    const from = writeLayout(index)
+    const refused = { code: expect.stringMatching(/^(?:OCI|BUILDER|STORAGE)_/u) as string }
+    for (const source of [`oci:${from}`, `oci-archive:${from}.tar`]) expect(await failureOf(copyAll(engine, source, `oci:${from}-copy`))).toMatchObject(refused)
+    expect(await failureOf(loadImages(engine, { archive: Readable.from([readFileSync(`${from}.tar`)]), platform }, createTask()))).toMatchObject(refused)
+    expect([existsSync(`${from}-copy/index.json`), engine.store.images.list()]).toEqual([false, []])
+  })
+
+  it('that is sound is taken as both', async () => {
+    const engine = await newEngine()
+    const from = writeLayout({ manifests: [entry] })
+    for (const source of [`oci:${from}`, `oci-archive:${from}.tar`]) await copyAll(engine, source, `oci:${from}-copy`)
+    expect(await loadImages(engine, { archive: Readable.from([readFileSync(`${from}.tar`)]), platform }, createTask())).toHaveLength(1)
   })
 })
 

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { commands } from './commands/index.ts'
+import { withoutManagementWord } from './management-words.ts'
+
+describe('a management word', () => {
+  it.each([
+    ['image ls -q', 'images -q'], ['image rm a', 'rmi a'], ['image inspect a', 'inspect --type=image a'], ['container ls -a', 'ps -a'],
+    ['container inspect a', 'inspect --type=container a'], ['buildx build .', 'build .'], ['builder prune', 'prune'], ['system df -v', 'df -v'],
+    ['system prune', 'system prune'], ['images', 'images'], ['', ''],
+  ])('is understood: %s', (line, expected) => {
+    expect(withoutManagementWord(line.split(' ')).join(' ')).toBe(expected)
+  })
+
+  it.each(['image', 'container', 'builder', 'buildx'])('leads to commands that are there: %s', (word) => {
+    const verbs = /knows (.*), not/u.exec(catchMessage(word))?.[1]?.split(', ') ?? []
+    expect(verbs.length).toBeGreaterThan(1)
+    for (const verb of verbs) expect(commands.map(({ name }) => name)).toContain(withoutManagementWord([word, verb])[0])
+  })
+
+  it.each(['image', 'image frob', 'container image', 'buildx imagetools'])('with another verb is refused, with those there are: %s', (line) => {
+    expect(() => withoutManagementWord(line.split(' '))).toThrow(/knows .*, not/u)
+  })
+})
+
+function catchMessage(word: string): string {
+  try {
+    return withoutManagementWord([word]).join(' ')
+  } catch (error) {
+    return error instanceof Error ? error.message : ''
+  }
+}
