@@ -258,9 +258,11 @@ int gzip_writer_start(struct gzip_writer *writer, int input_fd, int output_fd)
     }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    writer->error = start_threads(writer);
+    /* What does run may have failed already, and its failure stands. */
+    int error = start_threads(writer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return writer->error ? -1 : 0;
+    if (error) writer->error = error;
+    return error ? -1 : 0;
 }
 
 static void close_side(struct gzip_side *side)
