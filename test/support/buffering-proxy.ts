@@ -2,7 +2,6 @@
 import type { IncomingMessage } from 'node:http'
 import { createServer, request as startRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface BufferingProxy extends AsyncDisposable {
   readonly host: string
@@ -10,8 +9,7 @@ export interface BufferingProxy extends AsyncDisposable {
   readonly passed: { sentBytes: number }
 }
 
-/** @param delayMs how long it keeps a request with a body */
-export async function startBufferingProxy(target: string, { delayMs = 0 } = {}): Promise<BufferingProxy> {
+export async function startBufferingProxy(target: string): Promise<BufferingProxy> {
   const passed = { sentBytes: 0 }
   const read = async (request: IncomingMessage): Promise<Buffer> => {
     const chunks: Buffer[] = []
@@ -19,7 +17,6 @@ export async function startBufferingProxy(target: string, { delayMs = 0 } = {}):
       chunks.push(chunk as Buffer)
       passed.sentBytes += (chunk as Buffer).byteLength
     }
-    if (chunks.length > 0) await sleep(delayMs)
     return Buffer.concat(chunks)
   }
   const server = createServer((request, response) => {
