@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is read or inflated at a time, to be hashed while it is in the cache of the processor. */
+#define BUFFER_BYTES (256u * 1024)
+
 /* Throws an Error with `errno`, `code`, `syscall` and, unless NULL, `path`. Returns NULL, to be returned to JavaScript. */
 napi_value throw_errno(napi_env env, int error, const char *syscall, const char *path);
 napi_value throw_type(napi_env env, const char *message);

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (256u * 1024)
-
 struct digesting {
     napi_async_work work;
     napi_deferred deferred;
