@@ -60,7 +60,7 @@ interface OpenedRoot {
 
 /**
  * Opens the store at `root`, making it when nothing is there. What processes that are gone left behind is put aside.
- * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
+ * @throws {StoreTooNew} @throws {NotOurStore} @throws {StoreUnusable} @throws {StoreBusy} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
  */
 export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
   const layout = createLayout(resolve(root))
