@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
@@ -105,6 +105,21 @@ describe('build --output', () => {
       const { exitCode, stderr } = run('build', '--progress', 'plain', '-o', spec, app)
       expect([exitCode, stderr.includes('cannot write'), stderr.includes('RUN')], stderr).toEqual([1, true, false])
     }
+    const [file, link] = [join(folder, 'linked.tar'), join(folder, 'link.tar')]
+    symlinkSync(file, link)
+    for (const kept of ['first', 'second']) {
+      writeFileSync(file, kept)
+      build('-o', `type=tar,dest=${link}`)
+      expect([lstatSync(link).isSymbolicLink(), statSync(file).size > 1000], kept).toEqual([true, true])
+    }
+    const device = join(folder, 'device')
+    execFileSync('mknod', [device, 'c', '1', '3'])
+    for (const path of [join(folder, 'none/x.tar'), device, folder]) {
+      for (const args of [['save', '-o', path, 'busybox'], ['build', '-q', '-o', `type=tar,dest=${path}`, app]]) {
+        expect(run(...args), args.join(' ')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`error: cannot write "${path}": `) as string })
+      }
+    }
+    expect(run('report', '-o', join(folder, 'none/x.html'))).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not exist; make it first') as string })
     for (const spec of ['type=none', 'type=oci', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99']) expect(run('build', '-o', spec, app).exitCode).toBe(2)
     expect(run('build', '--push', app).stderr).toContain('needs a name')
   })

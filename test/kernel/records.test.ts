@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it, vi } from 'vitest'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -390,6 +391,25 @@ describe('cache entries', () => {
 })
 
 describe('digests of files', () => {
+  it('are forgotten with the form that earlier versions of a store have', async () => {
+    const store = await stores.open()
+    await store[Symbol.asyncDispose]()
+    for (const version of [3, 4]) {
+      const database = new DatabaseSync(join(store.root, 'state.db'))
+      database.exec(`
+        DROP TABLE digest_roots; DROP TABLE digest_folders; PRAGMA user_version = ${version};
+        ${version === 4 ? "CREATE TABLE file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID; INSERT INTO file_digests VALUES ('/', '{}', 1)" : ''}`)
+      database.close()
+      const later = await stores.open(store.root)
+      later.fileDigests.save('/tree', new Map([['/', Buffer.from('new')]]), new Set())
+      expect(Buffer.from(later.fileDigests.load('/tree', Buffer.from('/')) ?? []).toString()).toBe('new')
+      await later[Symbol.asyncDispose]()
+    }
+    const database = new DatabaseSync(join(store.root, 'state.db'))
+    expect(database.prepare("SELECT user_version, (SELECT count(*) FROM sqlite_master WHERE name = 'file_digests') AS old FROM pragma_user_version").get()).toEqual({ user_version: 5, old: 0 })
+    database.close()
+  })
+
   it('are kept by tree and directory, of the trees that were used last', async () => {
     const root = stores.newRoot()
     const store = await stores.open(root)
