@@ -129,6 +129,50 @@ describe('an answer to a request for the rest', () => {
     await registry[Symbol.asyncDispose]()
   })
 
+  describe('with another ETag than the beginning had', () => {
+    const begin = raw(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\netag: "one"\r\ncontent-length: ${bytes.byteLength}\r\n\r\n`), bytes.subarray(0, 1000)]))
+    const asked = [undefined, `bytes=1000-${blob.size - 1}`]
+    /** Each try is cut after a while and then goes on with this. */
+    async function startWith(goOn: Fault): Promise<TestRegistry> {
+      const registry = await startWithBlob()
+      registry.on({ path: /blobs/u }, (exchange) => (exchange.request.headers.range === undefined ? begin : goOn)(exchange))
+      return registry
+    }
+    const restAs = (etag: string, content = rest): Fault => body(content, { etag, 'content-range': 'bytes 1000-2999999/3000000' }, 206)
+
+    it.each([['the rest', restAs('"two"')], ['the whole again', body(bytes, { etag: '"two"' })]])('is not put behind it, and the next try begins anew: %s', async (_, goOn) => {
+      await using registry = await startWith(goOn)
+      const client = createTestClient({ insecure: [registry.host] })
+      const failure = await failureOf(pull(registry, client))
+      expect(failure).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', isWorthRetrying: true, cause: { code: 'OCI_DIGEST_MISMATCH', actual: { sizeBytes: 1000 } } })
+      expect(String(failure)).toContain('behind 1000 bytes of it came something else')
+      // Machines behind one name may each have ETags of their own: the second time the digest decides.
+      expect(await pull(registry, client)).toBe(true)
+      expect(rangesOf(registry)).toEqual([...asked, ...asked])
+    })
+
+    it('is found wrong by its digest, and no third time is worth while', async () => {
+      await using registry = await startWith(restAs('"two"', Buffer.alloc(rest.byteLength)))
+      const client = createTestClient({ insecure: [registry.host] })
+      expect(await failureOf(pull(registry, client))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', isWorthRetrying: true })
+      expect(await failureOf(pull(registry, client))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', isWorthRetrying: false })
+    })
+
+    it('is not mended by a mirror\'s registry in the same go', async () => {
+      await using mirror = await startWith(restAs('"two"'))
+      await using origin = await startWithBlob()
+      const client = createTestClient({ rules: [{ ...insecureRule(origin.host), mirrors: [{ location: `${mirror.host}/mirrored`, isInsecure: true, pullFrom: 'all' }] }] })
+      expect(await failureOf(pull(origin, client))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', host: mirror.host, isWorthRetrying: true })
+      expect(origin.log).toEqual([])
+    })
+
+    it.each(['W/"two"', 'two', '"one"'])('is not %s, which says nothing of bytes or the same', async (etag) => {
+      await using registry = await startWith(restAs(etag))
+      expect(await pull(registry)).toBe(true)
+      expect(rangesOf(registry)).toEqual(asked)
+    })
+  })
+
   it('that nobody made a request for is refused', async () => {
     await using registry = await startWithBlob()
     registry.on({ path: /blobs/u }, body(bytes, { 'content-range': 'bytes 0-2999999/3000000' }, 206))
