@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, insecureRule } from '../../test/support/client.ts'
-import { collect, createImage, describeBytes, publish } from '../../test/support/images.ts'
+import { appOf, collect, createImage, describeBytes, publish } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
 import { answer, cutAfter, raw, reply, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
@@ -11,13 +11,10 @@ import type { RegistryClient } from '../client.ts'
 import type { RegistryRule } from '../config/registries-file.ts'
 import { AllPlacesFailed, BlobUnknown, InvalidAnswer, RegistryUnreachable, WrongContent } from '../errors.ts'
 import { pullImage } from '../pull.ts'
-import type { Reference } from '../reference.ts'
-import { parseReference } from '../reference.ts'
 
 const bytes = randomBytes(3_000_000)
 const blob = describeBytes(bytes)
 const task = recordingTask()
-const appOf = (registry: TestRegistry): Reference => parseReference(`${registry.host}/app:1`)
 
 async function startWithBlob(): Promise<TestRegistry> {
   const registry = await startRegistry()
