@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { defaultRoot } from '../../builder/index.ts'
-import { ContainerInUse, ContainerRecords } from '../../runtime/index.ts'
+import { ContainerInUse, ContainerNotFound, ContainerRecords } from '../../runtime/index.ts'
 import type { DetachedContainer } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
-import { eachContainer } from '../each-container.ts'
+import { eachName } from '../each-name.ts'
 import { signalContainer } from '../signal-container.ts'
 
 export const rmCommand: CommandSpec = {
@@ -17,14 +17,20 @@ export const rmCommand: CommandSpec = {
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
     const isForced = options.has('force')
-    const exitCode = await eachContainer(operands, app, (name) => remove(records, records.get(name), isForced))
-    // As with Docker, what is not there is not there by force.
-    return isForced && exitCode === notFound ? 0 : exitCode
+    return eachName(operands, app, async (name) => {
+      try {
+        await remove(records, records.get(name), isForced)
+      } catch (error) {
+        // As with Docker, what is not there is not there by force.
+        if (!isForced || !(error instanceof ContainerNotFound)) throw error
+        app.note(error.message)
+        return []
+      }
+      return [name]
+    })
   },
 }
 
-/** The class of src/render/problem.ts for what is not there. */
-const notFound = 3
 const pollMs = 20
 const patienceMs = 10_000
 
