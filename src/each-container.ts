@@ -1,7 +1,7 @@
 import type { App } from './app.ts'
 import { renderProblem } from './render/problem.ts'
 
-/** Does the work for each name in turn and prints those it was done for; what fails for one does not keep the others from it. Gives the exit code. */
+/** Does the work for each name in turn and prints those it was done for; what fails for one does not keep the others from it. Gives the first failure's exit code. */
 export async function eachContainer(names: readonly string[], app: App, work: (name: string) => Promise<void> | void): Promise<number> {
   let exitCode = 0
   for (const name of names) {
@@ -11,7 +11,7 @@ export async function eachContainer(names: readonly string[], app: App, work: (n
     } catch (error) {
       const problem = renderProblem(error)
       for (const line of problem.lines) app.note(line)
-      exitCode = problem.exitCode
+      if (exitCode === 0) exitCode = problem.exitCode
     }
   }
   return exitCode

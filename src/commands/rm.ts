@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
 import { defaultRoot } from '../../builder/index.ts'
-import { ContainerInUse, ContainerRecords } from '../../runtime/index.ts'
+import { ContainerInUse, ContainerNotFound, ContainerRecords } from '../../runtime/index.ts'
 import type { DetachedContainer } from '../../runtime/index.ts'
+import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
 import { eachContainer } from '../each-container.ts'
 import { signalContainer } from '../signal-container.ts'
@@ -17,14 +18,18 @@ export const rmCommand: CommandSpec = {
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
     const isForced = options.has('force')
-    const exitCode = await eachContainer(operands, app, (name) => remove(records, records.get(name), isForced))
-    // As with Docker, what is not there is not there by force.
-    return isForced && exitCode === notFound ? 0 : exitCode
+    const names = isForced ? operands.filter((name) => isThere(records, name, app)) : operands
+    return eachContainer(names, app, (name) => remove(records, records.get(name), isForced))
   },
 }
 
-/** The class of src/render/problem.ts for what is not there. */
-const notFound = 3
+/** As with Docker, that one is not there is told, and is no failure by force. */
+function isThere(records: ContainerRecords, name: string, app: App): boolean {
+  const isFound = records.list().some((container) => container.name === name || container.id.startsWith(name))
+  if (!isFound) app.note(`warning: ${new ContainerNotFound(name, false).message}`)
+  return isFound
+}
+
 const pollMs = 20
 const patienceMs = 10_000
 

@@ -123,6 +123,10 @@ describe('a detached container', () => {
     expect(run('kill', 'first', 'second')).toMatchObject({ exitCode: 3, stdout: '' })
     expect(run('rm', 'first', 'nobody', 'second')).toMatchObject({ exitCode: 3, stdout: 'first\nsecond\n' })
     expect(run('rm', '-f', 'nobody')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('nobody') as string })
+    must('run', '-d', '--name', 'third', 'busybox', 'sleep', '600')
+    expect(run('kill', '-s', 'CONT', 'nobody', 'third')).toMatchObject({ exitCode: 3, stdout: 'third\n' })
+    expect(run('rm', 'third', 'nobody')).toMatchObject({ exitCode: 1, stdout: '' })
+    expect(run('rm', '-f', 'nobody', 'third')).toMatchObject({ exitCode: 0, stdout: 'third\n' })
   })
 
   it('has a log whose end can be asked for', () => {
