@@ -54,7 +54,7 @@ describe('the records of builds', () => {
 
   it('let a build be run again as it was asked for, with the files of now', () => {
     const path = context('again', { Dockerfile: 'FROM busybox\nARG WHO\nRUN echo "$WHO" > /who\n' })
-    must('build', '-t', 'again:1', '--build-arg', 'WHO=one two', path)
+    must('buildx', 'build', '-t', 'again:1', '--build-arg', 'WHO=one two', path)
     const [first] = builds()
     must('rmi', 'again:1')
     must('history', 'rerun', first?.id ?? '')
