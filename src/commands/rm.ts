@@ -13,7 +13,7 @@ export const rmCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: Infinity,
   summary: 'Forget detached containers that have ended, and their logs',
-  options: [{ name: 'force', short: 'f', help: 'Kill those that run' }],
+  options: [{ name: 'force', short: 'f', help: 'Kill those that run, and do not mind what is not there' }],
   examples: ['tsbuild rm -f web'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
