@@ -24,12 +24,13 @@ export const stopCommand: CommandSpec = {
     const given = options.text('signal')
     const signal = given === undefined ? undefined : parseSignal(given)
     return eachContainer(operands, app, async (name) => {
-      const { id, state } = records.get(name)
+      const container = records.get(name)
       // One that has ended is what was asked for.
-      if (state.kind !== 'running') return
-      signalContainer(state, signal ?? parseSignal(state.running.stopSignal ?? 'TERM'))
+      if (container.state.kind === 'ended' || container.state.kind === 'lost') return
+      const { id, running } = records.getRunning(name)
+      signalContainer({ running }, signal ?? parseSignal(running.stopSignal ?? 'TERM'))
       if (await hasEnded(records, id, Number(seconds) * 1000)) return
-      signalContainer(state, 'SIGKILL')
+      signalContainer({ running }, 'SIGKILL')
       await hasEnded(records, id, afterKillMs)
     })
   },
