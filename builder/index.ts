@@ -1,5 +1,7 @@
 export { build } from './build.ts'
-export type { BuildOptions, BuildRequest, BuildResult } from './build.ts'
+export type { BuildOptions, BuildResult } from './build.ts'
+export type { BuildRequest, CheckedRequest } from './build-request.ts'
+export { checkRequest } from './build-request.ts'
 export type { ContextFile, ContextFiles, DockerfileText } from './context/memory-context.ts'
 export type { ArchiveFormat } from './archive/save.ts'
 export { saveImages } from './archive/save.ts'

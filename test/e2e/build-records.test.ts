@@ -62,6 +62,14 @@ describe('the records of builds', () => {
     expect(builds()[0]).toMatchObject({ title: 'again:1', steps: { cached: 2 } })
   })
 
+  it('are not made of what cannot begin', () => {
+    const before = builds().length
+    const path = context('unnamed', { Dockerfile: 'FROM busybox\nRUN touch /ran\n' })
+    const wrong = [['-t', 'UPPER'], ['-t', 'right', '-t', 'wrong name'], ['-t', 'UPPER', '--verify-reproducible'], ['-o', 'type=oci,name=UPPER,dest=x.tar'], ['-o', 'type=tar,dest=/nowhere/x'], ['--push'], ['--sbom']]
+    expect(wrong.map((args) => run('build', ...args, path)).map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual(wrong.map(() => ({ exitCode: 1, stdout: '' })))
+    expect(builds()).toHaveLength(before)
+  })
+
   it('say of a build whose process was killed that it is lost', async () => {
     const child = command.start('build', '--progress', 'plain', context('killed', { Dockerfile: 'FROM busybox\nRUN echo begun; sleep 600\n' }))
     for await (const chunk of child.stderr ?? []) if (String(chunk).includes('s begun')) break
