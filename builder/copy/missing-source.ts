@@ -1,6 +1,6 @@
 import { findNearest } from '../../core/nearest.ts'
 import type { RootfsView } from '../../storage/index.ts'
-import { CopySourceMissing } from '../errors.ts'
+import { CopySourceMissing } from './errors.ts'
 import { cleanSource } from './select.ts'
 
 /** A tree of which an ignore file leaves something out. */

@@ -12,7 +12,8 @@ import { parseReference } from '../../registry-client/index.ts'
 import type { CacheMount, Store } from '../../storage/index.ts'
 import { compress, decompress, exportTree, packFolder } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
-import { CacheMountUnsuitable, OutputConflict } from '../errors.ts'
+import { CacheMountUnsuitable } from './errors.ts'
+import { OutputConflict } from '../errors.ts'
 import { uploadPortable } from '../transfer/push.ts'
 
 /** Which cache mount something becomes; the same fields mean the same one. */
