@@ -1,14 +1,15 @@
 import { TsbuildError } from '../../core/errors.ts'
 
-/** The build context lacks a file that COPY names, or .dockerignore hides it. */
+/** The tree lacks a file that COPY names, or an ignore file hides it. */
 export class CopySourceMissing extends TsbuildError {
   readonly code = 'BUILDER_COPY_SOURCE_MISSING'
   readonly source: string
   readonly origin: string
-  readonly reason: 'isHidden' | { readonly meant: string } | undefined
+  readonly reason: { readonly hiddenBy: string } | { readonly meant: string } | undefined
 
   constructor(source: string, origin: string, reason: CopySourceMissing['reason']) {
-    super(`cannot copy "${source}": ${reason === 'isHidden' ? `.dockerignore leaves it out of ${origin}` : `${origin} has no such file or directory${reason === undefined ? '' : `; did you mean "${reason.meant}"?`}`}`)
+    const hint = reason !== undefined && 'meant' in reason ? `; did you mean "${reason.meant}"?` : ''
+    super(`cannot copy "${source}": ${reason !== undefined && 'hiddenBy' in reason ? `${reason.hiddenBy} leaves it out of ${origin}` : `${origin} has no such file or directory${hint}`}`)
     this.source = source
     this.origin = origin
     this.reason = reason
