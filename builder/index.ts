@@ -1,5 +1,7 @@
 export { build } from './build.ts'
-export type { BuildOptions, BuildRequest, BuildResult } from './build.ts'
+export type { BuildOptions, BuildResult } from './build.ts'
+export type { BuildRequest, CheckedRequest } from './build-request.ts'
+export { checkRequest } from './build-request.ts'
 export type { ContextFile, ContextFiles, DockerfileText } from './context/memory-context.ts'
 export type { ArchiveFormat } from './archive/save.ts'
 export { saveImages } from './archive/save.ts'
@@ -28,9 +30,18 @@ export { DockerfileError } from './dockerfile/errors.ts'
 export { MalformedPattern } from './context/pattern-error.ts'
 export { excerptOf } from './dockerfile/excerpt.ts'
 export {
-  BuildAmbiguous, BuildNotFound, CacheMissing, CacheMountUnsuitable, CacheSourceFailed, ChecksFailed, CommandFailed, ContextUnreadable, CopyConflict, DeviceUnsuitable, DownloadFailed, GitFailed, StepTimedOut, WrongDownload, MalformedArchive, NoCommand, NotEntitled, PlatformNotRunnable, LayersGone, NotReproducible, SecretLeaked, SecretUnavailable, CopySourceMissing, DestinationLinkLoop, ImageInUse, ImageNotFound, ImageUnavailable, MalformedLocation, StepFailed, UserUnknown,
-  NoRoom, OutputConflict, UnsuitableRequest,
+  ChecksFailed, CommandFailed, StepTimedOut, NoCommand, NotEntitled, PlatformNotRunnable, LayersGone, ImageInUse, ImageNotFound, ImageUnavailable,
+  MalformedLocation, StepFailed, UserUnknown, NoRoom, OutputConflict, UnsuitableRequest,
 } from './errors.ts'
+export { MalformedArchive } from './archive/errors.ts'
+export { CacheMissing, CacheSourceFailed } from './cache/shared/errors.ts'
+export { ContextUnreadable, DownloadFailed, GitFailed, WrongDownload } from './context/errors.ts'
+export { CopyConflict, CopySourceMissing, DestinationLinkLoop } from './copy/errors.ts'
+export { DeviceUnsuitable } from './device/errors.ts'
+export { SecretLeaked } from './guard/errors.ts'
+export { CacheMountUnsuitable, SecretUnavailable } from './mount/errors.ts'
+export { BuildAmbiguous, BuildNotFound } from './record/errors.ts'
+export { NotReproducible } from './reproduce/errors.ts'
 export type { BuildEvent, BuildFinished, FinishedLayer, NodeFinished, PlannedStep } from './events.ts'
 export { canonicalName, findImage } from './find-image.ts'
 export type { ImageSize, ImageStep } from './image-facts.ts'

@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
-import { build } from '../../builder/index.ts'
+import { build, checkRequest } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import { attestationOptions, parseAttestations } from '../attestation-options.ts'
@@ -72,8 +72,11 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
   checkResultFiles(options)
-  const { outputs, loader, loaded } = openOutputs(options, app)
-  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
+  const { outputs, loads } = parseOutputs(options, process.stdout)
+  const asked: BuildRequest = { ...buildRequest(context, options, app.env), outputs }
+  checkRequest(asked)
+  const loader = loads ? startLoader(app.env) : undefined
+  const request: BuildRequest = loader === undefined ? asked : { ...asked, outputs: [...outputs, { type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
   const progress = parseProgress(options, app)
   const title = request.names?.[0] ?? context
@@ -105,19 +108,6 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
 
 function noteCauses(causes: MissCauses, options: OptionValues, app: App): void {
   if (options.has('explain-cache')) for (const line of causes.lines()) app.note(line)
-}
-
-interface Outputs {
-  readonly outputs: readonly BuildOutput[]
-  readonly loader: ReturnType<typeof startLoader> | undefined
-  readonly loaded: readonly BuildOutput[]
-}
-
-function openOutputs(options: OptionValues, app: App): Outputs {
-  const { outputs, loads } = parseOutputs(options, process.stdout)
-  if (!loads) return { outputs, loader: undefined, loaded: [] }
-  const loader = startLoader(app.env)
-  return { outputs, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
 }
 
 function isStream(output: BuildOutput): boolean {
