@@ -72,8 +72,9 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
   checkResultFiles(options)
-  const { outputs, loader, loaded } = openOutputs(options, app)
-  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
+  const { outputs, names, loader, loaded } = openOutputs(options, app)
+  const asked = buildRequest(context, options, app.env)
+  const request: BuildRequest = { ...asked, names: [...asked.names ?? [], ...names], outputs: [...outputs, ...loaded] }
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
   const progress = parseProgress(options, app)
   const title = request.names?.[0] ?? context
@@ -109,15 +110,16 @@ function noteCauses(causes: MissCauses, options: OptionValues, app: App): void {
 
 interface Outputs {
   readonly outputs: readonly BuildOutput[]
+  readonly names: readonly string[]
   readonly loader: ReturnType<typeof startLoader> | undefined
   readonly loaded: readonly BuildOutput[]
 }
 
 function openOutputs(options: OptionValues, app: App): Outputs {
-  const { outputs, loads } = parseOutputs(options, process.stdout)
-  if (!loads) return { outputs, loader: undefined, loaded: [] }
+  const { outputs, loads, names } = parseOutputs(options, process.stdout)
+  if (!loads) return { outputs, names, loader: undefined, loaded: [] }
   const loader = startLoader(app.env)
-  return { outputs, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
+  return { outputs, names, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
 }
 
 function isStream(output: BuildOutput): boolean {
@@ -151,7 +153,8 @@ function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, optio
   const metadata = options.text('metadata-file')
   if (metadata === undefined) return
   const left = outputs.find(({ output }) => output.type !== 'image')?.descriptor ?? descriptor
-  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': names.join(',') }, undefined, 2)}\n`)
+  const pushedNames = outputs.flatMap(({ output }) => output.type === 'registry' ? output.names : [])
+  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': (names.length > 0 ? names : pushedNames).join(',') }, undefined, 2)}\n`)
 }
 
 function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {
