@@ -105,8 +105,9 @@ async function writeRegistry(engine: Engine, { image, output }: { image: OutputI
   const names = output.names.length > 0 ? output.names : image.names
   const [first, ...others] = names
   if (first === undefined) return undefined
-  const { descriptor, tree } = await uploadDeparture(engine, { name: first, departure: { ...image, names }, blobs: output.blobs }, task)
-  for (const other of others) await uploadTree(engine, { name: other, tree }, task)
+  const isByDigest = output.isByDigest === true
+  const { descriptor, tree } = await uploadDeparture(engine, { name: first, isByDigest, departure: { ...image, names }, blobs: output.blobs }, task)
+  for (const other of others) await uploadTree(engine, { name: other, isByDigest, tree }, task)
   const { signer } = image
   if (signer !== undefined) for (const name of names) await pushEnvelopes(engine, { name, names, tree, signer }, task)
   return descriptor
