@@ -15,10 +15,11 @@ import type { CacheMount, Store } from '../../storage/index.ts'
 import { compress, decompress, exportTree, packFolder } from '../../storage/index.ts'
 import { writeStream } from '../archive/archive-sink.ts'
 import type { Engine } from '../engine.ts'
-import { CacheMountUnsuitable, OutputConflict } from '../errors.ts'
+import { OutputConflict } from '../errors.ts'
 import { writeThere } from '../output/no-room.ts'
 import { explainPlace, writeOutputFile } from '../output/output-file.ts'
 import { uploadPortable } from '../transfer/push.ts'
+import { CacheMountUnsuitable } from './errors.ts'
 
 /** Which cache mount something becomes; the same fields mean the same one. */
 export type CacheIdentity = Pick<CacheMount, 'id' | 'uid' | 'gid' | 'mode'>

@@ -14,7 +14,6 @@ import { writeArchive } from '../archive/save.ts'
 import type { Engine } from '../engine.ts'
 import { OutputConflict, UnsuitableRequest } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
-import { canonicalName } from '../find-image.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
 import type { Departure } from '../transfer/portable-tree.ts'
 import { uploadDeparture, uploadTree } from '../transfer/push.ts'
@@ -84,12 +83,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
     case 'registry': return writeRegistry(engine, { image: written, output }, task)
     case 'oci': {
       const format = output.to.kind === 'folder' ? 'oci-dir' : 'oci-archive'
-      const named = [{ ...written, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
+      const named = [{ ...written, names: output.names.length > 0 ? output.names : names }]
       const [descriptor] = await writeArchive(store, { named, format, sink: await openSink(output.to), blobs: output.blobs }, quiet)
       return descriptor
     }
     case 'docker': {
-      const named = [{ ...written, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
+      const named = [{ ...written, names: output.names.length > 0 ? output.names : names }]
       const [descriptor] = await writeArchive(store, { named, format: 'docker-archive', sink: await openSink(output.to), blobs: { compression: 'none', level: undefined, isForced: false, mediaTypes: 'docker' } }, quiet)
       return descriptor
     }
@@ -103,11 +102,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
 }
 
 async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
-  const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
+  const names = output.names.length > 0 ? output.names : image.names
   const [first, ...others] = names
   if (first === undefined) return undefined
-  const { descriptor, tree } = await uploadDeparture(engine, { name: first, departure: { ...image, names }, blobs: output.blobs }, task)
-  for (const other of others) await uploadTree(engine, { name: other, tree }, task)
+  const isByDigest = output.isByDigest === true
+  const { descriptor, tree } = await uploadDeparture(engine, { name: first, isByDigest, departure: { ...image, names }, blobs: output.blobs }, task)
+  for (const other of others) await uploadTree(engine, { name: other, isByDigest, tree }, task)
   const { signer } = image
   if (signer !== undefined) for (const name of names) await pushEnvelopes(engine, { name, names, tree, signer }, task)
   return descriptor

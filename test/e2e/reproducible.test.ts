@@ -34,6 +34,21 @@ describe('--verify-reproducible', () => {
     expect(command.must('run', '--network', 'none', 'surroundings:1', 'sh', '-c', 'cat /srv/deep/mask; stat -c %a /srv/deep/dir/file /srv/own /made')).toBe('0022\n644\n755\n755')
   })
 
+  it('makes the same image whatever the umask of whoever builds, new mount points and linked copies included', () => {
+    const mounts = '--mount=type=cache,target=/m/cache --mount=type=tmpfs,target=/m/tmp/fs --mount=type=bind,source=files,target=/m/bind/ed'
+    const lines = ['FROM busybox', 'WORKDIR /work/deep', 'COPY --link files /linked/to/', `RUN ${mounts} umask >mask && ls -l / /m /m/tmp /m/bind | grep -o "^d[rwxt-]*" >modes && echo 1 >/m/kept`, 'FROM scratch', 'COPY --from=0 / /all/']
+    const path = command.context('umasks', { Dockerfile: `${lines.join('\n')}\n`, ...files })
+    const ids = [0o022, 0o000, 0o027, 0o077].map((umask) => {
+      const usual = process.umask(umask)
+      try {
+        return command.must('build', '-q', '--no-cache', '--network', 'none', '--source-date-epoch', '1000000000', path)
+      } finally {
+        process.umask(usual)
+      }
+    })
+    expect(new Set(ids).size, ids.join(' ')).toBe(1)
+  })
+
   it('keeps what the first of the builds said, and nothing of its store', () => {
     const { stderr } = verify('broken', 'FROM busybox\nRUN echo said first; exit 3\n')
     const [, build = ''] = /tsbuild history logs (\w+) shows/u.exec(stderr) ?? []

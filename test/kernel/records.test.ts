@@ -198,6 +198,25 @@ describe('images', () => {
     expect(store.images.find('docker.io/library/a:2')).toBeUndefined()
   })
 
+  it('put again as they are get a new time, and nothing else is written', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    const { manifest, config } = await writeImage(store, [layer])
+    await store.layers.sync(task)
+    const names = ['docker.io/library/a:1']
+    const first = store.images.put(manifest, config.digest, names)
+    const index = (): unknown => statSync(join(store.root, 'content', 'index.json')).ino
+    const before = index()
+    await new Promise((resolve) => { setTimeout(resolve, 2) })
+    const again = store.images.put(manifest, config.digest, names)
+    expect(again).toEqual({ ...first, createdAtMs: again.createdAtMs })
+    expect(again.createdAtMs).toBeGreaterThan(first.createdAtMs)
+    expect(store.images.list()).toEqual([again])
+    expect(index()).toBe(before)
+    expect(store.images.put(manifest, config.digest, ['docker.io/library/a:2']).names).toEqual([...names, 'docker.io/library/a:2'])
+    expect(index()).not.toBe(before)
+  })
+
   it('of one config keep the manifest that each name was given, and the blobs of all', async () => {
     const store = await stores.open()
     const layer = await applied(store, file('a'))
