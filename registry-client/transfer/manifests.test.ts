@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { createTestClient } from '../../test/support/client.ts'
-import { appOf, createImage, publish, serveManifest } from '../../test/support/images.ts'
+import { appOf, createImage, publish, serveManifest, startWithImage } from '../../test/support/images.ts'
 import type { TestRegistry } from '../../test/support/registry.ts'
-import { answer, startRegistry } from '../../test/support/registry.ts'
+import { answer, reply, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { MalformedDocument, UnsupportedMediaType } from '../../oci/errors.ts'
 import type { FetchedManifest } from '../client.ts'
 import { InvalidAnswer, ManifestUnknown, WrongContent } from '../errors.ts'
+import { pullImage } from '../pull.ts'
 import type { Reference } from '../reference.ts'
 
 const image = createImage()
+const amd64 = { os: 'linux', architecture: 'amd64' }
 const task = recordingTask()
 
 describe('a manifest', () => {
@@ -175,6 +177,43 @@ describe('resolve', () => {
     registry.on({ path: /manifests/u }, answer(200, { 'content-type': mediaTypes.ociManifest, 'docker-content-digest': stated }))
     const pinned = { ...appOf(registry), digest: image.manifest.descriptor.digest }
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).resolve(pinned, task))).toBeInstanceOf(InvalidAnswer)
+  })
+})
+
+describe('a tag that moves between two requests', () => {
+  it('leaves an image of several platforms what it was when its index was read', async () => {
+    await using registry = await startRegistry()
+    const later = createImage()
+    publish(registry, image, { repository: 'app', tag: 'part' })
+    const target = serveManifest(registry, { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [{ ...image.manifest.descriptor, platform: amd64 }] }, mediaTypes.ociIndex)
+    registry.on({ path: /manifests\/1$/u, times: 1 }, async ({ proceed }) => {
+      await proceed()
+      publish(registry, later, { repository: 'app', tag: '1' })
+    })
+    const pulled = await pullImage(createTestClient({ insecure: [registry.host] }), { reference: appOf(registry), platform: amd64 }, task)
+    expect([pulled.target, pulled.manifest.descriptor]).toEqual([target, image.manifest.descriptor])
+    expect(registry.requests('GET', /manifests\/1$/u)).toHaveLength(1)
+  })
+
+  it('leaves what was resolved to be fetched by its digest, or not at all', async () => {
+    await using registry = await startWithImage(image)
+    const client = createTestClient({ insecure: [registry.host] })
+    const found = await client.resolve(appOf(registry), task)
+    publish(registry, createImage(), { repository: 'app', tag: '1' })
+    const resolved = { ...appOf(registry), digest: found?.digest }
+    expect((await client.fetchManifest(resolved, task)).bytes).toEqual(image.manifest.bytes)
+    registry.manifests.delete(`app ${image.manifest.descriptor.digest}`)
+    expect(await failureOf(client.fetchManifest(resolved, task))).toBeInstanceOf(ManifestUnknown)
+  })
+
+  it('is resolved to what GET brings where HEAD says too little, with nothing of what HEAD said', async () => {
+    await using registry = await startWithImage(image)
+    const later = createImage({ layerBytes: [1, 2] })
+    registry.on({ method: 'HEAD', path: /manifests/u }, ({ response }) => {
+      publish(registry, later, { repository: 'app', tag: '1' })
+      reply(response, { status: 200, headers: { 'docker-content-digest': image.manifest.descriptor.digest } })
+    })
+    expect(await createTestClient({ insecure: [registry.host] }).resolve(appOf(registry), task)).toEqual(later.manifest.descriptor)
   })
 })
 
