@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { defaultRoot } from '../../builder/index.ts'
 import { ContainerInUse, ContainerNotFound, ContainerRecords } from '../../runtime/index.ts'
 import type { DetachedContainer } from '../../runtime/index.ts'
+import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
 import { eachName } from '../each-name.ts'
 import { signalContainer } from '../signal-container.ts'
@@ -12,23 +13,24 @@ export const rmCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: Infinity,
   summary: 'Forget detached containers that have ended, and their logs',
-  options: [{ name: 'force', short: 'f', help: 'Kill those that run' }],
+  options: [{ name: 'force', short: 'f', help: 'Kill those that run, and do not mind what is not there' }],
   examples: ['tsbuild rm -f web'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
     const isForced = options.has('force')
-    return eachName(operands, app, async (name) => {
-      try {
-        await remove(records, records.get(name), isForced)
-      } catch (error) {
-        // As with Docker, what is not there is not there by force.
-        if (!isForced || !(error instanceof ContainerNotFound)) throw error
-        app.note(error.message)
-        return []
-      }
+    const names = isForced ? operands.filter((name) => isThere(records, name, app)) : operands
+    return eachName(names, app, async (name) => {
+      await remove(records, records.get(name), isForced)
       return [name]
     })
   },
+}
+
+/** As with Docker, that one is not there is told, and is no failure by force. */
+function isThere(records: ContainerRecords, name: string, app: App): boolean {
+  const isFound = records.list().some((container) => container.name === name || container.id.startsWith(name))
+  if (!isFound) app.note(`warning: ${new ContainerNotFound(name, false).message}`)
+  return isFound
 }
 
 const pollMs = 20

@@ -31,12 +31,13 @@ export const stopCommand: CommandSpec = {
 }
 
 async function stop(records: ContainerRecords, name: string, { signal, waitMs }: { readonly signal: NodeJS.Signals | number | undefined; readonly waitMs: number }): Promise<void> {
-  const { id, state } = records.get(name)
+  const { state } = records.get(name)
   // One that has ended is what was asked for.
-  if (state.kind !== 'running') return
-  signalContainer(state, signal ?? parseSignal(state.running.stopSignal ?? 'TERM'))
+  if (state.kind === 'ended' || state.kind === 'lost') return
+  const { id, running } = records.getRunning(name)
+  signalContainer({ running }, signal ?? parseSignal(running.stopSignal ?? 'TERM'))
   if (await hasEnded(records, id, waitMs)) return
-  signalContainer(state, 'SIGKILL')
+  signalContainer({ running }, 'SIGKILL')
   await hasEnded(records, id, afterKillMs)
 }
 
