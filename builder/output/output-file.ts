@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
-import { makeFolder } from '../../storage/index.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import { OutputConflict } from '../errors.ts'
 
 /** A file that somebody asked for, complete or not there: what is at its path stays until `finish`. */
@@ -47,7 +47,7 @@ export async function writeOutputFile(path: string, mode: number, bytes: AsyncIt
 /** Makes a folder that somebody asked for, with those above it. @returns whether it was not there before @throws {OutputConflict} */
 export function makeOutputFolder(path: string): boolean {
   try {
-    return makeFolder(resolve(path))
+    return makeFolder(path)
   } catch (error) {
     throw isErrno(error, 'EEXIST') ? new OutputConflict(path, 'it is no folder, and one is to be written') : explainPlace(path, error)
   }

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import { getAddon } from '../../native/index.ts'
 import { NotOurStore, StoreTooNew, StoreUnusable } from '../errors.ts'
 import { fillReserve } from '../upkeep/reserve.ts'
 import { explainFull } from './explain-full.ts'
 import type { Layout } from './layout.ts'
 import { formatVersion } from './layout.ts'
-import { makeFolder } from './make-folder.ts'
 
 /**
  * Makes the folders of a store where there is none yet. Nothing waits meanwhile, so that in one process a store is made once.
