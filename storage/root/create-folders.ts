@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { makeFolder } from '../../core/make-folder.ts'
 import { getAddon } from '../../native/index.ts'
@@ -32,7 +32,9 @@ function create(layout: Layout): void {
   if (version !== undefined) throw new StoreTooNew(layout.root, version)
   makeFolder(layout.root, 0o700)
   checkOwner(layout)
-  if (!existsSync(layout.content) && readdirSync(layout.root).length > 0) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
+  // What another process is making begins with its content.
+  const there = readdirSync(layout.root)
+  if (there.length > 0 && !there.includes(basename(layout.content))) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
   // Layers hold setuid files: nobody else may get at them by a path.
   chmodSync(layout.root, 0o700)
   const blobs = join(layout.content, 'blobs', 'sha256')
