@@ -37,8 +37,8 @@ export function openSource(engine: Engine, from: Location, request: { readonly b
   }
 }
 
-function openRegistrySource(engine: Engine, name: string, task: Task): Promise<ImageSource> {
-  return askInTurn(engine, name, async (client, reference) => {
+async function openRegistrySource(engine: Engine, name: string, task: Task): Promise<ImageSource> {
+  return askInTurn(await engine.registries(), name, async (client, reference) => {
     const { descriptor, bytes } = await client.fetchManifest(reference, task)
     return {
       top: { descriptor, bytes },

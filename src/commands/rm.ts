@@ -4,7 +4,7 @@ import { ContainerInUse, ContainerNotFound, ContainerRecords } from '../../runti
 import type { DetachedContainer } from '../../runtime/index.ts'
 import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
-import { eachContainer } from '../each-container.ts'
+import { eachName } from '../each-name.ts'
 import { signalContainer } from '../signal-container.ts'
 
 export const rmCommand: CommandSpec = {
@@ -19,7 +19,10 @@ export const rmCommand: CommandSpec = {
     const records = new ContainerRecords(defaultRoot(app.env))
     const isForced = options.has('force')
     const names = isForced ? operands.filter((name) => isThere(records, name, app)) : operands
-    return eachContainer(names, app, (name) => remove(records, records.get(name), isForced))
+    return eachName(names, app, async (name) => {
+      await remove(records, records.get(name), isForced)
+      return [name]
+    })
   },
 }
 
