@@ -51,6 +51,11 @@ export function parseChoice<Word extends string>(options: OptionValues, name: st
   return word
 }
 
+/** undefined where none was asked for, which is this machine's then. */
+export function askedPlatform(options: OptionValues): Platform | undefined {
+  return options.has('platform') ? platformOption(options) : undefined
+}
+
 export function platformOption(options: OptionValues): Platform {
   const host = hostPlatform(process.arch)
   const text = options.text('platform')

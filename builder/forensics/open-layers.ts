@@ -11,13 +11,14 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { Platform } from '../../oci/platform.ts'
-import { formatPlatform, hostPlatform, platformDistance } from '../../oci/platform.ts'
+import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import { verifyBytes } from '../../oci/verify.ts'
 import { selectPlatform } from '../../registry-client/index.ts'
 import { decompress } from '../../storage/index.ts'
 import { readImages } from '../archive/load.ts'
+import { checkPlatform } from '../check-platform.ts'
 import type { Engine } from '../engine.ts'
-import { ImageNotFound, ImageUnavailable } from '../errors.ts'
+import { ImageNotFound } from '../errors.ts'
 import { MalformedArchive } from '../archive/errors.ts'
 import { findImage } from '../find-image.ts'
 import { findRemoteImage } from '../transfer/pull.ts'
@@ -53,7 +54,7 @@ const maxLayerBytes = 2 ** 40
  */
 export async function openLayers(engine: Engine, { source, platform }: { source: string; platform: Platform | undefined }, task: Task): Promise<OpenedLayers> {
   const { config, ...opened } = await openSource(engine, { source, platform: platform ?? hostPlatform(process.arch) }, task)
-  if (platform !== undefined && platformDistance(platform, config) === undefined) throw new ImageUnavailable(source, `it is for ${formatPlatform(config)}, not ${formatPlatform(platform)}`)
+  checkPlatform(source, config, platform)
   return opened
 }
 

@@ -3,7 +3,7 @@ import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { platformOption } from '../option-values.ts'
+import { askedPlatform } from '../option-values.ts'
 import { formatBytes, formatTable, parseBytes, printable, printableLine, shortId } from '../render/format.ts'
 
 export const layerCommand: CommandSpec = {
@@ -52,7 +52,7 @@ async function examine(sources: readonly string[], { input, app }: Work, show: (
   await using engine = await app.openEngine()
   const task = createTask(app)
   const opened: OpenedLayers[] = []
-  for (const source of sources) opened.push(await openLayers(engine, { source, platform: input.options.has('platform') ? platformOption(input.options) : undefined }, task))
+  for (const source of sources) opened.push(await openLayers(engine, { source, platform: askedPlatform(input.options) }, task))
   return await show(await examineImages(opened, task))
 }
 
