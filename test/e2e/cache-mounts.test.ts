@@ -37,7 +37,7 @@ describe('tsbuild cache', () => {
     expect(one.must('cache', 'ls')).toMatch(/npm +1000:1000 +0750 +\S+ +4 /u)
     expect(JSON.parse(one.must('cache', 'inspect', mount?.name ?? ''))).toHaveLength(1)
     expect(one.run('cache', 'inspect', 'none').exitCode).toBe(3)
-    expect(one.run('cache', 'look').exitCode).toBe(2)
+    for (const wrong of [['look'], ['ls', 'npm'], ['ls', '--all'], ['rm', '--push', 'x', 'npm'], ['export', 'npm', 'npm.tar'], ['export', '-o', '/none/npm.tar', 'npm'], ['import', '-i', '/none', 'x']]) expect(one.run('cache', ...wrong).exitCode, wrong.join(' ')).toBe(2)
   })
 
   it('carries one to another machine by tar, folder and registry', () => {
