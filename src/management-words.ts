@@ -8,7 +8,7 @@ const groups: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> = new 
   ['image', new Map<string, readonly string[]>([...same(ofImages), ['ls', ['images']], ['list', ['images']], ['rm', ['rmi']], ['inspect', ['inspect', '--type=image']]])],
   ['container', new Map<string, readonly string[]>([...same(ofContainers), ['ls', ['ps']], ['list', ['ps']], ['inspect', ['inspect', '--type=container']]])],
   ['builder', same(['build', 'prune'])],
-  ['buildx', new Map<string, readonly string[]>([...same(['build', 'prune']), ['b', ['build']], ['du', ['df']]])],
+  ['buildx', new Map<string, readonly string[]>([...same(['build', 'prune']), ['b', ['build']], ['du', ['df']], ['history', ['history']]])],
 ])
 
 function same(verbs: readonly string[]): ReadonlyMap<string, readonly string[]> {
