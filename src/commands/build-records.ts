@@ -4,6 +4,8 @@ import type { App } from '../app.ts'
 import { parseArguments } from '../arguments.ts'
 import type { CommandInput } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { chosenForm } from '../listing-options.ts'
+import { withoutManagementWord } from '../management-words.ts'
 import { formatAge, formatCommand, formatElapsed, printable, shorten, shortId } from '../render/format.ts'
 import { PlainRenderer } from '../render/plain.ts'
 import { summarize } from '../render/summary.ts'
@@ -19,8 +21,9 @@ const headings: ListingRow = { ID: 'BUILD', Started: 'STARTED', Took: 'TOOK', Ou
 const tableFormat = 'table {{.ID}}\t{{.Started}}\t{{.Took}}\t{{.Outcome}}\t{{.Steps}}\t{{.Cached}}\t{{.Image}}\t{{.What}}'
 
 export function listRecords({ options }: CommandInput, app: App): number {
+  const form = chosenForm(options)
   const records = listBuilds(defaultRoot(app.env))
-  if (options.has('json')) {
+  if (form === 'json') {
     app.print(JSON.stringify(records))
     return 0
   }
@@ -29,7 +32,7 @@ export function listRecords({ options }: CommandInput, app: App): number {
     ID: record.id, Started: formatAge(now - record.startedAtMs), Took: record.endedAtMs === undefined ? '' : formatElapsed(record.endedAtMs - record.startedAtMs), Outcome: record.outcome,
     Steps: String(record.steps.total), Cached: String(record.steps.cached), Image: record.image === undefined ? '' : shortId(record.image), What: printable(record.title),
   }))
-  for (const line of formatListing(options.has('quiet') ? '{{.ID}}' : options.text('format') ?? tableFormat, rows, headings)) app.print(line)
+  for (const line of formatListing(form === 'quiet' ? '{{.ID}}' : options.text('format') ?? tableFormat, rows, headings)) app.print(line)
   return 0
 }
 
@@ -80,7 +83,8 @@ export function showLogs(id: string, step: string | undefined, app: App): number
 export async function rerunBuild(id: string, app: App): Promise<number> {
   const { command, title } = getBuild(defaultRoot(app.env), id)
   if (command === undefined) throw new UsageError(`build "${id}" of ${title} was started by a program, which has to start it again`)
-  const args = command.args[0] === buildCommand.name ? command.args.slice(1) : command.args
+  const words = withoutManagementWord(command.args)
+  const args = words[0] === buildCommand.name ? words.slice(1) : words
   app.note(printable(formatCommand(command.args)))
   process.chdir(command.cwd)
   return buildCommand.run(parseArguments(buildCommand, args), { ...app, args: command.args })

@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
-import { build } from '../../builder/index.ts'
+import { build, checkRequest } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import { attestationOptions, parseAttestations } from '../attestation-options.ts'
@@ -83,9 +83,7 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
   checkImplied(options)
   checkResultFiles(options)
-  const { outputs, names, loader, loaded } = openOutputs(options, app)
-  const asked = buildRequest(context, options, app.env)
-  const request: BuildRequest = { ...asked, names: [...asked.names ?? [], ...names], outputs: [...outputs, ...loaded] }
+  const { request, loader } = requestWithOutputs(context, options, app)
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
   const progress = parseProgress(options, app)
   const title = request.names?.[0] ?? context
@@ -106,7 +104,7 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
     writeResultFiles(result, options)
     await renderer.finish()
     noteCauses(causes, options, app)
-    if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
+    if (progress === 'quiet' && request.outputs?.some(isStream) !== true) app.print(result.id)
     return 0
   } catch (error) {
     await renderer.finish()
@@ -115,26 +113,23 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
   }
 }
 
+/** With what `--load` hands over. It is started once the rest is known to be possible. */
+function requestWithOutputs(context: string, options: OptionValues, app: App): { request: BuildRequest; loader: ReturnType<typeof startLoader> | undefined } {
+  const { outputs, names, loads } = parseOutputs(options, process.stdout)
+  const own = buildRequest(context, options, app.env)
+  const asked: BuildRequest = { ...own, names: [...own.names ?? [], ...names], outputs }
+  checkRequest(asked)
+  if (!loads) return { request: asked, loader: undefined }
+  const loader = startLoader(app.env)
+  return { request: { ...asked, outputs: [...outputs, { type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }, loader }
+}
+
 function noteCauses(causes: MissCauses, options: OptionValues, app: App): void {
   if (options.has('explain-cache')) for (const line of causes.lines()) app.note(line)
 }
 
-interface Outputs {
-  readonly outputs: readonly BuildOutput[]
-  readonly names: readonly string[]
-  readonly loader: ReturnType<typeof startLoader> | undefined
-  readonly loaded: readonly BuildOutput[]
-}
-
-function openOutputs(options: OptionValues, app: App): Outputs {
-  const { outputs, loads, names } = parseOutputs(options, process.stdout)
-  if (!loads) return { outputs, names, loader: undefined, loaded: [] }
-  const loader = startLoader(app.env)
-  return { outputs, names, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
-}
-
 function isStream(output: BuildOutput): boolean {
-  return 'to' in output && output.to.kind === 'stream'
+  return 'to' in output && output.to.kind === 'stream' && output.to.stream === process.stdout
 }
 
 function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
