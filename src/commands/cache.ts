@@ -87,7 +87,7 @@ async function list({ store }: Engine, asJson: boolean, app: App): Promise<void>
     return
   }
   const now = Date.now()
-  app.print(formatTable([['NAME', 'ID', 'OWNER', 'MODE', 'SIZE', 'INODES', 'LAST USED'], ...mounts.map(({ name, id, uid, gid, mode, diskBytes, inodes, usedAtMs }) => (
+  app.print(formatTable([['NAME', 'ID', 'OWNER', 'MODE', 'SIZE', 'INODES', 'LAST USED'], ...mounts.map(({ name, id, owner: { uid, gid }, mode, diskBytes, inodes, usedAtMs }) => (
     [name, id, `${uid}:${gid}`, mode.toString(8).padStart(4, '0'), formatBytes(diskBytes), String(inodes), formatAge(now - usedAtMs)]
   ))]))
 }

@@ -87,6 +87,13 @@ describe('tsbuild cache', () => {
     expect(two.must('cache', 'ls', '--json')).toBe('[]')
   })
 
+  it('are the user\'s of the step that makes them, where no owner is said, and one for all users', () => {
+    const path = two.context('users', { Dockerfile: 'FROM busybox\nUSER 1000:1001\nRUN --mount=type=cache,id=mine,target=/new/c echo 1 >/new/c/file\nUSER 0\nRUN --mount=type=cache,id=mine,target=/c cat /c/file && stat -c "%u:%g %a" /c\nRUN ! test -e /new\nUSER 1000\nRUN --mount=type=cache,id=roots,uid=0,target=/c ! touch /c/file\n' })
+    expect(two.run('build', '--no-cache', '--progress', 'plain', '--network', 'none', path)).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/ 1\n[^\n]* 1000:1001 755\n/u) as string })
+    expect(two.must('cache', 'ls')).toMatch(/mine +1000:1001 +0755 /u)
+    two.must('cache', 'rm', '--all')
+  })
+
   it('tells mounts of one id apart by their names, and removes all', () => {
     const other = mkdtempSync(join(folder, 'other-'))
     chownSync(other, 5, 5)
