@@ -191,6 +191,7 @@ describe('SOURCE_DATE_EPOCH', () => {
     expect(second).toBe(first)
     const [inspected] = JSON.parse(must('inspect', 'dated:1')) as { Created: string }[]
     expect(inspected?.Created).toBe('2001-09-09T01:46:40Z')
+    expect(must('images', '--format', '{{.CreatedAt}} {{.CreatedSince}}', 'dated')).toMatch(/^2001-09-09T01:46:40.000Z \d+ years ago$/u)
     expect(run('build', '--source-date-epoch', 'yesterday', dated)).toMatchObject({ exitCode: 2 })
   })
 
