@@ -30,7 +30,7 @@ export const buildCommand: CommandSpec = {
   summary: 'Build an image from a Dockerfile and a folder of files',
   options: [
     { name: 'tag', short: 't', value: 'NAME', isRepeatable: true, help: 'Name for the image' },
-    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default Dockerfile of the context); - for standard input' },
+    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default Dockerfile of the context, or Containerfile); - for standard input' },
     { name: 'build-context', value: 'NAME=VALUE', isRepeatable: true, help: 'Folder, docker-image://, oci-layout://, git or http for COPY --from and FROM' },
     { name: 'check', help: 'Check the Dockerfile and build nothing' },
     { name: 'call', value: 'METHOD[,format=json]', help: 'Ask instead of building: check, outline or targets' },
