@@ -64,8 +64,8 @@ describe('tsbuild cache', () => {
     symlinkSync(device, link)
     for (const [place, problem] of [
       [join(folder, 'none/x.tar'), `the folder "${join(folder, 'none')}" does not exist; make it first`], [join(file, 'x.tar'), `"${file}" is no folder; name another place`],
-      ['/proc/x.tar', '"/proc" takes no new files; name another place'], [folder, 'it is a folder; name a file in it'], [link, 'it is neither file nor folder; name another place, or redirect standard output there'],
-      [`${file}/`, 'it is no folder, and one is to be written'], [`${file}/x/`, `"${file}" is no folder; name another place`],
+      ['/proc/x.tar', '"/proc" takes nothing new; name another place'], [folder, 'it is a folder; name a file in it'], [link, 'it is neither file nor folder; name another place, or redirect standard output there'],
+      ['/proc/x/', '"/proc" takes nothing new; name another place'], [`${file}/`, 'it is no folder, and one is to be written'], [`${file}/x/`, `"${file}" is no folder; name another place`],
     ] as const) {
       const { exitCode, stderr } = one.run('cache', 'export', '-o', place, 'npm')
       expect([exitCode, stderr.split('\n')[0]], stderr).toEqual([1, `error: cannot write "${place}": ${problem}`])

@@ -130,6 +130,7 @@ describe('build --output', () => {
         expect(run(...args), args.join(' ')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`error: cannot write "${path}": `) as string })
       }
     }
+    expect(run('build', '-q', '--network', 'none', '-o', '/proc/none', app)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('cannot write "/proc/none": "/proc" takes nothing new') as string })
     expect(run('report', '-o', join(folder, 'none/x.html'))).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not exist; make it first') as string })
     for (const spec of ['type=none', 'type=oci,dest=', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99', 'type=image,name=a,compression=zstd', 'type=registry,name=a:1,push-by-digest=true']) expect(run('build', '-o', spec, app).exitCode, spec).toBe(2)
     expect(run('build', '-o', 'type=oci,dest=x,annotation.a=b', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--annotation') as string })
