@@ -8,7 +8,7 @@ import type { Digest } from '../oci/digest.ts'
 import { encodeDocument } from '../oci/manifest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { formatPlatform, hostPlatform, normalizePlatform } from '../oci/platform.ts'
-import { canLimit } from '../runtime/index.ts'
+import { BridgePool, canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import type { AttestationRequest } from './attest/attestation-request.ts'
 import { noAttestations } from './attest/attestation-request.ts'
@@ -194,10 +194,11 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   const layers = createCachedLayers(engine.store, { now: () => new Date(), shared, used })
   await using claims = new StepClaims(engine.store)
   const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
+  using networks = new BridgePool({ subnet: request.subnet, isIsolated: true })
   const cache = createStepCache(engine.store, { plan, place, noCache: request.noCache, claims }, task)
   const { rootfses, results } = await solveTrusting(() => {
     used.clear()
-    return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
+    return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers, networks }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
   }, shared, task)
   context.digests?.save()
   const images = plan.targets.map((target, index): BuiltImage => ({ planned: labeled(target, request.labels), rootfs: rootfses[index] ?? emptyResult, results, created: epochTime(request.sourceDateEpoch) }))
@@ -290,9 +291,10 @@ interface ExecutorParts {
   readonly bases: BuildBases
   readonly plan: BuildPlan
   readonly layers: CachedLayers
+  readonly networks: BridgePool
 }
 
-function createExecutors({ store }: Engine, { request, context, bases, plan, layers }: ExecutorParts): Executors {
+function createExecutors({ store }: Engine, { request, context, bases, plan, layers, networks }: ExecutorParts): Executors {
   const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const contexts = namedContexts(request)
   const folders = new Map([...contexts].flatMap(([name, named]) => named.kind === 'folder' ? [[name, openNamedFolder(named.path)] as const] : []))
@@ -318,6 +320,7 @@ function createExecutors({ store }: Engine, { request, context, bases, plan, lay
       },
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
       policy,
+      networks,
       onFailure: failureHandler(store, request, plan),
     }),
   }

@@ -5,7 +5,7 @@ import { capabilityMasks, listCapabilities } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair, Propagation } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
-import type { BridgePort, ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, NotExecuted, Rootfs } from './container-spec.ts'
+import type { BridgePort, ContainerSpec, ContainerStdio, Isolation, Mount, NamespaceChoice, Network, NotExecuted, Rootfs } from './container-spec.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
@@ -108,15 +108,21 @@ function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isRe
 
 function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {}, idMaps }: Isolation): void {
   for (const choice of [namespaces.pid, namespaces.ipc, namespaces.uts]) writeNamespace(wire, choice)
-  writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
+  writeNamespace(wire, networkNamespace(network))
   writeNamespace(wire, namespaces.cgroup)
   for (const ranges of [idMaps?.uids ?? [], idMaps?.gids ?? []]) wire.list(ranges, ({ inside, outside, count }) => wire.u32(inside).u32(outside).u32(count))
-  writePort(wire, network.mode === 'bridge' ? network.port : undefined)
+  writePort(wire, network.mode === 'bridge' && network.namespace?.isConnected !== true ? network.port : undefined)
   wire.flag(network.mode === 'private')
   writePairs(wire, (['monotonic', 'boottime'] as const).flatMap((clock): readonly Pair[] => {
     const seconds = clockOffsets[clock]
     return seconds === undefined ? [] : [[clock, `${Math.floor(seconds)} ${Math.round((seconds - Math.floor(seconds)) * 1e9)}`]]
   }))
+}
+
+function networkNamespace(network: Network): NamespaceChoice | undefined {
+  if (network.mode === 'host') return { kind: 'host' }
+  const path = network.mode === 'joined' ? network.path : network.mode === 'bridge' ? network.namespace?.path : undefined
+  return path === undefined ? undefined : { kind: 'joined', path }
 }
 
 function writePort(wire: WireWriter, port: BridgePort | undefined): void {

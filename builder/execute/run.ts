@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { leaseIds } from '../../runtime/index.ts'
+import type { BridgePool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import { leaseIds, leavesNetworkUnchanged } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -52,6 +52,7 @@ export interface RunParts {
   readonly settings: RunSettings
   readonly mounts: MountParts
   readonly policy: (node: NodeId) => StepPolicy
+  readonly networks: BridgePool
   /** Sees what the last attempt of a step left before it is gone. */
   readonly onFailure: ((failed: FailedContainer, task: Task<BuildEvent>) => Promise<void>) | undefined
 }
@@ -117,10 +118,13 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { ...settings, isIsolated: true, ports: [], warn: (reason) => { warnOnce(reason, settings, task) } })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), {
+    ...settings, isIsolated: true, ports: [], pool: canShareNetwork(step.node, settings) ? parts.networks : undefined, warn: (reason) => { warnOnce(reason, settings, task) },
+  })
   using ids = leaseIds(settings.userNamespace)
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
   const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
+  open.keep()
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
@@ -202,6 +206,11 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...mountDefinitions(node),
     ...(node.devices.length === 0 ? [] : [{ name: 'devices', value: JSON.stringify(node.devices) }]),
   ]
+}
+
+/** A user namespace of a step's own has a network of its own. */
+function canShareNetwork(node: RunNode, { userNamespace, privilege }: RunSettings): boolean {
+  return userNamespace.kind === 'host' && !node.isInsecure && leavesNetworkUnchanged(privilege)
 }
 
 function effectiveNetwork(node: RunNode, settings: RunSettings): NetworkChoice {
