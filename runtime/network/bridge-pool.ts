@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import { getAddon } from '../../native/index.ts'
 import type { Network, Privilege } from '../container-spec.ts'
 import type { BridgeLease, BridgeOptions } from './bridge.ts'
@@ -16,7 +16,8 @@ const mostIdle = 8
 
 interface PooledNetwork {
   readonly lease: BridgeLease
-  readonly fd: number
+  readonly namespaceFd: number
+  readonly socketsFd: number
 }
 
 /**
@@ -34,12 +35,13 @@ export class BridgePool implements Disposable {
 
   /** @throws {NetworkUnavailable} {InvalidSpec} */
   async borrow(): Promise<BridgeLoan> {
-    const rested = this.#idle.findLastIndex(({ fd }) => !getAddon().hasSockets(fd))
+    const rested = this.#idle.findLastIndex((pooled) => !hasSockets(pooled))
     const [kept] = rested < 0 ? [] : this.#idle.splice(rested, 1)
     if (kept !== undefined) return this.#lend(kept, true)
     const lease = await leaseBridgePort(this.#options)
     try {
-      return this.#lend({ lease, fd: getAddon().makeNetwork() }, false)
+      const [namespaceFd, socketsFd] = getAddon().makeNetwork()
+      return this.#lend({ lease, namespaceFd, socketsFd }, false)
     } catch (error) {
       lease[Symbol.dispose]()
       throw error
@@ -49,7 +51,7 @@ export class BridgePool implements Disposable {
   #lend(pooled: PooledNetwork, isConnected: boolean): BridgeLoan {
     let isKept = false
     return {
-      network: { mode: 'bridge', port: pooled.lease.port, namespace: { path: `/proc/${process.pid}/fd/${pooled.fd}`, isConnected } },
+      network: { mode: 'bridge', port: pooled.lease.port, namespace: { path: `/proc/${process.pid}/fd/${pooled.namespaceFd}`, isConnected } },
       keep: () => { isKept = true },
       [Symbol.dispose]: () => {
         if (!isKept || this.#isOver) close(pooled)
@@ -70,8 +72,20 @@ export class BridgePool implements Disposable {
   }
 }
 
-function close({ lease, fd }: PooledNetwork): void {
-  closeSync(fd)
+const buffer = Buffer.alloc(4096)
+
+/**
+ * Whether anything is left of the connections of those who were there. The kernel counts what a process holds open, or goes
+ * on without one, as used, and apart from that what waits for late packets.
+ */
+function hasSockets({ socketsFd }: PooledNetwork): boolean {
+  const text = buffer.toString('latin1', 0, readSync(socketsFd, buffer, 0, buffer.length, 0))
+  return !/^sockets: used 0\nTCP: .* tw 0 /u.test(text)
+}
+
+function close({ lease, namespaceFd, socketsFd }: PooledNetwork): void {
+  closeSync(socketsFd)
+  closeSync(namespaceFd)
   lease[Symbol.dispose]()
 }
 
