@@ -9,7 +9,7 @@ import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import type { Confinement, NetworkChoice } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
-import { resolveUser } from '../container/user.ts'
+import { KnownUsers } from '../container/known-users.ts'
 import { networkFiles } from '../container/network-files.ts'
 import { openNetwork } from '../container/open-network.ts'
 import { runInStore } from '../container/run-in-store.ts'
@@ -65,8 +65,9 @@ export interface FailedContainer {
   readonly opened: OpenMounts
 }
 
-export function createRunExecutor(parts: RunParts): Executor<RunNode> {
-  const { layers, settings } = parts
+export function createRunExecutor(given: RunParts): Executor<RunNode> {
+  const { layers, settings } = given
+  const parts = { ...given, users: new KnownUsers(given.store) }
   return {
     /** With mounts of stages it is looked up by their layers first, which costs nothing, then by what is mounted. */
     find: async (step, task): Promise<Lookup> => {
@@ -96,7 +97,7 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
 interface Ran { readonly layer: Layer; readonly usage: UsageReport }
 
 /** Each attempt begins with the base again: what a failed one left is gone, but for what it wrote to the log. */
-async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
+async function runRetried(step: Step<RunNode>, parts: OwnParts, task: Task<BuildEvent>): Promise<Ran> {
   const retries = parts.policy(step.id).retries ?? 0
   const log = new GuardedLog(parts.guard.patterns, (stream, bytes) => { task.emit({ type: 'node-output', node: step.id, stream, bytes, atMs: Date.now() }) })
   for (let attempt = 1; ; attempt += 1) {
@@ -109,12 +110,14 @@ async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<Build
   }
 }
 
-interface Attempt extends RunParts { readonly log: GuardedLog }
+interface OwnParts extends RunParts { readonly users: KnownUsers }
+
+interface Attempt extends OwnParts { readonly log: GuardedLog }
 
 async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEvent>): Promise<Ran> {
   const { store, settings, log } = parts
   const { chainId } = step.input(step.node.base)
-  const user = await resolveUser(store.layers.view(chainId), step.node.user)
+  const user = await parts.users.resolve(chainId, step.node.user)
   const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
   await using opened = await openMounts(step, parts.mounts, task)
   await using snapshot = await store.layers.prepare(chainId)
