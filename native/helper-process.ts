@@ -96,12 +96,11 @@ export async function callHelper(mode: string, request: Uint8Array, onReport: (r
 export const firstExtraFd: number = stdioCount + 2
 
 /** Reads what the helper tells through a pipe, which is closed at the end, and gives the first failure. */
-export async function collectReports(fd: number, onReport: (report: HelperReport) => void): Promise<ReportedFailure | undefined> {
+export function collectReports(fd: number, onReport: (report: HelperReport) => void): Promise<ReportedFailure | undefined> {
   let failure: ReportedFailure | undefined
   let pending: Buffer = Buffer.alloc(0)
-  const socket = new Socket({ fd, readable: true, writable: false })
-  for await (const chunk of socket) {
-    pending = pending.length === 0 ? chunk as Buffer : Buffer.concat([pending, chunk as Buffer])
+  const take = (chunk: Buffer): void => {
+    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
     while (pending.length >= 5 && pending.length >= 5 + pending.readUInt32LE(1)) {
       const end = 5 + pending.readUInt32LE(1)
       const report = { kind: pending.readUInt8(0), payload: pending.subarray(5, end) }
@@ -110,7 +109,23 @@ export async function collectReports(fd: number, onReport: (report: HelperReport
       else onReport(report)
     }
   }
-  return failure
+  // An iterator over the socket would cost a container a third of a millisecond.
+  const socket = new Socket({ fd, readable: true, writable: false })
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      socket.destroy()
+      reject(error)
+    }
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        take(chunk)
+      } catch (error) {
+        fail(error)
+      }
+    })
+    socket.on('error', fail)
+    socket.on('end', () => { resolve(failure) })
+  })
 }
 
 /** Those that Node has no name for but mounting answers with. @see errno(3) */
@@ -130,8 +145,9 @@ function decodeStatus(status: number): HelperExit {
   return { exitCode: undefined, signal: findSignalName(signalNumber) }
 }
 
-/** @returns undefined for real-time signals, which have no name in Node */
+/** @returns undefined for 0, and for real-time signals, which have no name in Node */
 export function findSignalName(number: number): NodeJS.Signals | undefined {
+  if (number === 0) return undefined
   const signals = Object.entries(constants.signals) as [NodeJS.Signals, number][]
   return signals.find(([, value]) => value === number)?.[0]
 }

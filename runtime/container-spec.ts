@@ -128,11 +128,18 @@ export interface Isolation {
 export type Network =
   | { readonly mode: 'none' }
   | { readonly mode: 'host' }
-  | { readonly mode: 'bridge'; readonly port: BridgePort }
+  | { readonly mode: 'bridge'; readonly port: BridgePort; readonly namespace?: KeptNamespace }
   /** One of a plain user's, connected by a program of the host that runs as long as the container; it publishes the ports too. */
   | { readonly mode: 'private'; readonly program: UserNetworkProgram; readonly ports: readonly PublishedPort[] }
   /** That of another container, as the path of its namespace. */
   | { readonly mode: 'joined'; readonly path: string }
+
+/** A network namespace that outlives the container. */
+export interface KeptNamespace {
+  readonly path: string
+  /** An earlier container hung it on the bridge. */
+  readonly isConnected: boolean
+}
 
 export interface UserNetworkProgram {
   readonly kind: 'pasta' | 'slirp4netns'

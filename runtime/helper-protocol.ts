@@ -6,7 +6,7 @@ import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import type { HelperMount, Pair, Propagation } from './container-defaults.ts'
 import { defaultMounts, kernelSettings, maskedPaths, mountAttributes, readonlyPaths } from './container-defaults.ts'
 import type { NotExecuted } from './container-exit.ts'
-import type { BridgePort, ContainerSpec, Isolation, Mount, NamespaceChoice, Rootfs } from './container-spec.ts'
+import type { BridgePort, ContainerSpec, Isolation, Mount, NamespaceChoice, Network, Rootfs } from './container-spec.ts'
 import type { ContainerStdio } from './container-stdio.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
@@ -110,15 +110,21 @@ function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isRe
 
 function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {}, idMaps }: Isolation): void {
   for (const choice of [namespaces.pid, namespaces.ipc, namespaces.uts]) writeNamespace(wire, choice)
-  writeNamespace(wire, network.mode === 'host' ? { kind: 'host' } : network.mode === 'joined' ? { kind: 'joined', path: network.path } : undefined)
+  writeNamespace(wire, networkNamespace(network))
   writeNamespace(wire, namespaces.cgroup)
   for (const ranges of [idMaps?.uids ?? [], idMaps?.gids ?? []]) wire.list(ranges, ({ inside, outside, count }) => wire.u32(inside).u32(outside).u32(count))
-  writePort(wire, network.mode === 'bridge' ? network.port : undefined)
+  writePort(wire, network.mode === 'bridge' && network.namespace?.isConnected !== true ? network.port : undefined)
   wire.flag(network.mode === 'private')
   writePairs(wire, (['monotonic', 'boottime'] as const).flatMap((clock): readonly Pair[] => {
     const seconds = clockOffsets[clock]
     return seconds === undefined ? [] : [[clock, `${Math.floor(seconds)} ${Math.round((seconds - Math.floor(seconds)) * 1e9)}`]]
   }))
+}
+
+function networkNamespace(network: Network): NamespaceChoice | undefined {
+  if (network.mode === 'host') return { kind: 'host' }
+  const path = network.mode === 'joined' ? network.path : network.mode === 'bridge' ? network.namespace?.path : undefined
+  return path === undefined ? undefined : { kind: 'joined', path }
 }
 
 function writePort(wire: WireWriter, port: BridgePort | undefined): void {

@@ -25,8 +25,12 @@ export function resourceNumber(name: string): number | undefined {
  */
 export function resourceLimits(host: HostSupport, ulimits: readonly Ulimit[]): ResourceLimit[] {
   const asked = ulimits.map(({ name, soft, hard }): ResourceLimit => ({ resource: resourceNumber(name) ?? 0, soft: toValue(soft), hard: toValue(hard) }))
-  return [...defaults(host).filter(({ resource }) => !asked.some((ulimit) => ulimit.resource === resource)), ...asked]
+  let usual = usualLimits.get(host)
+  if (usual === undefined) usualLimits.set(host, usual = defaults(host))
+  return [...usual.filter(({ resource }) => !asked.some((ulimit) => ulimit.resource === resource)), ...asked]
 }
+
+const usualLimits = new WeakMap<HostSupport, readonly ResourceLimit[]>()
 
 function toValue(limit: number): bigint {
   return limit === -1 ? unlimited : BigInt(limit)

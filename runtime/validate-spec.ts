@@ -1,4 +1,4 @@
-import type { ContainerSpec, Device, Isolation, Limits, Mount, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
+import type { ContainerSpec, Device, Isolation, Limits, Mount, Network, ProcessSpec, Rootfs, Ulimit } from './container-spec.ts'
 import { InvalidSpec } from './errors.ts'
 import type { IdMaps, IdRange } from './rootless/id-maps.ts'
 import { isMapped } from './rootless/id-maps.ts'
@@ -71,7 +71,13 @@ function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSi
   if (namespaces.cgroup?.kind === 'joined') throw new InvalidSpec('isolation.namespaces.cgroup', 'joined', 'one of its own, or the host\'s')
   if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
   if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
+  if (network.mode === 'bridge' && network.namespace !== undefined) requirePath('isolation.network.namespace.path', network.namespace.path)
   for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, Math.floor(clockOffsets[clock] ?? 0), -(2 ** 31), 2 ** 31)
+}
+
+/** Whether its namespace is there before the container. */
+function isOutside(network: Network): boolean {
+  return network.mode === 'host' || network.mode === 'joined' || (network.mode === 'bridge' && network.namespace !== undefined)
 }
 
 /** What belongs to the host's user namespace would be out of reach, or would not be held back by one of the container's own. */
@@ -79,7 +85,7 @@ function validateIdMaps({ executor, privilege, isolation: { network, namespaces 
   const wanted = 'nothing of the host\'s with a user namespace of the container\'s own'
   if (executor?.kind === 'chroot') throw new InvalidSpec('executor', executor.kind, 'namespaces, one of users among them')
   if (privilege.isPrivileged === true) throw new InvalidSpec('privilege.isPrivileged', true, wanted)
-  if (network.mode === 'host' || network.mode === 'joined') throw new InvalidSpec('isolation.network', network.mode, executor?.kind === 'oci' ? 'none: all that another runtime has with a user namespace of the container\'s own' : wanted)
+  if (isOutside(network)) throw new InvalidSpec('isolation.network', network.mode, executor?.kind === 'oci' ? 'none: all that another runtime has with a user namespace of the container\'s own' : wanted)
   for (const name of ['pid', 'ipc', 'uts'] as const) if (namespaces[name] !== undefined) throw new InvalidSpec(`isolation.namespaces.${name}`, namespaces[name].kind, wanted)
   requireMapped('process.user.uid', user.uid, uids)
   requireMapped('process.user.gid', user.gid, gids)

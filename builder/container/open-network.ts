@@ -1,16 +1,20 @@
-import type { Network, PublishedPort } from '../../runtime/index.ts'
+import type { BridgePool, Network, PublishedPort } from '../../runtime/index.ts'
 import { isNetworkForeign, leaseBridgePort, NetworkUnavailable } from '../../runtime/index.ts'
 import type { Confinement, NetworkChoice } from './confinement.ts'
 
 /** A network to run a container in; an address is given back when it is disposed. */
 export interface OpenNetwork extends Disposable {
   readonly network: Network
+  /** Its container has come to its end: where it is of a pool, another may have it. */
+  keep(): void
 }
 
 /** Only our helper can hang a container on a bridge or private network. */
 export interface NetworkSettings extends Pick<Confinement, 'subnet' | 'executor' | 'userNamespace' | 'userNetwork'> {
   readonly isIsolated: boolean
   readonly ports: readonly PublishedPort[]
+  /** Where a bridge network comes from; default one of its own. */
+  readonly pool?: BridgePool | undefined
   /** Told why the default is the host's. */
   readonly warn: (reason: string) => void
 }
@@ -29,9 +33,10 @@ export async function openNetwork(choice: NetworkChoice, settings: NetworkSettin
   }
 }
 
-async function openBridge({ subnet, isIsolated }: NetworkSettings): Promise<OpenNetwork> {
+async function openBridge({ subnet, isIsolated, pool }: NetworkSettings): Promise<OpenNetwork> {
+  if (pool !== undefined) return pool.borrow()
   const lease = await leaseBridgePort({ subnet, isIsolated })
-  return { network: { mode: 'bridge', port: lease.port }, [Symbol.dispose]: () => { lease[Symbol.dispose]() } }
+  return { network: { mode: 'bridge', port: lease.port }, keep: () => undefined, [Symbol.dispose]: () => { lease[Symbol.dispose]() } }
 }
 
 function openPrivate({ userNetwork, ports }: NetworkSettings): OpenNetwork {
@@ -41,5 +46,5 @@ function openPrivate({ userNetwork, ports }: NetworkSettings): OpenNetwork {
 }
 
 function shared(network: Network): OpenNetwork {
-  return { network, [Symbol.dispose]: () => undefined }
+  return { network, keep: () => undefined, [Symbol.dispose]: () => undefined }
 }

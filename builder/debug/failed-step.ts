@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { ContainerExit, ContainerSpec, ContainerStdio, Limits, Rootfs } from '../../runtime/index.ts'
+import type { ContainerExit, ContainerSpec, ContainerStdio, Limits, Network, Rootfs } from '../../runtime/index.ts'
 import { runContainer } from '../../runtime/index.ts'
 import type { Store } from '../../storage/index.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
@@ -62,7 +62,12 @@ function allowAnotherMount(rootfs: Rootfs): void {
 export function debugSpec(spec: ContainerSpec, args: readonly string[]): ContainerSpec {
   const { env } = spec.process
   const { timeoutMs: _timeoutMs, ...limits }: Limits = spec.limits
-  return { ...spec, id: `tsbuild-${randomUUID()}`, limits, process: { ...spec.process, args, env: env.some((entry) => entry.startsWith('TERM=')) ? env : [...env, 'TERM=xterm'] } }
+  return { ...spec, id: `tsbuild-${randomUUID()}`, isolation: { ...spec.isolation, network: connectedNetwork(spec.isolation.network) }, limits, process: { ...spec.process, args, env: env.some((entry) => entry.startsWith('TERM=')) ? env : [...env, 'TERM=xterm'] } }
+}
+
+/** Where it outlives its containers, the one that failed has hung it on the bridge. */
+function connectedNetwork(network: Network): Network {
+  return network.mode === 'bridge' && network.namespace !== undefined ? { ...network, namespace: { ...network.namespace, isConnected: true } } : network
 }
 
 /** `["/bin/bash", "-c", …]` was written for bash. */

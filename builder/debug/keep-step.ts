@@ -59,10 +59,12 @@ export async function keepStep(store: Store, failed: FailedRun, task: Task): Pro
 
 /** The files that are mounted whatever the step asks for: those it asked for are made again. */
 function keptSpec({ spec, opened }: FailedRun): KeptStep['spec'] {
-  const { id: _id, rootfs: _rootfs, ...rest } = spec
+  const { id: _id, rootfs: _rootfs, isolation, ...rest } = spec
+  const { network } = isolation
   const secret = new Set(opened.env)
   return {
-    ...rest, process: { ...spec.process, env: spec.process.env.filter((entry) => !secret.has(entry)) },
+    ...rest, isolation: { ...isolation, network: network.mode === 'bridge' ? { mode: 'bridge', port: network.port } : network },
+    process: { ...spec.process, env: spec.process.env.filter((entry) => !secret.has(entry)) },
     mounts: spec.mounts.filter((mount) => mount.kind === 'file' && !opened.mounts.includes(mount)).filter((mount) => mount.kind === 'file'),
   }
 }

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { leaseIds } from '../../runtime/index.ts'
+import type { BridgePool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import { leaseIds, leavesNetworkUnchanged } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
 import type { CacheKey, KeyPart } from '../cache/cache-key.ts'
 import type { Confinement, NetworkChoice } from '../container/confinement.ts'
 import type { ResolvedUser } from '../container/user.ts'
-import { resolveUser } from '../container/user.ts'
+import { KnownUsers } from '../container/known-users.ts'
 import { networkFiles } from '../container/network-files.ts'
 import { openNetwork } from '../container/open-network.ts'
 import { runInStore } from '../container/run-in-store.ts'
@@ -52,6 +52,7 @@ export interface RunParts {
   readonly settings: RunSettings
   readonly mounts: MountParts
   readonly policy: (node: NodeId) => StepPolicy
+  readonly networks: BridgePool
   /** Sees what the last attempt of a step left before it is gone. */
   readonly onFailure: ((failed: FailedContainer, task: Task<BuildEvent>) => Promise<void>) | undefined
 }
@@ -64,8 +65,9 @@ export interface FailedContainer {
   readonly opened: OpenMounts
 }
 
-export function createRunExecutor(parts: RunParts): Executor<RunNode> {
-  const { layers, settings } = parts
+export function createRunExecutor(given: RunParts): Executor<RunNode> {
+  const { layers, settings } = given
+  const parts = { ...given, users: new KnownUsers(given.store) }
   return {
     /** With mounts of stages it is looked up by their layers first, which costs nothing, then by what is mounted. */
     find: async (step, task): Promise<Lookup> => {
@@ -95,7 +97,7 @@ export function createRunExecutor(parts: RunParts): Executor<RunNode> {
 interface Ran { readonly layer: Layer; readonly usage: UsageReport }
 
 /** Each attempt begins with the base again: what a failed one left is gone, but for what it wrote to the log. */
-async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<BuildEvent>): Promise<Ran> {
+async function runRetried(step: Step<RunNode>, parts: OwnParts, task: Task<BuildEvent>): Promise<Ran> {
   const retries = parts.policy(step.id).retries ?? 0
   const log = new GuardedLog(parts.guard.patterns, (stream, bytes) => { task.emit({ type: 'node-output', node: step.id, stream, bytes, atMs: Date.now() }) })
   for (let attempt = 1; ; attempt += 1) {
@@ -108,19 +110,24 @@ async function runRetried(step: Step<RunNode>, parts: RunParts, task: Task<Build
   }
 }
 
-interface Attempt extends RunParts { readonly log: GuardedLog }
+interface OwnParts extends RunParts { readonly users: KnownUsers }
+
+interface Attempt extends OwnParts { readonly log: GuardedLog }
 
 async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEvent>): Promise<Ran> {
   const { store, settings, log } = parts
   const { chainId } = step.input(step.node.base)
-  const user = await resolveUser(store.layers.view(chainId), step.node.user)
+  const user = await parts.users.resolve(chainId, step.node.user)
   const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
   await using opened = await openMounts(step, { ...parts.mounts, user }, task)
   await using snapshot = await store.layers.prepare(chainId)
-  using open = await openNetwork(effectiveNetwork(step.node, settings), { ...settings, isIsolated: true, ports: [], warn: (reason) => { warnOnce(reason, settings, task) } })
+  using open = await openNetwork(effectiveNetwork(step.node, settings), {
+    ...settings, isIsolated: true, ports: [], pool: canShareNetwork(step.node, settings) ? parts.networks : undefined, warn: (reason) => { warnOnce(reason, settings, task) },
+  })
   using ids = leaseIds(settings.userNamespace)
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
   const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
+  open.keep()
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })
     await parts.onFailure?.({ step, exit, spec, snapshot, opened }, task)
@@ -202,6 +209,11 @@ function definition({ node, input }: Step<RunNode>, settings: RunSettings): KeyP
     ...mountDefinitions(node),
     ...(node.devices.length === 0 ? [] : [{ name: 'devices', value: JSON.stringify(node.devices) }]),
   ]
+}
+
+/** A user namespace of a step's own has a network of its own. */
+function canShareNetwork(node: RunNode, { userNamespace, privilege }: RunSettings): boolean {
+  return userNamespace.kind === 'host' && !node.isInsecure && leavesNetworkUnchanged(privilege)
 }
 
 function effectiveNetwork(node: RunNode, settings: RunSettings): NetworkChoice {

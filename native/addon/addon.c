@@ -151,6 +151,7 @@ NAPI_MODULE_INIT()
     init_process(env, exports);
     init_descriptors(env, exports);
     init_cgroup(env, exports);
+    init_network(env, exports);
     init_xattrs(env, exports);
     init_gzip(env, exports);
     init_read_folder(env, exports);

@@ -33,6 +33,7 @@ void export_function(napi_env env, napi_value exports, const char *name, napi_ca
 void init_process(napi_env env, napi_value exports);
 void init_descriptors(napi_env env, napi_value exports);
 void init_cgroup(napi_env env, napi_value exports);
+void init_network(napi_env env, napi_value exports);
 void init_xattrs(napi_env env, napi_value exports);
 void init_gzip(napi_env env, napi_value exports);
 void init_read_folder(napi_env env, napi_value exports);

@@ -112,13 +112,13 @@ describe('--on-failure=shell', () => {
     const child = spawn('script', ['-qec', `stty cols 100 rows 30; ${line}`, '/dev/null'], { env: { ...process.env, TSBUILD_ROOT: command.root, NODE_EXTRA_CA_CERTS: '' }, stdio: ['pipe', 'pipe', 'inherit'] })
     let screen = ''
     child.stdout.on('data', (chunk: Buffer) => {
-      if (!screen.includes('leave it to end') && chunk.includes('leave it to end')) child.stdin.write('id -u; cat /tmp/partial; echo "$TOKEN" | wc -c; grep CapEff /proc/self/status; [ -t 0 ] && echo on-a-terminal; exit\n')
+      if (!screen.includes('leave it to end') && chunk.includes('leave it to end')) child.stdin.write('id -u; cat /tmp/partial; echo "$TOKEN" | wc -c; grep CapEff /proc/self/status; [ -t 0 ] && echo on-a-terminal; ip route | grep -q default && echo connected; exit\n')
       screen += chunk.toString()
     })
     const [exitCode] = await once(child, 'close') as [number]
     expect(exitCode).toBe(9)
     const lines = stripVTControlCharacters(screen).split(/[\r\n]+/u)
-    expect(lines).toEqual(expect.arrayContaining(['1234', 'partial', String(secret.length + 1), 'CapEff:\t0000000000000000', 'on-a-terminal']))
+    expect(lines).toEqual(expect.arrayContaining(['1234', 'partial', String(secret.length + 1), 'CapEff:\t0000000000000000', 'on-a-terminal', 'connected']))
     expect(lines.some((line) => line.includes('✖ 4/4 RUN'))).toBe(true)
   })
 

@@ -185,6 +185,7 @@ describe('RUN --network and --security', () => {
     expect(fail(['RUN --security=insecure true'])).toContain('--allow security.insecure')
     succeed(['RUN --security=insecure test "$(awk \'/CapEff/ { print $2 }\' /proc/self/status)" = "$(awk \'/CapBnd/ { print $2 }\' /proc/self/status)" && awk \'/CapEff/ { print $2 }\' /proc/self/status | grep -q "^000001"'], '--allow', 'security.insecure')
     expect(fail(['RUN --security=insecur true'])).toContain('insecure')
+    succeed(['RUN sleep 0.1', 'RUN --security=insecure ip addr add 192.0.2.1/32 dev eth0 && sleep 0.1', 'RUN ! ip addr | grep 192.0.2.1'], '--allow', 'security.insecure')
   })
 })
 

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { networkFiles } from '../../builder/container/network-files.ts'
 import { unsetConfinement } from '../../builder/container/confinement.ts'
-import { leaseBridgePort, publishPorts } from '../../runtime/index.ts'
+import { BridgePool, leaseBridgePort, leavesNetworkUnchanged, publishPorts } from '../../runtime/index.ts'
 import type { BridgePort } from '../../runtime/index.ts'
 import { askByUdp } from '../support/ask-by-udp.ts'
 import { run, runScript } from '../support/container.ts'
@@ -57,6 +58,59 @@ describe('a container on the bridge', () => {
   it('that is not there any more is an error of setting up', async () => {
     using lease = await leaseBridgePort({ isIsolated: true })
     await expect(run({ args: ['/bin/true'], rootfs: rootfs(), ...bridged({ ...lease.port, bridge: 'nosuch0' }) })).rejects.toMatchObject({ code: 'RUNTIME_CONTAINER_SETUP_FAILED', stage: 'network', object: 'nosuch0' })
+  })
+})
+
+/** The kernel lets go of some sockets only after a while. */
+const untilForgottenMs = 200
+
+describe('a pool of networks', () => {
+  const show = 'readlink /proc/self/ns/net; ip -o -4 addr show eth0 | tr -s " " | cut -d" " -f4; ip route | head -1; ping -c1 -W2 $(ip route | sed -n "s/default via \\([^ ]*\\).*/\\1/p") > /dev/null && echo reached'
+  const runIn = async (pool: BridgePool, script: string): Promise<string[]> => {
+    using loan = await pool.borrow()
+    const lines = await runScript(script, { rootfs: rootfs(), isolation: { network: loan.network } })
+    loan.keep()
+    return lines
+  }
+
+  it('lends one again, as good as new, to one container at a time', async () => {
+    using pool = new BridgePool({ isIsolated: true })
+    const first = await runIn(pool, show)
+    expect(first).toHaveLength(4)
+    expect(first[3]).toBe('reached')
+    await setTimeout(untilForgottenMs)
+    expect(await runIn(pool, show)).toEqual(first)
+    await setTimeout(untilForgottenMs)
+    const [one, other] = await Promise.all([runIn(pool, show), runIn(pool, show)])
+    expect([one, other]).toContainEqual(first)
+    expect(one).not.toEqual(other)
+  })
+
+  it('lends no network in which connections are left', async () => {
+    using pool = new BridgePool({ isIsolated: true })
+    const [first] = await runIn(pool, `readlink /proc/self/ns/net; (nc -l -p 80 < /dev/null &) ; for i in 1 2 3 4 5; do nc 127.0.0.1 80 < /dev/null && break; sleep 0.1; done; grep -q "tw 1" /proc/net/sockstat`)
+    expect((await runIn(pool, 'readlink /proc/self/ns/net'))[0]).not.toBe(first)
+  })
+
+  it('lends no network again whose container did not come to its end, and leaves no device', async () => {
+    const names: string[] = []
+    {
+      using pool = new BridgePool({ isIsolated: true })
+      for (let turn = 0; turn < 2; turn += 1) {
+        using loan = await pool.borrow()
+        names.push(loan.network.port.name)
+        await expect(run({ args: ['/bin/true'], rootfs: { ...rootfs(), lowers: [{ kind: 'directory', path: '/nosuch' }] }, isolation: { network: loan.network } })).rejects.toMatchObject({ stage: 'layers' })
+      }
+      await runIn(pool, 'true')
+    }
+    expect(new Set(names).size).toBe(2)
+    await expect.poll(() => readdirSync('/sys/class/net').filter((name) => names.includes(name))).toEqual([])
+  })
+
+  it('is for containers that cannot change their network', () => {
+    expect(leavesNetworkUnchanged({})).toBe(true)
+    expect(leavesNetworkUnchanged({ capDrop: ['ALL'] })).toBe(true)
+    for (const privilege of [{ isPrivileged: true }, { capAdd: ['NET_ADMIN'] }, { systemPaths: 'unconfined' as const }]) expect(leavesNetworkUnchanged(privilege)).toBe(false)
   })
 })
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
@@ -8,16 +8,45 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { Layer } from '../../storage/index.ts'
 import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
+import { run } from '../support/container.ts'
 import { writableFolder } from '../support/overlay.ts'
 import { applied, writeImage } from '../support/stored-images.ts'
 import { expectClean, useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file } from '../support/tar-forge.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
+import { Workspace } from '../support/workspace.ts'
 
 const folder = useTemporaryFolder('store')
 const stores = useStores(folder)
 const unpacking = useStores(folder, 'overlay')
+
+describe('a snapshot', () => {
+  it('in which nothing was changed serves again as a new one', async () => {
+    using workspace = new Workspace()
+    const busybox = { kind: 'directory', path: workspace.makeBusyboxLayer() } as const
+    const root = unpacking.newRoot()
+    const store = await unpacking.open(root)
+    const base = await applied(store, file('a'))
+    const commit = async (script: string): Promise<Layer & { readonly upperdir: string }> => {
+      await using snapshot = await store.layers.prepare(base.chainId)
+      const { rootfs } = snapshot
+      if (rootfs.kind !== 'overlay' || rootfs.upper === undefined) throw new TypeError('want an overlay')
+      const { upperdir } = rootfs.upper
+      expect(statSync(upperdir).mode & 0o7777).toBe(0o755)
+      expect(await run({ args: ['/bin/sh', '-c', script], rootfs: { ...rootfs, lowers: [...rootfs.lowers, busybox] } })).toMatchObject({ exit: { exitCode: 0 }, stderr: '' })
+      return { ...await snapshot.commit(task), upperdir }
+    }
+    const first = await commit('touch /x; rm /x; chmod 700 /')
+    const second = await commit('ls -ld / | grep -q rwxr-xr-x && echo b > /b')
+    const third = await commit('! cat /b 2>/dev/null')
+    expect([second.upperdir === first.upperdir, third.upperdir === first.upperdir]).toEqual([true, false])
+    expect([first.diffId === second.diffId, first.chainId === third.chainId]).toEqual([false, true])
+    await store[Symbol.asyncDispose]()
+    expect(readdirSync(join(root, 'snapshots'))).toEqual([])
+    await expectClean(root)
+  })
+})
 
 describe('gc', () => {
   it('predicts and frees what nothing needs, and only that', async () => {

@@ -122,7 +122,7 @@ static int wait_for_go(int go)
 static int prepare_process(struct container *container, const struct outside *outside, struct process_start *start, int v2[2])
 {
     if (enter_namespaces(container) < 0 || (container->uts.kind == NAMESPACE_NEW && set_names(container) < 0)) return -1;
-    if (container->network.kind == NAMESPACE_NEW && connect_network(&container->port, outside->network) < 0) return -1;
+    if ((container->network.kind == NAMESPACE_NEW || *container->port.bridge) && connect_network(&container->port, outside->network) < 0) return -1;
     if (wait_for_go(outside->go) < 0) return -1;
     if (!start->cgroups && open_cgroups(container->cgroups, start, &v2[0], &v2[1]) < 0) return -1;
     if ((start->root = open_root(container, outside)) < 0) return -1;

@@ -1,0 +1,98 @@
+import { closeSync, readSync } from 'node:fs'
+import { getAddon } from '../../native/index.ts'
+import type { Network, Privilege } from '../container-spec.ts'
+import type { BridgeLease, BridgeOptions } from './bridge.ts'
+import { leaseBridgePort } from './bridge.ts'
+
+/** A network on the bridge for one container. */
+export interface BridgeLoan extends Disposable {
+  readonly network: Extract<Network, { mode: 'bridge' }>
+  /** Its container has come to its end, so the next may have the network. */
+  keep(): void
+}
+
+/** As many steps as a build runs at a time, which may all have left connections. */
+const mostIdle = 8
+
+interface PooledNetwork {
+  readonly lease: BridgeLease
+  readonly namespaceFd: number
+  readonly socketsFd: number
+}
+
+/**
+ * Networks that containers of one kind use one after the other: making one and removing it takes the kernel a third of
+ * what a container costs. @see docs/decisions/0086-networks-used-again.md
+ */
+export class BridgePool implements Disposable {
+  readonly #options: BridgeOptions
+  readonly #idle: PooledNetwork[] = []
+  #isOver = false
+
+  constructor(options: BridgeOptions) {
+    this.#options = options
+  }
+
+  /** @throws {NetworkUnavailable} {InvalidSpec} */
+  async borrow(): Promise<BridgeLoan> {
+    const rested = this.#idle.findLastIndex((pooled) => !hasSockets(pooled))
+    const [kept] = rested < 0 ? [] : this.#idle.splice(rested, 1)
+    if (kept !== undefined) return this.#lend(kept, true)
+    const lease = await leaseBridgePort(this.#options)
+    try {
+      const [namespaceFd, socketsFd] = getAddon().makeNetwork()
+      return this.#lend({ lease, namespaceFd, socketsFd }, false)
+    } catch (error) {
+      lease[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  #lend(pooled: PooledNetwork, isConnected: boolean): BridgeLoan {
+    let isKept = false
+    return {
+      network: { mode: 'bridge', port: pooled.lease.port, namespace: { path: `/proc/${process.pid}/fd/${pooled.namespaceFd}`, isConnected } },
+      keep: () => { isKept = true },
+      [Symbol.dispose]: () => {
+        if (!isKept || this.#isOver) close(pooled)
+        else this.#rest(pooled)
+      },
+    }
+  }
+
+  /** What connections are left in it end by themselves. */
+  #rest(pooled: PooledNetwork): void {
+    this.#idle.push(pooled)
+    for (const oldest of this.#idle.splice(0, this.#idle.length - mostIdle)) close(oldest)
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOver = true
+    for (const pooled of this.#idle.splice(0)) close(pooled)
+  }
+}
+
+const buffer = Buffer.alloc(4096)
+
+/**
+ * Whether anything is left of the connections of those who were there. The kernel counts what a process holds open, or goes
+ * on without one, as used, and apart from that what waits for late packets.
+ */
+function hasSockets({ socketsFd }: PooledNetwork): boolean {
+  const text = buffer.toString('latin1', 0, readSync(socketsFd, buffer, 0, buffer.length, 0))
+  return !/^sockets: used 0\nTCP: .* tw 0 /u.test(text)
+}
+
+function close({ lease, namespaceFd, socketsFd }: PooledNetwork): void {
+  closeSync(socketsFd)
+  closeSync(namespaceFd)
+  lease[Symbol.dispose]()
+}
+
+/**
+ * Whether all that a container with these privileges can leave in its network is sockets: it has no capability beyond the
+ * usual, and /proc/sys is read-only for it.
+ */
+export function leavesNetworkUnchanged({ capAdd = [], capabilitySets, isPrivileged = false, systemPaths = 'default' }: Privilege): boolean {
+  return capAdd.length === 0 && capabilitySets === undefined && !isPrivileged && systemPaths === 'default'
+}
