@@ -204,7 +204,7 @@ function checkExtent(reply: Reply, { what, blob, first, last }: Extent): void {
 async function* skip(bytes: AsyncIterable<Uint8Array>, count: number): AsyncGenerator<Uint8Array, void, undefined> {
   let remaining = count
   for await (const chunk of bytes) {
-    if (chunk.byteLength > remaining) yield chunk.subarray(remaining)
+    if (chunk.byteLength > remaining) yield remaining === 0 ? chunk : chunk.subarray(remaining)
     remaining = Math.max(0, remaining - chunk.byteLength)
   }
 }
