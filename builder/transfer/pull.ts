@@ -1,3 +1,4 @@
+import { allOrNone } from '../../core/limit.ts'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
@@ -49,24 +50,30 @@ export function findRemoteImage(engine: Engine, { name, platform }: { name: stri
   return askInTurn(engine, name, async (client, reference) => describe(reference, await readRemoteImage(client, { reference, platform }, task)))
 }
 
-/** Brings the image's layers into the store. */
+/** Brings the image's layers into the store, and its documents meanwhile. */
 export async function pullLayers(engine: Engine, { found, maxConcurrentDownloads }: { found: FoundImage; maxConcurrentDownloads?: number }, task: Task<TransferEvent>): Promise<void> {
   const { client } = await engine.registries()
-  await ensureLayers<TransferEvent>(engine.store, {
+  const siblings = new AbortController()
+  const both = { signal: AbortSignal.any([task.signal, siblings.signal]), emit: task.emit }
+  const layers = ensureLayers<TransferEvent>(engine.store, {
     layers: found.manifest.layers,
     diffIds: found.config.rootfs.diff_ids,
     maxConcurrent: maxConcurrentDownloads ?? defaultConcurrentDownloads,
     open: ({ blob, fromByte }, fetchTask) => (fromByte === 0 ? client.fetchBlob(found.reference, blob, fetchTask) : client.continueBlob(found.reference, { blob, fromByte }, fetchTask)),
     isWorthRetrying: (error) => error instanceof WrongContent && error.isWorthRetrying,
-  }, task)
+  }, both)
+  await allOrNone([layers, storeDocuments(engine.store, found, silent(both))], (reason) => { siblings.abort(reason) })
   await noteOrigin(engine.store, found.reference, [...found.manifest.layers, found.manifest.config])
 }
 
-/** Stores the image's documents and points the names to it, once its layers are durable. */
-export async function recordImage(store: Store, { found, names }: { found: FoundImage; names: readonly string[] }, task: Task): Promise<StoredImage> {
-  const { manifest, remote } = found
+async function storeDocuments(store: Store, { manifest, remote }: FoundImage, task: Task): Promise<void> {
   await store.content.ingest(remote.manifest.descriptor, once(remote.manifest.bytes), task)
   await store.content.ingest(manifest.config, once(remote.configBytes), task)
+}
+
+/** Points the names to an image whose layers and documents are there, once its layers are durable. */
+export async function recordImage(store: Store, { found, names }: { found: FoundImage; names: readonly string[] }, task: Task): Promise<StoredImage> {
+  const { manifest, remote } = found
   await store.layers.sync(task)
   return store.images.put(remote.manifest.descriptor, manifest.config.digest, names)
 }
