@@ -32,8 +32,9 @@ interface Position {
 export interface BlobRequest {
   readonly repository: Reference
   readonly blob: Descriptor
-  /** The bytes before it are there, and are the caller's to check together with the others. */
   readonly fromByte: number
+  /** Otherwise the caller has the bytes before, if any, and checks all together. */
+  readonly isChecked: boolean
 }
 
 /**
@@ -41,7 +42,7 @@ export interface BlobRequest {
  * gets further, then at the next; the digest is taken over all of it. When it is wrong, the place that began is asked last
  * from then on, and the error says whether asking again is worth while.
  */
-export async function* fetchBlob(connections: Connections, { repository, blob, fromByte }: BlobRequest, task: Task<TransferEvent>): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* fetchBlob(connections: Connections, { repository, blob, fromByte, isChecked }: BlobRequest, task: Task<TransferEvent>): AsyncGenerator<Uint8Array, void, undefined> {
   refuseForeign(blob)
   const progress = createProgress('pull', blob, task.emit)
   const { memory, registries } = connections
@@ -49,7 +50,7 @@ export async function* fetchBlob(connections: Connections, { repository, blob, f
   const position: Position = { doneBytes: fromByte, givers: [] }
   const bytes = fromByte === blob.size && fromByte > 0 ? none() : readPlaces(connections, { places, blob, position }, silent(task))
   try {
-    for await (const chunk of fromByte === 0 ? verifyBytes(bytes, blob) : bytes) {
+    for await (const chunk of isChecked ? verifyBytes(bytes, blob) : bytes) {
       progress.advanced(position.doneBytes)
       yield chunk
     }
