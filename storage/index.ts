@@ -42,6 +42,7 @@ export type { FsckReport } from './upkeep/fsck.ts'
 export { fsck } from './upkeep/fsck.ts'
 export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
 export { repair } from './upkeep/repair.ts'
+export { makeFolder } from './root/make-folder.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
   AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, GzipEngineUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,

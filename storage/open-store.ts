@@ -1,10 +1,10 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
-import { DriverUnavailable, NotOurStore, StoreTooNew } from './errors.ts'
+import { DriverUnavailable } from './errors.ts'
 import type { FormatChoice, LayerFormatName } from './erofs/choose-format.ts'
 import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
@@ -29,15 +29,16 @@ import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
 import { Images } from './records/images.ts'
 import { restoreIndex, writeIndex } from './records/index-json.ts'
+import { createFolders } from './root/create-folders.ts'
 import type { Layout } from './root/layout.ts'
-import { createLayout, formatVersion } from './root/layout.ts'
+import { createLayout } from './root/layout.ts'
 import { takeLock } from './root/lock.ts'
 import { buryDeadSessions, Session } from './root/session.ts'
 import { setParts } from './store-parts.ts'
 import type { Store } from './store.ts'
 import type { OverlayXattrs } from './tree/tree-helper.ts'
 import { removeTrees } from './tree/upkeep-trees.ts'
-import { fillReserve, releaseReserveIfFull } from './upkeep/reserve.ts'
+import { releaseReserveIfFull } from './upkeep/reserve.ts'
 
 export interface OpenOptions {
   /** For work that makes room, gc above all: gives the reserve back first when the filesystem is full. */
@@ -59,7 +60,7 @@ interface OpenedRoot {
 
 /**
  * Opens the store at `root`, making it when nothing is there. What processes that are gone left behind is put aside.
- * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
+ * @throws {StoreTooNew} @throws {NotOurStore} @throws {StoreUnusable} @throws {StoreBusy} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
  */
 export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
   const layout = createLayout(resolve(root))
@@ -137,63 +138,6 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
 async function emptyTrash(layout: Layout): Promise<void> {
   const names = readdirSync(layout.trash)
   await removeTrees(layout.root, names.map((name) => join(layout.trash, name)), createTask())
-}
-
-function createFolders(layout: Layout): void {
-  const version = readVersion(layout)
-  if (version === formatVersion) {
-    checkOwner(layout)
-    return
-  }
-  if (version !== undefined) throw new StoreTooNew(layout.root, version)
-  mkdirSync(layout.root, { recursive: true, mode: 0o700 })
-  checkOwner(layout)
-  if (!existsSync(layout.content) && readdirSync(layout.root).length > 0) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
-  // Layers hold setuid files: nobody else may get at them by a path.
-  chmodSync(layout.root, 0o700)
-  const blobs = join(layout.content, 'blobs', 'sha256')
-  for (const folder of [blobs, layout.layers, layout.snapshots, layout.sessions, layout.trash, layout.locks, layout.reserve]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-  }
-  // Only a matter of speed (0047): filesystems that do not know it say so.
-  for (const folder of [layout.layers, layout.snapshots]) getAddon().spreadChildren(folder)
-  writeDurably(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
-  fillReserve(layout)
-  for (const folder of [dirname(blobs), layout.content, layout.root]) flush(folder)
-  // Last: with the version in place the store counts as made.
-  writeDurably(`${layout.version}.new`, `${formatVersion}\n`)
-  renameSync(`${layout.version}.new`, layout.version)
-  flush(layout.root)
-}
-
-function writeDurably(path: string, text: string): void {
-  writeFileSync(path, text)
-  flush(path)
-}
-
-function flush(path: string): void {
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function readVersion(layout: Layout): string | undefined {
-  try {
-    return readFileSync(layout.version, 'utf8').trim()
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    if (isErrno(error, 'EACCES')) checkOwner(layout)
-    throw error
-  }
-}
-
-function checkOwner(layout: Layout): void {
-  const { uid } = statSync(layout.root)
-  const own = process.geteuid?.()
-  if (uid !== own) throw new NotOurStore(layout.root, `it belongs to user ${uid}, and this process runs as ${own ?? 'nobody known'}; TSBUILD_ROOT can name another place`)
 }
 
 /** Decided once for a store: a user namespace may not set trusted attributes. */

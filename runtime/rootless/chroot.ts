@@ -25,7 +25,7 @@ export function chrootShortcomings(): string {
  */
 export function validateForChroot(spec: ContainerSpec, stdio: ContainerStdio): void {
   const remedy = 'nothing of the kind with isolation chroot'
-  requireDirectories(spec.rootfs)
+  if (spec.rootfs.kind === 'directory') throw new InvalidSpec('rootfs.kind', 'directory', 'layers, with isolation chroot')
   if (stdio.kind === 'terminal') throw new InvalidSpec('stdio', 'terminal', remedy)
   if (spec.isolation.network.mode !== 'host') throw new InvalidSpec('isolation.network', spec.isolation.network.mode, 'host, with isolation chroot')
   for (const field of ['namespaces', 'clockOffsets', 'sysctls', 'shmSizeBytes', 'domainname'] as const) if (isGiven(spec.isolation[field])) throw new InvalidSpec(`isolation.${field}`, spec.isolation[field], remedy)
@@ -37,13 +37,6 @@ export function validateForChroot(spec: ContainerSpec, stdio: ContainerStdio): v
   for (const field of ['readonlyRootfs', 'isPrivileged', 'apparmorProfile', 'selinuxLabel', 'systemPaths'] as const) if (privilege[field] !== undefined && privilege[field] !== false) throw new InvalidSpec(`privilege.${field}`, privilege[field], remedy)
   if (privilege.seccomp?.kind === 'profile') throw new InvalidSpec('privilege.seccomp', 'profile', remedy)
   if (spec.process.oomScoreAdj !== undefined) throw new InvalidSpec('process.oomScoreAdj', spec.process.oomScoreAdj, remedy)
-}
-
-/** What has to be mounted would be mounted for the whole host: there is no mount namespace. */
-function requireDirectories(rootfs: ContainerSpec['rootfs']): void {
-  if (rootfs.kind === 'directory') throw new InvalidSpec('rootfs.kind', 'directory', 'layers, with isolation chroot')
-  const at = rootfs.lowers.findIndex(({ kind }) => kind !== 'directory')
-  if (at !== -1) throw new InvalidSpec(`rootfs.lowers[${at}].kind`, rootfs.lowers[at]?.kind, 'directories, with isolation chroot: convert the store to overlay')
 }
 
 function isGiven(value: unknown): boolean {

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
 import { FormatUnavailable, HelperDied, TreeFailure } from '../errors.ts'
 import { emptyChangeset, emptyLayer } from '../layer/changeset/empty-changeset.ts'
+import { isInUserNamespace } from '../layer/user-namespace.ts'
 import { explainFull } from '../root/explain-full.ts'
 import { removeTrees } from '../tree/upkeep-trees.ts'
 import { tryMount } from './mount-layers.ts'
@@ -41,11 +42,6 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
   } finally {
     if (trial !== undefined) await removeTrees(folder, [trial], createTask())
   }
-}
-
-/** Where user 0 is not the machine's. @see user_namespaces(7) */
-function isInUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8'))
 }
 
 async function findProblem(work: () => Promise<void>): Promise<string | undefined> {

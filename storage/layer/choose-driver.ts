@@ -5,6 +5,7 @@ import { findSystemProgram } from '../../core/find-program.ts'
 import { createTask } from '../../core/task.ts'
 import { tryMount } from '../erofs/mount-layers.ts'
 import { DriverUnavailable, TreeFailure } from '../errors.ts'
+import { isInUserNamespace } from './user-namespace.ts'
 
 /** How the root filesystem of a snapshot is put together. */
 export type StorageDriverName = 'overlay' | 'fuse-overlayfs' | 'vfs'
@@ -65,11 +66,6 @@ async function mayMountOverlay(): Promise<boolean> {
     if (error instanceof TreeFailure && error.errnoName === 'EPERM') return false
     throw error
   }
-}
-
-/** Where user 0 is not the machine's. @see user_namespaces(7) */
-function isInUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8'))
 }
 
 const device = '/dev/fuse'

@@ -49,9 +49,9 @@ function loadHostileTwin(): void {
   must('load', '-i', join(folder, 'hostile.tar'))
 }
 
-/** All that a process can see of how it is confined, but for what differs each time. */
+/** All that a process can see of how it is confined, but for what differs each time: SigQ counts the signals of all processes of the user. */
 const look = [
-  'grep -E "^(Uid|Gid|Groups|NSpid|Cap|NoNewPrivs|Seccomp|Sig)" /proc/self/status', 'cut -d" " -f 4- /proc/self/mountinfo | sed "s/ [0-9]* -.* overlay .*/ overlay/;s/[0-9a-f]\\{12,\\}/ID/g"', 'ls -l /dev | sed "s/[0-9][0-9]:[0-9][0-9]//"',
+  'grep -E "^(Uid|Gid|Groups|NSpid|Cap|NoNewPrivs|Seccomp|Sig[^Q])" /proc/self/status', 'cut -d" " -f 4- /proc/self/mountinfo | sed "s/ [0-9]* -.* overlay .*/ overlay/;s/[0-9a-f]\\{12,\\}/ID/g"', 'ls -l /dev | sed "s/[0-9][0-9]:[0-9][0-9]//"',
   'ls /sys/class/net', 'cat /proc/self/limits /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_forward', 'env | grep -v HOSTNAME | sort', 'hostname | tr 0-9a-f x', 'umask', 'ls /', 'ls -l /proc/self/fd | wc -l', 'cut -d: -f 2,3 /proc/self/cgroup',
 ].join('; ')
 

@@ -5,7 +5,10 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { Executor, Mount } from '../../runtime/index.ts'
 import type { ContainerParts } from '../support/container.ts'
 import { run } from '../support/container.ts'
+import type { LowerLayer } from '../../native/index.ts'
+import { writeIndexedLayer } from '../support/indexed-layer.ts'
 import { expectClean } from '../support/stores.ts'
+import { archive, directory, file } from '../support/tar-forge.ts'
 import { Workspace } from '../support/workspace.ts'
 
 const workspace = new Workspace()
@@ -19,12 +22,13 @@ for (const [path, text] of [['etc/hosts', 'the image\'s'], ['data/kept', 'kept']
 
 afterAll(() => { workspace[Symbol.dispose]() })
 
+const plain: readonly LowerLayer[] = [{ kind: 'directory', path: second }, { kind: 'directory', path: lower }]
 const hosts: Mount = { kind: 'file', target: '/etc/hosts', content: Buffer.from('ours'), mode: 0o644, uid: 0, gid: 0 }
 
 /** What a script changes, as a layer has it, without times. */
-async function changesOf(executor: Executor, script: string, mounts: readonly Mount[] = [hosts]): Promise<{ readonly output: string; readonly changes: readonly string[] }> {
+async function changesOf(executor: Executor, script: string, mounts: readonly Mount[] = [hosts], lowers: readonly LowerLayer[] = plain): Promise<{ readonly output: string; readonly changes: readonly string[] }> {
   const upper = workspace.makeUpper()
-  const rootfs = { kind: 'overlay', lowers: [{ kind: 'directory', path: second }, { kind: 'directory', path: lower }], upper, xattrs: 'trusted' } as const
+  const rootfs = { kind: 'overlay', lowers, upper, xattrs: 'trusted' } as const
   const { exit, stdout, stderr } = await run({ args: ['/bin/sh', '-c', script], rootfs, executor, mounts })
   expect(exit.exitCode, stderr).toBe(0)
   return { output: stdout, changes: workspace.describe(upper.upperdir).map((line) => line.replace(/ \d{9,}\.\d+/u, '').replace(/^(\S+ 4\d+ \S+) .*$/u, '$1')) }
@@ -77,9 +81,15 @@ describe('a process isolated by chroot', () => {
   })
 })
 
-it('nothing is mounted for a layer that is a filesystem of its own', async () => {
-  const rootfs = { kind: 'overlay', lowers: [{ kind: 'directory', path: lower }, { kind: 'erofs', path: '/none', tar: '/none', backing: 'file' }], upper: workspace.makeUpper(), xattrs: 'trusted' } as const
-  await expect(run({ args: ['/bin/true'], rootfs, executor: { kind: 'chroot' } })).rejects.toMatchObject({ code: 'RUNTIME_INVALID_SPEC', field: 'rootfs.lowers[1].kind' })
+it('layers that are filesystems of their own are read, and mounted where nobody sees them', async () => {
+  const image = await writeIndexedLayer(join(workspace.makeFolder(), 'layer'), archive(directory('data/'), file('data/kept', 'image'), file('data/.wh.gone', ''), file('data/deep', 'no folder any more')), [{ kind: 'directory', path: second }])
+  const lowers = [image, { kind: 'directory', path: second }, { kind: 'directory', path: lower }] as const
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+  const script = 'cat /data/kept /data/deep; ls /data; echo more >> /data/kept; mv /data/changed /data/moved; cat /proc/mounts'
+  const { changes, output } = await changesOf({ kind: 'chroot' }, script.replace('cat /proc/mounts', 'test ! -e /proc/mounts'), [hosts], lowers)
+  expect(output).toMatch(/^imageno folder any morechanged\ndeep\nkept\n$/u)
+  expect(changes).toEqual((await changesOf({ kind: 'helper' }, script, [hosts], lowers)).changes)
+  expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(mounts)
 })
 
 describe('tsbuild inside a container of default confinement', () => {
