@@ -9,7 +9,7 @@ const { Script, constants } = require('vm')
 // Transfers make buffers faster than the garbage collector, which counts objects and not what they hold, comes round to them.
 // Kept from growing, the young heap is full sooner: the peak of a huge blob falls by a third, and nothing takes longer. V8
 // takes kept code only under the flags it was compiled with, so this comes first.
-if (['copy', 'pull', 'push', 'sync'].includes(process.argv[2])) require('v8').setFlagsFromString('--semi-space-growth-factor=1')
+if (['copy', 'pull', 'push', 'sync'].includes(process.argv[2])) setFlags('--semi-space-growth-factor=1')
 
 const file = path.join(__dirname, '..', 'dist', 'cli.cjs')
 const cache = path.join(__dirname, '..', 'dist', '.code-cache', cacheName())
@@ -19,7 +19,11 @@ const script = new Script(`(function (require, __filename, __dirname) {${readFil
   cachedData,
   importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 })
-if (cachedData === undefined || script.cachedDataRejected) process.on('exit', keepCode)
+if (cachedData === undefined || script.cachedDataRejected) {
+  // The garbage collector throws away code that has not run for a while: that of the start, which is what is wanted of it.
+  setFlags('--no-flush-bytecode')
+  process.on('exit', keepCode)
+}
 script.runInThisContext()(createRequire(file), file, path.dirname(file))
 
 /** V8 refuses code of another version or with other flags, but knows the source by its length alone. */
@@ -36,6 +40,8 @@ function keepCode(exitCode) {
   const unfinished = `${cache}.${process.pid}`
   try {
     mkdirSync(path.dirname(cache), { recursive: true })
+    // As it is for whoever reads it.
+    setFlags('--flush-bytecode')
     const fd = openSync(unfinished, 'w', 0o644)
     writeFileSync(fd, script.createCachedData())
     // V8 trusts what it reads: a name must never lead to half a file, not even after a loss of power.
@@ -47,6 +53,10 @@ function keepCode(exitCode) {
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOENT'].includes(error.code)) throw error
     if (['ENOSPC', 'EDQUOT'].includes(error.code)) rmSync(unfinished, { force: true })
   }
+}
+
+function setFlags(flags) {
+  require('v8').setFlagsFromString(flags)
 }
 
 function readIfThere(name) {

@@ -46,7 +46,7 @@ export interface RegistryClient {
   fetchManifest(reference: Reference, task: Task): Promise<FetchedManifest>
   /** The verified bytes of a blob; a broken connection is continued where it broke. */
   fetchBlob(repository: Reference, blob: Descriptor, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
-  /** What is left of a blob whose beginning the caller has, and checks together with the rest. */
+  /** What is left of a blob whose beginning the caller has, if only none of it, and checks together with the rest. */
   continueBlob(repository: Reference, part: { readonly blob: Descriptor; readonly fromByte: number }, task: Task<TransferEvent>): AsyncIterable<Uint8Array>
   /** Uploads, mounts or finds the blob in the repository. */
   pushBlob(repository: Reference, upload: { readonly blob: Descriptor; readonly source: BlobSource }, task: Task<TransferEvent>): Promise<void>

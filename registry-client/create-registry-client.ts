@@ -48,8 +48,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   return {
     resolve: (reference, task) => resolveManifest(connections, reference, task),
     fetchManifest: (reference, task) => fetchManifest(connections, reference, task),
-    fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob, fromByte: 0 }, task),
-    continueBlob: (repository, part, task) => fetchBlob(connections, { repository, ...part }, task),
+    fetchBlob: (repository, blob, task) => fetchBlob(connections, { repository, blob, fromByte: 0, isChecked: true }, task),
+    continueBlob: (repository, part, task) => fetchBlob(connections, { repository, ...part, isChecked: false }, task),
     pushBlob: (repository, upload, task) => pushBlob(connections, { repository, ...upload }, task),
     pushGrowing: (repository, growing, task) => pushGrowing(connections, { repository, growing }, task),
     pushManifest: (reference, manifest, task) => pushManifest(connections, { reference, ...manifest }, task),

@@ -184,6 +184,8 @@ export class BlobStore implements ContentStore {
     const state = { isOpen: true, isPublished: false }
     let finished: Promise<BlobInfo> | undefined
     const finish = (): Promise<BlobInfo> => finished ??= hashed.finish()
+    let flushed: Promise<void> | undefined
+    const flush = (): Promise<void> => flushed ??= file.datasync()
     const close = async (): Promise<void> => {
       if (!state.isOpen) return
       state.isOpen = false
@@ -200,10 +202,12 @@ export class BlobStore implements ContentStore {
       verify: (expected) => this.#explaining(async () => {
         const { digest, sizeBytes } = await finish()
         if (digest !== expected.digest || sizeBytes !== expected.size) throw new DigestMismatch(expected, { digest, sizeBytes })
+        // It will most likely be published, and whoever does so waits less; a failure is met there.
+        flush().catch(() => undefined)
       }),
       publish: () => this.#explaining(async () => {
         const info = await finish()
-        await file.datasync()
+        await flush()
         // Closed last: closing gives up the lock of a file that others wait for.
         await this.#publish(path, info)
         state.isPublished = true

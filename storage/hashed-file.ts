@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { parseDigest } from '../oci/digest.ts'
+import { spend } from '../oci/spent-bytes.ts'
 import type { Sink, SinkOutcome } from '../native/index.ts'
 import { getAddon, sinkOutcomes } from '../native/index.ts'
 import type { GzipEngine } from './compression/gzip-engine.ts'
@@ -91,6 +92,7 @@ export class HashedFile {
       this.#pendingBytes = 0
       this.#batch = settledLater(this.#fill(batch, false))
       await this.#batch
+      for (const chunk of batch) spend(chunk)
     }
     this.#isWriting = false
   }

@@ -1,7 +1,10 @@
+import { allOrNone } from '../../core/limit.ts'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import { parseImageConfig } from '../../oci/image-config.ts'
 import type { ImageConfig } from '../../oci/image-config.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { DigestMismatch } from '../../oci/errors.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference, RemoteImage, TransferEvent } from '../../registry-client/index.ts'
@@ -49,24 +52,36 @@ export async function findRemoteImage(engine: Engine, { name, platform }: { name
   return askInTurn(await engine.registries(), name, async (client, reference) => describe(reference, await readRemoteImage(client, { reference, platform }, task)))
 }
 
-/** Brings the image's layers into the store. */
+/** Brings the image's layers into the store, and its documents meanwhile. */
 export async function pullLayers(engine: Engine, { found, maxConcurrentDownloads }: { found: FoundImage; maxConcurrentDownloads?: number }, task: Task<TransferEvent>): Promise<void> {
   const { client } = await engine.registries()
-  await ensureLayers<TransferEvent>(engine.store, {
+  const siblings = new AbortController()
+  // The store looks at digests, once for each byte. Only when one is wrong the client looks too, and learns which place to ask last from then on.
+  const opened = new Set<Digest>()
+  const both = { signal: AbortSignal.any([task.signal, siblings.signal]), emit: task.emit }
+  const layers = ensureLayers<TransferEvent>(engine.store, {
     layers: found.manifest.layers,
     diffIds: found.config.rootfs.diff_ids,
     maxConcurrent: maxConcurrentDownloads ?? defaultConcurrentDownloads,
-    open: ({ blob, fromByte }, fetchTask) => (fromByte === 0 ? client.fetchBlob(found.reference, blob, fetchTask) : client.continueBlob(found.reference, { blob, fromByte }, fetchTask)),
-    isWorthRetrying: (error) => error instanceof WrongContent && error.isWorthRetrying,
-  }, task)
+    open: ({ blob, fromByte }, fetchTask) => {
+      const isFirst = !opened.has(blob.digest)
+      opened.add(blob.digest)
+      return isFirst || fromByte > 0 ? client.continueBlob(found.reference, { blob, fromByte }, fetchTask) : client.fetchBlob(found.reference, blob, fetchTask)
+    },
+    isWorthRetrying: (error) => error instanceof DigestMismatch || (error instanceof WrongContent && error.isWorthRetrying),
+  }, both)
+  await allOrNone([layers, storeDocuments(engine.store, found, silent(both))], (reason) => { siblings.abort(reason) })
   await noteOrigin(engine.store, found.reference, [...found.manifest.layers, found.manifest.config])
 }
 
-/** Stores the image's documents and points the names to it, once its layers are durable. */
-export async function recordImage(store: Store, { found, names }: { found: FoundImage; names: readonly string[] }, task: Task): Promise<StoredImage> {
-  const { manifest, remote } = found
+async function storeDocuments(store: Store, { manifest, remote }: FoundImage, task: Task): Promise<void> {
   await store.content.ingest(remote.manifest.descriptor, once(remote.manifest.bytes), task)
   await store.content.ingest(manifest.config, once(remote.configBytes), task)
+}
+
+/** Points the names to an image whose layers and documents are there, once its layers are durable. */
+export async function recordImage(store: Store, { found, names }: { found: FoundImage; names: readonly string[] }, task: Task): Promise<StoredImage> {
+  const { manifest, remote } = found
   await store.layers.sync(task)
   return store.images.put(remote.manifest.descriptor, manifest.config.digest, names)
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { makeSpendable } from '../../oci/spent-bytes.ts'
 import type { Limits } from './limits.ts'
 
 export interface BodyWatch {
@@ -37,6 +38,7 @@ export async function* readWatched(stream: Readable, watch: BodyWatch): AsyncGen
         waitedMs = 0
         receivedBytes = 0
       }
+      makeSpendable(next.value)
       yield next.value
     }
   } catch (error) {

@@ -34,8 +34,9 @@ interface Position {
 export interface BlobRequest {
   readonly repository: Reference
   readonly blob: Descriptor
-  /** The bytes before it are there, and are the caller's to check together with the others. */
   readonly fromByte: number
+  /** Otherwise the caller has the bytes before, if any, and checks all together. */
+  readonly isChecked: boolean
 }
 
 /**
@@ -43,7 +44,7 @@ export interface BlobRequest {
  * gets further, then at the next; the digest is taken over all of it. When it is wrong, the place that began is asked last
  * from then on, and the error says whether asking again is worth while.
  */
-export async function* fetchBlob(connections: Connections, { repository, blob, fromByte }: BlobRequest, task: Task<TransferEvent>): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* fetchBlob(connections: Connections, { repository, blob, fromByte, isChecked }: BlobRequest, task: Task<TransferEvent>): AsyncGenerator<Uint8Array, void, undefined> {
   refuseForeign(blob)
   const progress = createProgress('pull', blob, task.emit)
   const { memory, registries } = connections
@@ -51,7 +52,7 @@ export async function* fetchBlob(connections: Connections, { repository, blob, f
   const position: Position = { doneBytes: fromByte, givers: [], etags: new Map() }
   const bytes = fromByte === blob.size && fromByte > 0 ? none() : readPlaces(connections, { places, blob, position }, silent(task))
   try {
-    for await (const chunk of fromByte === 0 ? verifyBytes(bytes, blob) : bytes) {
+    for await (const chunk of isChecked ? verifyBytes(bytes, blob) : bytes) {
       progress.advanced(position.doneBytes)
       yield chunk
     }
@@ -225,7 +226,7 @@ function checkSame(reply: Reply, { memory }: Connections, { place, blob, positio
 async function* skip(bytes: AsyncIterable<Uint8Array>, count: number): AsyncGenerator<Uint8Array, void, undefined> {
   let remaining = count
   for await (const chunk of bytes) {
-    if (chunk.byteLength > remaining) yield chunk.subarray(remaining)
+    if (chunk.byteLength > remaining) yield remaining === 0 ? chunk : chunk.subarray(remaining)
     remaining = Math.max(0, remaining - chunk.byteLength)
   }
 }

@@ -3,6 +3,7 @@ import type { Compression } from '../../oci/descriptor.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
 import { DigestMismatch } from '../../oci/errors.ts'
+import { expectReaders } from '../../oci/spent-bytes.ts'
 import { limitBytes } from '../../oci/verify.ts'
 import type { BlobWriter, ContinuedWriter } from '../content-store.ts'
 import { HostileArchive, LayerMissing, MalformedCompression } from '../errors.ts'
@@ -94,6 +95,7 @@ export class LayerIntake {
     try {
       let isWanted = true
       for await (const chunk of limitBytes(bytes, incoming.blob)) {
+        if (isWanted) expectReaders(chunk, 2)
         const written = writer.write(chunk)
         if (isWanted) isWanted = await stream.push(chunk)
         // A tree that failed fails the whole; one that waits for its parent does not.

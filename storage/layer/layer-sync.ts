@@ -2,6 +2,7 @@ import type { Task } from '../../core/task.ts'
 import { createTask } from '../../core/task.ts'
 import type { CacheEntries } from '../records/cache-entries.ts'
 import type { Layout } from '../root/layout.ts'
+import { explainFull } from '../root/explain-full.ts'
 import type { Session } from '../root/session.ts'
 import { syncFolder } from '../root/sync-folder.ts'
 import { syncFilesystem, syncTrees } from '../tree/upkeep-trees.ts'
@@ -77,7 +78,16 @@ export class LayerSync {
     const task = createTask<never>()
     const inodes = layers.reduce((sum, layer) => sum + layer.inodes, 0)
     if (inodes > maxInodesOneByOne) return syncFilesystem(this.#layout.root, task)
-    await syncTrees(this.#layout.root, layers.flatMap((layer) => layerPaths(this.#layout, layer)), task)
+    const paths = (isIndexed: boolean): string[] => layers.filter(({ origin }) => (origin === 'indexed') === isIndexed).flatMap((layer) => layerPaths(this.#layout, layer))
+    await Promise.all([syncTrees(this.#layout.root, paths(false), task), ...paths(true).map((path) => this.#flushFile(path))])
     await syncFolder(this.#layout.layers)
+  }
+
+  async #flushFile(path: string): Promise<void> {
+    try {
+      await syncFolder(path)
+    } catch (error) {
+      throw explainFull(this.#layout.root, error)
+    }
   }
 }

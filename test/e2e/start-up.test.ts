@@ -20,7 +20,11 @@ afterAll(() => {
 })
 
 function run(...args: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
-  return spawnSync(process.execPath, [join(installed, 'bin', 'tsbuild.cjs'), ...args], { encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: join(installed, 'store') } })
+  return runUnder([], ...args)
+}
+
+function runUnder(nodeArgs: readonly string[], ...args: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  return spawnSync(process.execPath, [...nodeArgs, join(installed, 'bin', 'tsbuild.cjs'), ...args], { encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: join(installed, 'store') } })
 }
 
 describe('the code a command compiled', () => {
@@ -47,6 +51,19 @@ describe('the code a command compiled', () => {
       return statSync(join(cache, readdirSync(cache).find((file) => file.startsWith('copy-')) ?? '')).ino
     }
     expect(copy()).toBe(copy())
+  })
+
+  it('is kept whole, however often garbage is collected meanwhile', () => {
+    const kept = (): number => statSync(join(cache, readdirSync(cache).find((file) => file.startsWith('df-')) ?? '')).size
+    const collector = join(installed, 'collect.cjs')
+    // V8 collects because of what buffers hold; code goes when it did not run between several collections that it began itself.
+    const sizes = [0, 300].map((times) => {
+      rmSync(cache, { recursive: true })
+      writeFileSync(collector, `process.on('exit', () => { for (let i = 0; i < ${times}; i += 1) new ArrayBuffer(2 ** 24) })`)
+      expect(runUnder(['-r', collector], 'df').status).toBe(0)
+      return kept()
+    })
+    expect(sizes[1]).toBeGreaterThan(0.98 * (sizes[0] ?? Infinity))
   })
 
   it('is made again when it is not what V8 can use', () => {

@@ -122,6 +122,22 @@ describe('a pull', () => {
     expect(registry.requests('GET', new RegExp(sha256(layer), 'u'))).toEqual([])
   })
 
+  it('takes a layer from the next place when the first has other bytes, and says so when that was the only one', async () => {
+    const [origin, mirror] = [await newRegistry(), await newRegistry()]
+    for (const registry of [origin, mirror]) publish(registry, [], manifest(0))
+    const wrong = Buffer.from(layer)
+    wrong.write('y', 512)
+    mirror.blobs.set(sha256(layer), wrong)
+    const conf = join(folder, 'mirror.conf')
+    writeFileSync(conf, `[[registry]]\nlocation = "${origin.host}"\ninsecure = true\n[[registry.mirror]]\nlocation = "${mirror.host}"\ninsecure = true\n`)
+    const engine = await openEngine({ root: join(folder, 'mirrored'), env: { HOME: folder, CONTAINERS_REGISTRIES_CONF: conf } })
+    open.push(engine)
+    const name = `${origin.host}/app:x`
+    expect((await pullImage(engine, { name, platform }, createTask())).names).toEqual([name])
+    expect(origin.requests('GET', new RegExp(sha256(layer), 'u'))).toHaveLength(1)
+    expect(await failureOf(pullImage(await newEngine(), { name: `${mirror.host}/app:x`, platform }, createTask()))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', host: mirror.host })
+  })
+
   it('names an image as it was asked for, whatever the image says of its name', async () => {
     const [engine, registry] = [await newEngine(), await newRegistry()]
     const annotations = { 'org.opencontainers.image.ref.name': 'docker.io/library/debian:bookworm', 'io.containerd.image.name': 'docker.io/library/debian:bookworm' }
