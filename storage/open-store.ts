@@ -9,6 +9,7 @@ import type { FormatChoice, LayerFormatName } from './erofs/choose-format.ts'
 import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
 import { requireBacking } from './erofs/erofs-support.ts'
+import { HeldImages } from './erofs/held-images.ts'
 import { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
 import { chooseDriver } from './layer/choose-driver.ts'
@@ -91,7 +92,11 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
-  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database, layout.trash) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const held = new HeldImages()
+  const lowers = new LowerLayers(layout, xattrs, {
+    backing: () => requireBacking(support ?? knownSupport(database, layout.trash) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }),
+    held,
+  })
   const verifier = verifiesLayers ? new LayerVerifier(layout, database) : undefined
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
@@ -103,6 +108,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
     try {
       await sync.run(createTask())
     } finally {
+      held.close()
       const mayHaveTrash = session.id !== undefined || hasBuried
       session.end()
       database.close()
