@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
@@ -7,6 +7,7 @@ import { emptyChangeset, emptyLayer } from '../layer/changeset/empty-changeset.t
 import { explainFull } from '../root/explain-full.ts'
 import { removeTrees } from '../tree/upkeep-trees.ts'
 import { tryMount } from './mount-layers.ts'
+import { findMountObstacle } from './mount-rights.ts'
 import { writeIndex } from './write-index.ts'
 
 /** How the kernel gets at the files of an EROFS layer. */
@@ -22,7 +23,8 @@ export type ErofsSupport =
  * @throws {StorageFull}
  */
 export async function probeErofs(folder: string): Promise<ErofsSupport> {
-  if (process.geteuid?.() !== 0 || isInUserNamespace()) return { kind: 'unavailable', reason: 'mounting them takes root; without it layers are kept unpacked' }
+  const obstacle = findMountObstacle()
+  if (obstacle !== undefined) return { kind: 'unavailable', reason: obstacle }
   let trial: string | undefined
   try {
     trial = mkdtempSync(join(folder, 'erofs-trial-'))
@@ -43,11 +45,6 @@ export async function probeErofs(folder: string): Promise<ErofsSupport> {
   }
 }
 
-/** Where user 0 is not the machine's. @see user_namespaces(7) */
-function isInUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8'))
-}
-
 async function findProblem(work: () => Promise<void>): Promise<string | undefined> {
   try {
     await work()
@@ -57,6 +54,14 @@ async function findProblem(work: () => Promise<void>): Promise<string | undefine
     if (error instanceof HelperDied) return error.message
     throw error
   }
+}
+
+/** Of a store that has none when it is opened. */
+export const notTried: ErofsSupport = { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }
+
+/** The same for layers that are there: others of the store may be unpacked, and these can be. */
+export function toMountStored(support: ErofsSupport): ErofsSupport {
+  return support.kind === 'available' ? support : { ...support, reason: `${support.reason}; "tsbuild store convert --to overlay" unpacks those that are there` }
 }
 
 /** @throws {FormatUnavailable} */

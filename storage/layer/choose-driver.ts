@@ -4,6 +4,7 @@ import { isErrno } from '../../core/errors.ts'
 import { findSystemProgram } from '../../core/find-program.ts'
 import { createTask } from '../../core/task.ts'
 import { tryMount } from '../erofs/mount-layers.ts'
+import { isInUserNamespace, mayMount } from '../erofs/mount-rights.ts'
 import { DriverUnavailable, TreeFailure } from '../errors.ts'
 
 /** How the root filesystem of a snapshot is put together. */
@@ -67,11 +68,6 @@ async function mayMountOverlay(): Promise<boolean> {
   }
 }
 
-/** Where user 0 is not the machine's. @see user_namespaces(7) */
-function isInUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8'))
-}
-
 const device = '/dev/fuse'
 /** Major 10, minor 229. @see kernel Documentation/admin-guide/devices.txt */
 const fuseNumber = (10 << 8) | 229
@@ -90,12 +86,4 @@ function findFuse(): FuseSupport {
     if (isErrno(error, 'EACCES', 'EPERM')) return { program: undefined, obstacle: `${device} may not be opened: its mode is 0666 where plain users may use FUSE` }
     throw error
   }
-}
-
-/** CAP_SYS_ADMIN. */
-const systemAdministration = 1n << 21n
-
-function mayMount(): boolean {
-  const [, capabilities] = /^CapEff:\s*([0-9a-f]+)$/mu.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-  return capabilities !== undefined && (BigInt(`0x${capabilities}`) & systemAdministration) !== 0n
 }
