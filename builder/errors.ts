@@ -1,12 +1,8 @@
 import { TsbuildError } from '../core/errors.ts'
 import type { ContainerExit, LimitCause, NotExecuted, UsageReport } from '../runtime/index.ts'
-import type { CacheSource } from './cache/shared/cache-place.ts'
 import type { DockerfileSource } from './dockerfile/instruction.ts'
 import type { Warning } from './dockerfile/lint/warning.ts'
-import type { Leak } from './guard/leak.ts'
-import { formatLeak } from './guard/leak.ts'
 import type { StepLabel } from './plan/plan.ts'
-import type { Difference } from './reproduce/difference.ts'
 
 /** A step failed for the reason in `cause`; this says which one. */
 export class StepFailed extends TsbuildError {
@@ -44,54 +40,6 @@ export class CommandFailed extends TsbuildError {
   }
 }
 
-/** The build context lacks a file that COPY names, or .dockerignore hides it. */
-export class CopySourceMissing extends TsbuildError {
-  readonly code = 'BUILDER_COPY_SOURCE_MISSING'
-  readonly source: string
-  readonly origin: string
-  readonly reason: 'isHidden' | { readonly meant: string } | undefined
-
-  constructor(source: string, origin: string, reason: CopySourceMissing['reason']) {
-    super(`cannot copy "${source}": ${reason === 'isHidden' ? `.dockerignore leaves it out of ${origin}` : `${origin} has no such file or directory${reason === undefined ? '' : `; did you mean "${reason.meant}"?`}`}`)
-    this.source = source
-    this.origin = origin
-    this.reason = reason
-  }
-}
-
-/** COPY would put a file where a directory is, or a directory where something else is. */
-export class CopyConflict extends TsbuildError {
-  readonly code = 'BUILDER_COPY_CONFLICT'
-  readonly path: string
-
-  constructor(path: string, wanted: string, found: string) {
-    super(`cannot copy to "${path}": it is a ${found} in the image and would become a ${wanted}`)
-    this.path = path
-  }
-}
-
-/** The links in a COPY destination lead in a circle. */
-export class DestinationLinkLoop extends TsbuildError {
-  readonly code = 'BUILDER_DESTINATION_LINK_LOOP'
-  readonly path: string
-
-  constructor(path: string) {
-    super(`cannot copy to "${path}": its links in the image lead in a circle`)
-    this.path = path
-  }
-}
-
-/** The build context, or something in it, cannot be read. */
-export class ContextUnreadable extends TsbuildError {
-  readonly code = 'BUILDER_CONTEXT_UNREADABLE'
-  readonly path: string
-
-  constructor(path: string, problem: string, options?: ErrorOptions) {
-    super(`cannot read "${path}" of the build context: ${problem}`, options)
-    this.path = path
-  }
-}
-
 /** USER, --user or --chown names nobody the image knows. */
 export class UserUnknown extends TsbuildError {
   readonly code = 'BUILDER_USER_UNKNOWN'
@@ -100,42 +48,6 @@ export class UserUnknown extends TsbuildError {
   constructor(user: string, problem: string) {
     super(`cannot resolve user ${JSON.stringify(user.slice(0, 100))}: ${problem}`)
     this.user = user
-  }
-}
-
-/** What an address names cannot be downloaded. */
-export class DownloadFailed extends TsbuildError {
-  readonly code = 'BUILDER_DOWNLOAD_FAILED'
-  readonly url: string
-
-  constructor(url: string, problem: string, options?: ErrorOptions) {
-    super(`cannot download "${url}": ${problem}`, options)
-    this.url = url
-  }
-}
-
-/** What was downloaded is not what the Dockerfile says. Nothing was made of it. */
-export class WrongDownload extends TsbuildError {
-  readonly code = 'BUILDER_WRONG_DOWNLOAD'
-  readonly url: string
-  readonly actual: string
-
-  constructor(url: string, expected: string, actual: string) {
-    super(`cannot use "${url}": its digest is ${actual}, expected ${expected}`)
-    this.url = url
-    this.actual = actual
-  }
-}
-
-/** A git repository cannot be read, or has not what it should. */
-export class GitFailed extends TsbuildError {
-  readonly code = 'BUILDER_GIT_FAILED'
-  readonly remote: string
-
-  constructor(remote: string, problem: string, options?: ErrorOptions) {
-    const shown = remote.replace(/\/\/[^/@]*@/u, '//')
-    super(`cannot read git repository "${shown}": ${problem}`, options)
-    this.remote = shown
   }
 }
 
@@ -171,32 +83,6 @@ export class PlatformNotRunnable extends TsbuildError {
   constructor(platform: string, host: string, options?: ErrorOptions) {
     super(`cannot run a step for ${platform} on ${host}: the kernel knows no interpreter for its programs; install qemu-user-static and binfmt-support, or register one in /proc/sys/fs/binfmt_misc with the flag F`, options)
     this.platform = platform
-  }
-}
-
-/** A device of RUN --device is not there, or our containers cannot have it. */
-export class DeviceUnsuitable extends TsbuildError {
-  readonly code = 'BUILDER_DEVICE_UNSUITABLE'
-  readonly device: string
-
-  constructor(device: string, problem: string, options?: ErrorOptions) {
-    super(`cannot use device "${device}": ${problem}`, options)
-    this.device = device
-  }
-}
-
-/** A RUN step wants a secret or an ssh agent that it cannot have. The value is in no message. */
-export class SecretUnavailable extends TsbuildError {
-  readonly code = 'BUILDER_SECRET_UNAVAILABLE'
-  readonly id: string
-  /** What to add to the command line. */
-  readonly remedy: string | undefined
-
-  // eslint-disable-next-line max-params -- the cause is every error's last
-  constructor(id: string, problem: string, remedy: string | undefined, options?: ErrorOptions) {
-    super(`cannot give "${id}" to the step: ${problem}${remedy === undefined ? '' : `; add ${remedy}`}`, options)
-    this.id = id
-    this.remedy = remedy
   }
 }
 
@@ -262,54 +148,12 @@ export class ImageInUse extends TsbuildError {
   }
 }
 
-/** An archive to load or import is not what it should be. No image was made of it. */
-export class MalformedArchive extends TsbuildError {
-  readonly code = 'BUILDER_MALFORMED_ARCHIVE'
-
-  constructor(problem: string, options?: ErrorOptions) {
-    super(`cannot read archive: ${problem}`, options)
-  }
-}
-
 /** Neither the image nor the caller says what to run. */
 export class NoCommand extends TsbuildError {
   readonly code = 'BUILDER_NO_COMMAND'
 
   constructor(image: string) {
     super(`cannot run image "${image}": it has neither ENTRYPOINT nor CMD, and no command was given`)
-  }
-}
-
-/** No build record has this id; the oldest are removed as new ones come. */
-export class BuildNotFound extends TsbuildError {
-  readonly code = 'BUILDER_BUILD_NOT_FOUND'
-  readonly build: string
-
-  constructor(build: string, problem = 'is not among the records of this store: "tsbuild history builds" lists them') {
-    super(`cannot use build "${build}": it ${problem}`)
-    this.build = build
-  }
-}
-
-/** Several build records begin with what was given as an id. */
-export class BuildAmbiguous extends TsbuildError {
-  readonly code = 'BUILDER_BUILD_AMBIGUOUS'
-  readonly build: string
-
-  constructor(build: string, count: number) {
-    super(`cannot tell which build "${build}" means: ${count} ids begin with it`)
-    this.build = build
-  }
-}
-
-/** The value of a secret stands in something the build would keep. Nothing of it was stored. */
-export class SecretLeaked extends TsbuildError {
-  readonly code = 'BUILDER_SECRET_LEAKED'
-  readonly leaks: readonly Leak[]
-
-  constructor(leaks: readonly Leak[]) {
-    super(`cannot keep the value of a secret: ${leaks.map(formatLeak).join('; ')}`)
-    this.leaks = leaks
   }
 }
 
@@ -356,50 +200,5 @@ export class UnsuitableRequest extends TsbuildError {
 
   constructor(problem: string) {
     super(`cannot do what is asked for: ${problem}`)
-  }
-}
-
-/** There is no cache at this place. */
-export class CacheMissing extends TsbuildError {
-  readonly code = 'BUILDER_CACHE_MISSING'
-  readonly place: string
-
-  constructor(place: string) {
-    super(`cannot read the cache "${place}": there is none`)
-    this.place = place
-  }
-}
-
-/** A cache promised a layer and did not give it: it is gone, or is not what the cache said. */
-export class CacheSourceFailed extends TsbuildError {
-  readonly code = 'BUILDER_CACHE_SOURCE_FAILED'
-  readonly source: CacheSource
-
-  constructor(source: CacheSource, place: string, cause: unknown) {
-    super(`cannot use the cache "${place}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
-    this.source = source
-  }
-}
-
-/** A cache mount cannot be read or written as asked. */
-export class CacheMountUnsuitable extends TsbuildError {
-  readonly code = 'BUILDER_CACHE_MOUNT_UNSUITABLE'
-  readonly id: string
-
-  constructor(id: string, problem: string) {
-    super(`cannot use cache mount "${id}": ${problem}`)
-    this.id = id
-  }
-}
-
-/** Two builds of the same made two images. */
-export class NotReproducible extends TsbuildError {
-  readonly code = 'BUILDER_NOT_REPRODUCIBLE'
-  readonly difference: Difference
-
-  constructor(difference: Difference) {
-    const { layer, step, path, field, first, second } = difference
-    super(`cannot reproduce the image: ${layer === undefined ? '' : `layer ${layer} (${step.slice(0, 200)}), `}${path}: ${field} is ${first} in one build and ${second} in the other${field === 'mtime' || field === 'created' || field === 'history' ? '; --source-date-epoch makes times the same' : ''}`)
-    this.difference = difference
   }
 }

@@ -25,9 +25,8 @@ export interface ImageStep extends ImageSize {
 
 /** The image's history, oldest first, each step that made a layer with what it takes. */
 export async function imageSteps(store: Store, image: StoredImage): Promise<ImageStep[]> {
-  const { config } = await openImage(store, image)
-  const layers = await imageLayersOf(store, image)
-  const pending = [...layers]
+  const { config, chain } = await openImage(store, image)
+  const pending = findLayers(store, chain)
   const steps = (config.history ?? []).map((entry): ImageStep => {
     const layer = entry.empty_layer === true ? undefined : pending.shift()
     return { created: entry.created, createdBy: entry.created_by ?? '', comment: entry.comment ?? '', ...layerFacts(layer) }
@@ -38,11 +37,6 @@ export async function imageSteps(store: Store, image: StoredImage): Promise<Imag
 /** undefined for an image without layers. */
 export async function topLayer(store: Store, image: StoredImage): Promise<ChainId | undefined> {
   return (await openImage(store, image)).chain.at(-1)
-}
-
-async function imageLayersOf(store: Store, image: StoredImage): Promise<Layer[]> {
-  const { chain } = await openImage(store, image)
-  return findLayers(store, chain)
 }
 
 function findLayers(store: Store, chain: readonly ChainId[]): Layer[] {

@@ -1,3 +1,4 @@
+import type { RunConfig } from '../oci/image-config.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import { formatFamiliar, parseReference } from '../registry-client/index.ts'
 import type { Store, StoredImage } from '../storage/index.ts'
@@ -5,7 +6,7 @@ import { measureImage } from './image-facts.ts'
 import { openImage, openImages } from './transfer/portable-image.ts'
 
 /** What `docker inspect` shows of an image, as far as we have it, in its words; of an index this machine's image, and which others there are. */
-export async function inspectImage(store: Store, stored: StoredImage): Promise<Readonly<Record<string, unknown>>> {
+export async function inspectImage(store: Store, stored: StoredImage): Promise<Readonly<Record<string, unknown>> & { readonly Config: RunConfig }> {
   const { config, manifest, chain } = await openImage(store, stored)
   const members = await openImages(store, stored)
   const { sizeBytes, inodes } = await measureImage(store, stored)

@@ -41,6 +41,6 @@ function rateLimit(limit: { readonly limit: number; readonly remaining: number; 
 }
 
 /** The bytes a registry has under a name, of which its digest is. */
-export function fetchRawManifest(engine: Engine, name: string, task: Task): Promise<Uint8Array> {
-  return askInTurn(engine, name, async (client, reference) => (await client.fetchManifest(reference, task)).bytes)
+export async function fetchRawManifest(engine: Engine, name: string, task: Task): Promise<Uint8Array> {
+  return askInTurn(await engine.registries(), name, async (client, reference) => (await client.fetchManifest(reference, task)).bytes)
 }

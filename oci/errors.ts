@@ -6,7 +6,7 @@ export interface ExpectedBlob {
   readonly size: number
 }
 
-/** What was found; `digest` is undefined when reading stopped at the first byte too many. */
+/** What was found; `digest` is undefined when reading stopped at the first byte too many, or before the rest of something else. */
 export interface ActualBlob {
   readonly digest: string | undefined
   readonly sizeBytes: number
@@ -37,7 +37,7 @@ export class DigestMismatch extends TsbuildError {
 }
 
 function describeDifference(expected: ExpectedBlob, { digest, sizeBytes }: ActualBlob): string {
-  if (digest === undefined) return `got more than the ${expected.size} bytes expected`
+  if (digest === undefined) return sizeBytes > expected.size ? `got more than the ${expected.size} bytes expected` : `behind ${sizeBytes} bytes of it came something else`
   return sizeBytes === expected.size ? `its bytes have digest "${digest}"` : `got ${sizeBytes} bytes, expected ${expected.size}`
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createTestClient } from '../test/support/client.ts'
 import type { TestImage } from '../test/support/images.ts'
-import { collect, createImage, describeBytes, publish, sourceOf } from '../test/support/images.ts'
+import { appOf, collect, createImage, describeBytes, publish, sourceOf } from '../test/support/images.ts'
 import type { TestRegistry } from '../test/support/registry.ts'
 import { answer, digestOf, reply, startRegistry } from '../test/support/registry.ts'
 import { failureOf, recordingTask } from '../test/support/task.ts'
@@ -16,13 +16,11 @@ import { InvalidAnswer, ManifestUnknown, PlatformUnavailable, WrongContent } fro
 import { pullImage } from './pull.ts'
 import { pushImage } from './push.ts'
 import type { Reference } from './reference.ts'
-import { parseReference } from './reference.ts'
 import { selectPlatform } from './select-platform.ts'
 
 const image = createImage()
 const amd64 = { os: 'linux', architecture: 'amd64' }
 const task = recordingTask()
-const appOf = (registry: TestRegistry): Reference => parseReference(`${registry.host}/app:1`)
 const pull = (registry: TestRegistry, platform = amd64): Promise<RemoteImage> => pullImage(createTestClient({ insecure: [registry.host] }), { reference: appOf(registry), platform }, task)
 
 /** Serves a document as the manifest `app:1`, and by its digest. */

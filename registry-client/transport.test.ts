@@ -10,8 +10,8 @@ import type { Authority, Certificate } from '../test/support/certificates.ts'
 import { createAuthority, trust } from '../test/support/certificates.ts'
 import type { TestClientOptions } from '../test/support/client.ts'
 import { createTestClient, insecureRule, lookupTable, password, secureRule } from '../test/support/client.ts'
-import { collect, createImage, publish } from '../test/support/images.ts'
-import type { TestRegistry, TlsFiles } from '../test/support/registry.ts'
+import { collect, createImage, publish, startWithImage } from '../test/support/images.ts'
+import type { TlsFiles } from '../test/support/registry.ts'
 import { answer, startRegistry } from '../test/support/registry.ts'
 import { failureOf, recordingTask } from '../test/support/task.ts'
 import { startTokenServer } from '../test/support/token-server.ts'
@@ -46,12 +46,6 @@ beforeAll(async () => {
 afterAll(async () => { await rm(directory, { recursive: true }) })
 beforeEach(() => { certs = join(directory, `certs-${String(round += 1)}`) })
 
-async function startWithImage(tls: TlsFiles): Promise<TestRegistry> {
-  const registry = await startRegistry({ tls })
-  publish(registry, image, { repository: 'app', tag: '1' })
-  return registry
-}
-
 function fetchManifest(host: string, options: TestClientOptions = {}): Promise<FetchedManifest> {
   const secure = options.insecure?.includes(host) === true ? [] : [host]
   return createTestClient({ certificateDirectories: [certs], ...options, secure: [...secure, ...options.secure ?? []] }).fetchManifest(parseReference(`${host}/app:1`), task)
@@ -59,14 +53,14 @@ function fetchManifest(host: string, options: TestClientOptions = {}): Promise<F
 
 describe('TLS', () => {
   it('trusts the authority in the folder of the host', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     expect((await fetchManifest(registry.host)).bytes).toEqual(image.manifest.bytes)
   })
 
   it('takes an authority in the folder of one host for that host only', async () => {
-    await using registry = await startWithImage(own)
-    await using neighbour = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
+    await using neighbour = await startWithImage(image, { tls: own })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     const failure = await failureOf(fetchManifest(neighbour.host))
     expect(failure).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', isTransient: false })
@@ -75,7 +69,7 @@ describe('TLS', () => {
   })
 
   it('trusts the authorities of the system', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     const reference = JSON.stringify(`${registry.host}/app:1`)
     const script = `
       import { createRegistryClient, noCredentials, noRegistriesConfig, parseReference } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
@@ -94,33 +88,33 @@ describe('TLS', () => {
     ['expired', () => expired, 'CERT_HAS_EXPIRED'],
     ['for another name', () => elsewhere, 'ERR_TLS_CERT_ALTNAME_INVALID'],
   ])('refuses a certificate that is %s', async (_, certificate, detail) => {
-    await using registry = await startWithImage(certificate())
+    await using registry = await startWithImage(image, { tls: certificate() })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', detail })
     expect(registry.log).toEqual([])
   })
 
   it('refuses a certificate of another authority', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     await trust(certs, registry.host, { 'ca.crt': other.certificate })
     expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
   })
 
   it('refuses versions nobody should use any more', async () => {
     const old: TlsFiles & { maxVersion: string; minVersion: string; ciphers: string } = { key: own.key, cert: own.cert, maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' }
-    await using registry = await startWithImage(old)
+    await using registry = await startWithImage(image, { tls: old })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
     expect(registry.log).toEqual([])
   })
 
   it('is not checked where the configuration says so', async () => {
-    await using registry = await startWithImage(expired)
+    await using registry = await startWithImage(image, { tls: expired })
     expect((await fetchManifest(registry.host, { insecure: [registry.host] })).bytes).toEqual(image.manifest.bytes)
   })
 
   it('is checked for one repository although it is not for another of the same host', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     publish(registry, image, { repository: 'loose/app', tag: '1' })
     const client = createTestClient({ secure: [registry.host], rules: [{ ...insecureRule(registry.host), prefix: `${registry.host}/loose`, location: `${registry.host}/loose` }] })
     await client.fetchManifest(parseReference(`${registry.host}/loose/app:1`), task)
@@ -128,7 +122,7 @@ describe('TLS', () => {
   })
 
   it('shows a client certificate to the host it is for, and to no other', async () => {
-    await using registry = await startWithImage({ ...own, ca: authority.certificate, requestCert: true })
+    await using registry = await startWithImage(image, { tls: { ...own, ca: authority.certificate, requestCert: true } })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
     await trust(certs, registry.host, { 'me.cert': client.cert, 'me.key': client.key })
@@ -142,13 +136,13 @@ describe('TLS', () => {
   })
 
   it('wants both halves of a client certificate', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     await trust(certs, registry.host, { 'me.cert': client.cert })
     expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_INVALID_CONFIGURATION', path: join(certs, registry.host, 'me.cert') })
   })
 
   it('is checked by name when a name is asked for', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     const port = registry.host.split(':')[1] ?? ''
     await trust(certs, `registry.test:${port}`, { 'ca.crt': authority.certificate })
     await trust(certs, `wrong.test:${port}`, { 'ca.crt': authority.certificate })
@@ -174,7 +168,7 @@ describe('a new connection', () => {
 
 describe('a host that a registry sends us to', () => {
   it('as token service is checked on its own', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     await using tokens = await startTokenServer({ tls: own })
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     registry.on({ path: /v2\/app/u }, tokens.guard())
@@ -187,7 +181,7 @@ describe('a host that a registry sends us to', () => {
   })
 
   it('as token service must have TLS when the registry has', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     await using tokens = await startTokenServer()
     registry.on({ path: /v2\/app/u }, tokens.guard())
     const options = { insecure: [registry.host, tokens.host], logins: { [registry.host]: password('user', 'secret') } }
@@ -196,7 +190,7 @@ describe('a host that a registry sends us to', () => {
   })
 
   it('for a blob is checked on its own, and must have TLS when the registry has', async () => {
-    await using registry = await startWithImage(own)
+    await using registry = await startWithImage(image, { tls: own })
     await using secure = await startRegistry({ tls: own })
     await using plain = await startRegistry()
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })

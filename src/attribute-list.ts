@@ -69,9 +69,11 @@ export class Attributes {
     return Object.fromEntries(found.map(([key, value]) => [key.slice(prefix.length), value]))
   }
 
-  /** @throws {UsageError} when something was not taken */
-  finish(): void {
+  /** @throws {UsageError} when something was not taken; `remedy` says what to do instead of some */
+  finish(remedy: (key: string) => string | undefined = () => undefined): void {
     const [left] = this.#values.keys()
-    if (left !== undefined) throw new UsageError(`option --${this.#option} does not know "${left}" here`)
+    if (left === undefined) return
+    const instead = remedy(left)
+    throw new UsageError(`option --${this.#option} does not know "${left}" here${instead === undefined ? '' : `: ${instead}`}`)
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 
 export interface LogEntry {
@@ -22,14 +22,32 @@ interface Reading {
 
 /** What was written so far, and what comes until `isFollowed` says no more. */
 export async function* readLog(path: string, { isFollowed, lastLines }: Reading): AsyncGenerator<LogEntry, void, undefined> {
-  for (let done = 0; ;) {
+  let wanted = lastLines
+  for (let offset = 0; ;) {
     const isOver = !isFollowed()
-    const lines = (existsSync(path) ? readFileSync(path, 'utf8') : '').split('\n').slice(0, -1)
-    const entries = lines.slice(done).map(decodeEntry)
-    yield* done === 0 ? lastOf(entries, lastLines) : entries
-    done = lines.length
+    const { entries, end } = readEntries(path, offset)
+    yield* lastOf(entries, wanted)
     if (isOver) return
+    offset = end
+    wanted = Infinity
     await setTimeout(pollMs)
+  }
+}
+
+/** Those that are written whole from a place in the file on, and where they end. */
+function readEntries(path: string, offset: number): { readonly entries: readonly LogEntry[]; readonly end: number } {
+  const bytes = existsSync(path) ? readFrom(path, offset) : Buffer.alloc(0)
+  const length = bytes.lastIndexOf(lineEnd) + 1
+  return { entries: bytes.toString('latin1', 0, length).split('\n').slice(0, -1).map(decodeEntry), end: offset + length }
+}
+
+function readFrom(path: string, offset: number): Buffer {
+  const fd = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(fd).size - offset))
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, offset))
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -5,7 +5,7 @@ import { withoutManagementWord } from './management-words.ts'
 describe('a management word', () => {
   it.each([
     ['image ls -q', 'images -q'], ['image rm a', 'rmi a'], ['image inspect a', 'inspect --type=image a'], ['container ls -a', 'ps -a'],
-    ['container inspect a', 'inspect --type=container a'], ['buildx build .', 'build .'], ['builder prune', 'prune'], ['system df -v', 'df -v'],
+    ['container inspect a', 'inspect --type=container a'], ['buildx build .', 'build .'], ['image prune -a', 'prune --filter=type=image -a'], ['builder prune', 'prune --filter=type=cache'], ['buildx prune', 'prune --filter=type=cache'], ['image --help', 'help'], ['system df -v', 'df -v'],
     ['system prune', 'system prune'], ['images', 'images'], ['', ''],
   ])('is understood: %s', (line, expected) => {
     expect(withoutManagementWord(line.split(' ')).join(' ')).toBe(expected)

@@ -89,7 +89,7 @@ function parseFilters(texts: readonly string[], nowMs: number): PruneFilters {
       case 'until': filters = { ...filters, beforeMs: earlier(filters.beforeMs, parseUntil(value, nowMs)) }; break
       case 'label': labels.push(parseLabel(value, isNot !== '')); break
       case 'reference': names.push(parseGlob(value)); break
-      case 'dangling': filters = { ...filters, isDangling: only(text, filters.isDangling, parseSwitch(text, value)) }; break
+      case 'dangling': filters = { ...filters, isDangling: onlySwitch(text, filters.isDangling, value) }; break
       case 'type': filters = { ...filters, kind: only(text, filters.kind, parseKind(text, value)) }; break
       default: throw new UsageError(`filter "${text}" is not known: there are until, label, reference, dangling and type, each with = and a value`)
     }
@@ -142,7 +142,12 @@ function only<Value>(text: string, before: Value | undefined, value: Value): Val
   return value
 }
 
-export function parseSwitch(text: string, value: string): boolean {
+/** Of a filter that is true or false, the same each time it is given. @throws {UsageError} */
+export function onlySwitch(text: string, before: boolean | undefined, value: string): boolean {
+  return only(text, before, parseSwitch(text, value))
+}
+
+function parseSwitch(text: string, value: string): boolean {
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false
   throw new UsageError(`filter "${text}" takes true or false`)

@@ -16,8 +16,8 @@ export interface Verification {
 /** Times in layers are whole seconds. */
 const pauseMs = 1100
 
-/** No file of ours is anybody else's, whichever the usual one is. */
-const otherUmask = 0o077
+/** The second is for whoever's usual one is the first. */
+const otherUmasks = [0o077, 0o022] as const
 
 /** Builds twice and compares. @returns the request for the same from the cache @throws {NotReproducible} */
 export async function verifyReproducible(request: BuildRequest, { engine, progress, title, options }: Verification, app: App): Promise<BuildRequest> {
@@ -32,7 +32,7 @@ export async function verifyReproducible(request: BuildRequest, { engine, progre
   }
   await using elsewhere = await openElsewhere(engine)
   if (!elsewhere.ordersDirectoriesOtherwise) app.note('both times RUN steps see directories in the order of the same filesystem: no EROFS can be mounted for them')
-  const first = await underUmask(otherUmask, () => probe(others, elsewhere, 'first time'))
+  const first = await underAnotherUmask(() => probe(others, elsewhere, 'first time'))
   await sleep(pauseMs, undefined, { signal: app.signal })
   const second = await probe(usual, engine, 'second time')
   const difference = await firstDifference([{ store: elsewhere.store, descriptor: first.descriptor }, { store: engine.store, descriptor: second.descriptor }], createTask({ signal: app.signal }))
@@ -41,8 +41,10 @@ export async function verifyReproducible(request: BuildRequest, { engine, progre
   return { ...request, noCache: false }
 }
 
-async function underUmask<T>(umask: number, work: () => Promise<T>): Promise<T> {
-  const usual = process.umask(umask)
+async function underAnotherUmask<T>(work: () => Promise<T>): Promise<T> {
+  const [other, another] = otherUmasks
+  const usual = process.umask(other)
+  if (usual === other) process.umask(another)
   try {
     return await work()
   } finally {

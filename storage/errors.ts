@@ -285,7 +285,7 @@ export class StoreTooNew extends TsbuildError {
   }
 }
 
-/** The directory belongs to another user, cannot be written to, or is something else than a store. */
+/** The directory belongs to another user, or is something else than a store. */
 export class NotOurStore extends TsbuildError {
   readonly code = 'STORAGE_NOT_OURS'
   readonly root: string

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
@@ -61,7 +62,7 @@ interface OpenedRoot {
 
 /**
  * Opens the store at `root`, making it when nothing is there. What processes that are gone left behind is put aside.
- * @throws {StoreTooNew} @throws {NotOurStore} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
+ * @throws {StoreTooNew} @throws {NotOurStore} @throws {StoreUnusable} @throws {StoreBusy} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
  */
 export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
   const layout = createLayout(resolve(root))
@@ -165,15 +166,24 @@ function createFolders(layout: Layout): void {
   writeDurably(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
   fillReserve(layout)
   for (const folder of [dirname(blobs), layout.content, layout.root]) flush(folder)
-  // Last: with the version in place the store counts as made.
-  writeDurably(`${layout.version}.new`, `${formatVersion}\n`)
-  renameSync(`${layout.version}.new`, layout.version)
+  nameVersion(layout)
+}
+
+/** Comes last: with the version in place the store counts as made. Several processes may be making it. */
+function nameVersion(layout: Layout): void {
+  const unnamed = join(layout.trash, randomUUID())
+  writeDurably(unnamed, `${formatVersion}\n`)
+  try {
+    renameSync(unnamed, layout.version)
+  } catch (error) {
+    // Who empties the trash has the store open, so that it is made.
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
   flush(layout.root)
 }
 
 function writeDurably(path: string, text: string): void {
-  writeFileSync(path, text)
-  flush(path)
+  writeFileSync(path, text, { flush: true })
 }
 
 function flush(path: string): void {

@@ -1,11 +1,12 @@
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Pack } from 'tar-stream'
 import { pack as createPack } from 'tar-stream'
+import { explainPlace, openOutputFile } from '../output/output-file.ts'
 
 /** Files of an archive, in whatever shape it has. */
 export interface ArchiveSink {
@@ -24,8 +25,13 @@ export function createStreamSink(output: Writable): ArchiveSink {
   return createTarSink((chunk) => writeChunk(output, chunk))
 }
 
+/** To a stream the caller owns. */
+export async function writeStream(output: Writable, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of bytes) await writeChunk(output, chunk)
+}
+
 /** Settles when the stream has taken the chunk, or will never take it. */
-export function writeChunk(output: Writable, chunk: Uint8Array): Promise<void> {
+function writeChunk(output: Writable, chunk: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     output.write(chunk, (error) => {
       if (error) reject(error)
@@ -34,23 +40,19 @@ export function writeChunk(output: Writable, chunk: Uint8Array): Promise<void> {
   })
 }
 
-/** A tar file, complete or not there. */
+/** A tar file, complete or not there. @throws {OutputConflict} */
 export async function createFileSink(path: string): Promise<ArchiveSink> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  const file = await open(temporary, 'wx', 0o644)
-  const sink = createTarSink((chunk) => file.writeFile(chunk))
+  const file = await openOutputFile(path, 0o644)
+  const sink = createTarSink((chunk) => file.write(chunk))
   return {
     put: (name, sizeBytes, bytes) => sink.put(name, sizeBytes, bytes),
     finish: async () => {
       await sink.finish()
-      await file.sync()
-      await file.close()
-      await rename(temporary, path)
+      await file.finish()
     },
     discard: async () => {
       await sink.discard()
-      await file.close()
-      await rm(temporary, { force: true })
+      await file.discard()
     },
   }
 }
@@ -88,10 +90,10 @@ async function drain(chunks: AsyncIterable<Uint8Array>, write: (chunk: Uint8Arra
   for await (const chunk of chunks) await write(chunk)
 }
 
-/** A folder, which must not be there yet. */
+/** A folder, which must not be there yet. @throws {OutputConflict} */
 export async function createFolderSink(path: string): Promise<ArchiveSink> {
   const temporary = `${path}.${process.pid}.tmp`
-  await mkdir(temporary)
+  await mkdir(temporary).catch((error: unknown) => { throw explainPlace(path, error) })
   return {
     put: async (name, _, bytes) => {
       await mkdir(join(temporary, dirname(name)), { recursive: true })

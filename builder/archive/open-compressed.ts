@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Task } from '../../core/task.ts'
 import { decompress } from '../../storage/index.ts'
-import { MalformedArchive } from '../errors.ts'
+import { MalformedArchive } from './errors.ts'
 
 /** Compressions that Node does not know have their own programs, as everywhere else. */
 const programs = [

@@ -5,7 +5,7 @@ import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { maxDocumentBytes } from '../../oci/json.ts'
 import type { Store } from '../../storage/index.ts'
-import { MalformedArchive } from '../errors.ts'
+import { MalformedArchive } from './errors.ts'
 
 /** One of a tar, as tar-stream gives it; spelt out, since its types do not come with ours. */
 interface Entry extends AsyncIterable<unknown> {

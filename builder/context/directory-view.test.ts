@@ -101,3 +101,12 @@ describe('a scan of a local folder', () => {
     expect([await digestOf('/'), await digestOf('x')]).toEqual(before)
   }, 20_000)
 })
+
+describe('a path of a local folder', () => {
+  it.each([
+    ['tree/drop', 'tree/drop/all', 'own.dockerignore'], ['tree/drop', 'tree/a/1', undefined], ['tree/drop', 'tree/drop/none', undefined],
+    ['one/*', 'one/below', undefined], ['**/*\n!tree/keep', 'tree/a', 'own.dockerignore'], ['**/*\n!tree/keep', 'tree/keep/no', undefined],
+  ])('is hidden by the ignore file only if it is there: %j, %s', (ignore, path, hiddenBy) => {
+    expect(new DirectoryView(root, parseDockerignore(ignore), { ignoreName: 'own.dockerignore' }).hiddenBy(`/${path}`)).toBe(hiddenBy)
+  })
+})

@@ -6,7 +6,7 @@ import { readFolder, treeEntry } from '../../storage/index.ts'
 import type { SelectedRoot } from '../copy/select.ts'
 import { baseName, joinPath, parentPath } from '../copy/select.ts'
 import type { ScannedRoot, ScanningView } from '../copy/walk.ts'
-import { ContextUnreadable } from '../errors.ts'
+import { ContextUnreadable } from './errors.ts'
 import type { FileDigests } from './file-digests.ts'
 import type { MatchState, PatternMatcher } from './pattern-matcher.ts'
 import { rootState } from './pattern-matcher.ts'
@@ -18,6 +18,13 @@ const maxLinks = 40
 /** Up to so many files of one directory are asked for one by one. */
 const fewFiles = 8
 
+interface DirectoryOptions {
+  readonly digests?: FileDigests
+  readonly readsBackwards?: boolean | undefined
+  /** Of the file that the patterns come from. */
+  readonly ignoreName?: string
+}
+
 /**
  * A local directory as a build context: what COPY may see of it. Everything belongs to root, as `docker build` sends it;
  * files the ignore patterns exclude are not there; links are followed inside the directory only.
@@ -27,6 +34,7 @@ export class DirectoryView implements ScanningView {
   readonly #root: Buffer
   readonly #rootPath: string
   readonly #ignore: PatternMatcher
+  readonly #ignoreName: string
   readonly #digests: FileDigests | undefined
   readonly #readsBackwards: boolean
   /** How each directory met so far matched, for what it holds to inherit. */
@@ -35,12 +43,13 @@ export class DirectoryView implements ScanningView {
   readonly #holdsIncluded = new Map<string, boolean>()
 
   /** `root` is absolute. */
-  constructor(root: string, ignore: PatternMatcher, { digests, readsBackwards = false }: { readonly digests?: FileDigests; readonly readsBackwards?: boolean | undefined } = {}) {
+  constructor(root: string, ignore: PatternMatcher, { digests, readsBackwards = false, ignoreName = '.dockerignore' }: DirectoryOptions = {}) {
     this.#digests = digests
     this.#readsBackwards = readsBackwards
     this.#root = Buffer.from(root === '/' ? '' : root)
     this.#rootPath = root
     this.#ignore = ignore
+    this.#ignoreName = ignoreName
   }
 
   lstat(path: Buffer | string): Promise<TreeEntry | undefined> {
@@ -58,10 +67,10 @@ export class DirectoryView implements ScanningView {
     return Promise.resolve(names.filter((name) => this.#isVisible(joinPath(folder, name))).sort((one, other) => one.compare(other)))
   }
 
-  /** Whether something is there that the ignore patterns exclude. */
-  hides(path: string): boolean {
+  /** The name of the ignore file, when something is there that it excludes. */
+  hiddenBy(path: string): string | undefined {
     const file = this.#resolve(asBuffer(path))
-    return !this.#isVisible(file) && lstatSync(this.#hostPath(file), { throwIfNoEntry: false }) !== undefined
+    return !this.#isVisible(file) && this.#lstatHost(file) !== undefined ? this.#ignoreName : undefined
   }
 
   async readFile(path: Buffer | string, maxBytes: number): Promise<Buffer> {
@@ -144,7 +153,10 @@ export class DirectoryView implements ScanningView {
   }
 
   #lstat(path: Buffer): TreeEntry | undefined {
-    if (!this.#isVisible(path)) return undefined
+    return this.#isVisible(path) ? this.#lstatHost(path) : undefined
+  }
+
+  #lstatHost(path: Buffer): TreeEntry | undefined {
     try {
       const stats = lstatSync(this.#hostPath(path), { bigint: true })
       return { ...treeEntry(stats, stats.isSymbolicLink() ? readlinkSync(this.#hostPath(path), { encoding: 'buffer' }) : undefined), uid: 0, gid: 0 }

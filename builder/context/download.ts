@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Task } from '../../core/task.ts'
-import { DownloadFailed } from '../errors.ts'
+import { DownloadFailed } from './errors.ts'
 
 export interface DownloadRequest {
   readonly url: string

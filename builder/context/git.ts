@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
-import { GitFailed } from '../errors.ts'
+import { GitFailed } from './errors.ts'
 
 export interface CheckoutRequest {
   readonly remote: string

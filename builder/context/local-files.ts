@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, relative } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { findNearest } from '../../core/nearest.ts'
-import { ContextUnreadable } from '../errors.ts'
+import { ContextUnreadable } from './errors.ts'
 
 export function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true

@@ -1,7 +1,7 @@
 import { chmodSync, lutimesSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
-import { ContextUnreadable } from '../errors.ts'
+import { ContextUnreadable } from './errors.ts'
 
 /** Files by path, relative to the context: text, bytes, or either with more to say. */
 export type ContextFiles = Readonly<Record<string, string | Uint8Array | ContextFile>>

@@ -1,5 +1,5 @@
 import { findNearest } from '../../core/nearest.ts'
-import { ContextUnreadable } from '../errors.ts'
+import { ContextUnreadable } from './errors.ts'
 import type { GitReference } from './git-reference.ts'
 import { isGitReference, parseGitReference } from './git-reference.ts'
 import { isDirectory } from './local-files.ts'

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { findNearest } from '../../core/nearest.ts'
 import type { FileDigestRecords, RootfsView } from '../../storage/index.ts'
@@ -7,7 +7,7 @@ import { openCompressed, peek } from '../archive/open-compressed.ts'
 import { cleanSource } from '../copy/select.ts'
 import { isTarHeader, tarHeaderBytes } from '../copy/tar-header.ts'
 import type { DockerfileSource } from '../dockerfile/instruction.ts'
-import { ContextUnreadable } from '../errors.ts'
+import { ContextUnreadable } from './errors.ts'
 import { DirectoryView } from './directory-view.ts'
 import { parseDockerignore } from './dockerignore.ts'
 import { download } from './download.ts'
@@ -73,11 +73,12 @@ export async function openContext(request: ContextRequest, trees: ContextTrees, 
 async function openFolder(request: ContextRequest, { trees, task }: Opening): Promise<BuildContext> {
   const root = resolve(request.context)
   const dockerfile = await readLocalDockerfile(root, request, task)
-  const own = dockerfile.path === undefined ? undefined : readText(`${dockerfile.path}.dockerignore`, maxIgnoreBytes)
+  const ignoreName = `${basename(dockerfile.path ?? '')}.dockerignore`
+  const own = dockerfile.path === undefined ? undefined : readText(resolve(dirname(dockerfile.path), ignoreName), maxIgnoreBytes)
   const text = own ?? readText(resolve(root, '.dockerignore'), maxIgnoreBytes)
   const ignore = text === undefined ? undefined : parseDockerignore(text)
   const digests = new FileDigests(trees.fileDigests, root)
-  return { dockerfile: dockerfile.source, view: new DirectoryView(root, ignore ?? parseDockerignore(''), { digests, readsBackwards: request.readsBackwards }), ignore, digests }
+  return { dockerfile: dockerfile.source, view: new DirectoryView(root, ignore ?? parseDockerignore(''), { digests, readsBackwards: request.readsBackwards, ...(own === undefined ? {} : { ignoreName }) }), ignore, digests }
 }
 
 /** A folder that COPY --from may see, under its own ignore file. */

@@ -5,7 +5,7 @@ import { contentDigest } from '../copy/content-digest.ts'
 import { EntryHash } from '../copy/entry-hash.ts'
 import { joinPath } from '../copy/select.ts'
 import type { ScannedRoot, WalkedEntry } from '../copy/walk.ts'
-import { ContextUnreadable } from '../errors.ts'
+import { ContextUnreadable } from './errors.ts'
 import type { FileDigests } from './file-digests.ts'
 import { youngestKeptNs } from './file-digests.ts'
 

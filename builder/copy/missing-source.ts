@@ -1,22 +1,24 @@
 import { findNearest } from '../../core/nearest.ts'
 import type { RootfsView } from '../../storage/index.ts'
-import { CopySourceMissing } from '../errors.ts'
+import { CopySourceMissing } from './errors.ts'
 import { cleanSource } from './select.ts'
 
 /** A tree of which an ignore file leaves something out. */
 interface HidingView extends RootfsView {
-  hides(path: string): boolean
+  /** The name of that file, when something is there that it leaves out. */
+  hiddenBy(path: string): string | undefined
 }
 
-/** The error for a source that is not there: it says whether .dockerignore hides it, or else what may have been meant. */
+/** The error for a source that is not there: it says which ignore file hides it, or else what may have been meant. */
 export async function missingSource(view: RootfsView, source: string, origin: string): Promise<CopySourceMissing> {
-  if (canHide(view) && view.hides(cleanSource(source))) return new CopySourceMissing(source, origin, 'isHidden')
+  const hiddenBy = canHide(view) ? view.hiddenBy(cleanSource(source)) : undefined
+  if (hiddenBy !== undefined) return new CopySourceMissing(source, origin, { hiddenBy })
   const meant = await nearestPath(view, cleanSource(source).split('/').filter((name) => name !== ''))
   return new CopySourceMissing(source, origin, meant === undefined ? undefined : { meant })
 }
 
 function canHide(view: RootfsView): view is HidingView {
-  return 'hides' in view
+  return 'hiddenBy' in view
 }
 
 /** The same path with the first name in it that is wrong put right. */

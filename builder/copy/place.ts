@@ -1,6 +1,6 @@
 import type { ChangesetEntry, EntryMetadata, FileContent, RootfsView, TreeEntry } from '../../storage/index.ts'
 import { compareEntryPaths } from '../../storage/index.ts'
-import { CopyConflict } from '../errors.ts'
+import { CopyConflict } from './errors.ts'
 import { cleanSource, joinPath, parentPath } from './select.ts'
 import { TargetTree } from './target-tree.ts'
 

@@ -1,5 +1,5 @@
 import type { RootfsView, TreeEntry } from '../../storage/index.ts'
-import { DestinationLinkLoop } from '../errors.ts'
+import { DestinationLinkLoop } from './errors.ts'
 import { joinPath, parentPath } from './select.ts'
 
 /** What lies at a path of the target: the node is the placement's own, or undefined for what the base has. */

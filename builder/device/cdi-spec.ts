@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { JsonObject } from '../../oci/json.ts'
 import { isObject } from '../../oci/json.ts'
-import { DeviceUnsuitable } from '../errors.ts'
+import { DeviceUnsuitable } from './errors.ts'
 
 /** A device of the Container Device Interface, as a file in one of its folders describes it. */
 export interface CdiDevice {

@@ -3,7 +3,7 @@ import { isErrno } from '../../core/errors.ts'
 import type { JsonObject } from '../../oci/json.ts'
 import { isObject } from '../../oci/json.ts'
 import type { Device, Mount } from '../../runtime/index.ts'
-import { DeviceUnsuitable } from '../errors.ts'
+import { DeviceUnsuitable } from './errors.ts'
 import type { CdiDevice } from './cdi-spec.ts'
 
 /** What devices change of a container. */

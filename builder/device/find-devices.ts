@@ -1,7 +1,8 @@
 import type { RunDevice } from '../dockerfile/values/run-device.ts'
 import { formatDevice } from '../dockerfile/values/run-device.ts'
 import type { Entitlement } from '../errors.ts'
-import { DeviceUnsuitable, NotEntitled } from '../errors.ts'
+import { DeviceUnsuitable } from './errors.ts'
+import { NotEntitled } from '../errors.ts'
 import type { CdiDevice } from './cdi-spec.ts'
 import { readCdiDevices } from './cdi-spec.ts'
 

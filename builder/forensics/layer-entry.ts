@@ -7,7 +7,7 @@ import type { ChainId } from '../../oci/digest.ts'
 import type { Store } from '../../storage/index.ts'
 import { findLayerTar } from '../../storage/index.ts'
 import { contentDigest } from '../copy/content-digest.ts'
-import { MalformedArchive } from '../errors.ts'
+import { MalformedArchive } from '../archive/errors.ts'
 import { readTarHeaders } from './tar-headers.ts'
 
 /** One entry of a layer's changeset, as people look at it. */

@@ -1,4 +1,4 @@
-import { SecretLeaked } from '../errors.ts'
+import { SecretLeaked } from './errors.ts'
 import type { Leak } from './leak.ts'
 import { LogMask } from './log-mask.ts'
 import type { SecretPattern } from './secret-patterns.ts'

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { SecretUnavailable } from '../errors.ts'
+import { SecretUnavailable } from './errors.ts'
 import { openAgentSocket } from './agent-socket.ts'
 import { field } from './ssh-wire.ts'
 

@@ -1,5 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, resolve } from 'node:path'
+import type { Writable } from 'node:stream'
+import { isErrno } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -11,9 +13,13 @@ import type { TransferEvent } from '../../registry-client/index.ts'
 import { parseReference } from '../../registry-client/index.ts'
 import type { CacheMount, Store } from '../../storage/index.ts'
 import { compress, decompress, exportTree, packFolder } from '../../storage/index.ts'
+import { writeStream } from '../archive/archive-sink.ts'
 import type { Engine } from '../engine.ts'
-import { CacheMountUnsuitable, OutputConflict } from '../errors.ts'
+import { OutputConflict } from '../errors.ts'
+import { writeThere } from '../output/no-room.ts'
+import { explainPlace, writeOutputFile } from '../output/output-file.ts'
 import { uploadPortable } from '../transfer/push.ts'
+import { CacheMountUnsuitable } from './errors.ts'
 
 /** Which cache mount something becomes; the same fields mean the same one. */
 export type CacheIdentity = Pick<CacheMount, 'id' | 'uid' | 'gid' | 'mode'>
@@ -49,21 +55,27 @@ export async function getCacheMount(store: Store, idOrName: string, task: Task):
 
 export type CacheTargetPlace =
   | { readonly kind: 'folder'; readonly path: string }
-  /** Gets a tar, chunk by chunk. */
-  | { readonly kind: 'writer'; readonly write: (chunk: Uint8Array) => Promise<void> }
+  /** A tar. */
+  | { readonly kind: 'file'; readonly path: string }
+  /** Gets a tar. */
+  | { readonly kind: 'stream'; readonly stream: Writable }
   | { readonly kind: 'registry'; readonly name: string }
 
-/** Reads the files while no build uses them. */
+/** Reads the files while no build uses them. @throws {OutputConflict} */
 export async function exportCacheMount(engine: Engine, { mount, to }: { mount: CacheMount; to: CacheTargetPlace }, task: Task<TransferEvent>): Promise<void> {
   const { store } = engine
   await using held = await store.mounts.hold({ ...mount, sharing: 'locked', seed: seedOf(mount) }, silent(task))
   const files = packFolder(held.path, silent(task))
   switch (to.kind) {
     case 'folder':
-      await writeFolder(to.path, files, silent(task))
+      await writeThere(to.path, () => writeFolder(to.path, files, silent(task)))
       return
-    case 'writer':
-      for await (const chunk of files) await to.write(chunk)
+    case 'file':
+      // A cache can hold what only those may read who build.
+      await writeThere(to.path, () => writeOutputFile(to.path, 0o600, files))
+      return
+    case 'stream':
+      await writeStream(to.stream, files)
       return
     case 'registry': {
       const layer = await store.content.add(compress(files, 'gzip'), layerMediaType('gzip'), silent(task))
@@ -117,11 +129,20 @@ function seedOf({ seed, id }: CacheMount): { name: string; changeset: () => Asyn
 }
 
 async function writeFolder(path: string, files: AsyncIterable<Uint8Array>, task: Task): Promise<void> {
-  if (mkdirSync(path, { recursive: true }) === undefined && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
+  if (!isMade(path) && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
   try {
     await exportTree(path, files, task)
   } catch (error) {
     rmSync(path, { recursive: true, force: true })
     throw error
+  }
+}
+
+/** Whether a folder was not there before. */
+function isMade(path: string): boolean {
+  try {
+    return mkdirSync(resolve(path), { recursive: true }) !== undefined
+  } catch (error) {
+    throw isErrno(error, 'EEXIST') ? new OutputConflict(path, 'it is no folder, and one is to be written') : explainPlace(path, error)
   }
 }

@@ -1,5 +1,5 @@
 import { openSync, closeSync, fstatSync, readFileSync } from 'node:fs'
-import { SecretUnavailable } from '../errors.ts'
+import { SecretUnavailable } from './errors.ts'
 import type { SecretSource } from './mount-parts.ts'
 
 /** Docker's. */

@@ -34,7 +34,11 @@ export type BuildOutput =
   /** An image of the store, with the request's names. */
   | { readonly type: 'image' }
   /** Pushed under these names, or the request's when there are none. */
-  | { readonly type: 'registry'; readonly names: readonly string[]; readonly blobs: BlobOptions }
+  | {
+    readonly type: 'registry'; readonly names: readonly string[]; readonly blobs: BlobOptions
+    /** Whether no tag is written: the names, without one, say where it goes. */
+    readonly isByDigest?: boolean
+  }
   /** An OCI image layout. */
   | { readonly type: 'oci'; readonly names: readonly string[]; readonly to: Destination; readonly blobs: BlobOptions }
   /** What `docker load` takes. */

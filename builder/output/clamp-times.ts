@@ -1,4 +1,4 @@
-import { MalformedArchive } from '../errors.ts'
+import { MalformedArchive } from '../archive/errors.ts'
 
 const blockBytes = 512
 const maxPaxBytes = 1024 * 1024

@@ -1,8 +1,5 @@
-import { accessSync, constants, createWriteStream, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
-import { Readable } from 'node:stream'
-import type { Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { lstatSync, readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -12,17 +9,17 @@ import { formatPlatform } from '../../oci/platform.ts'
 import type { AttestationSigner } from '../attest/attestation-key.ts'
 import { pushEnvelopes } from '../attest/push-envelopes.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
-import { createFileSink, createFolderSink, createStreamSink, writeChunk } from '../archive/archive-sink.ts'
+import { createFileSink, createFolderSink, createStreamSink, writeStream } from '../archive/archive-sink.ts'
 import { writeArchive } from '../archive/save.ts'
 import type { Engine } from '../engine.ts'
 import { OutputConflict, UnsuitableRequest } from '../errors.ts'
 import type { BuildEvent } from '../events.ts'
-import { canonicalName } from '../find-image.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
 import type { Departure } from '../transfer/portable-tree.ts'
 import { uploadDeparture, uploadTree } from '../transfer/push.ts'
 import type { BuildOutput, Destination } from './build-output.ts'
 import { writeThere } from './no-room.ts'
+import { checkOutputFile, checkPlace, writeOutputFile } from './output-file.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
 
 /** What is written of a build. */
@@ -54,18 +51,15 @@ export function checkOutputs(outputs: readonly BuildOutput[], { names, platforms
 
 function checkDestination(type: BuildOutput['type'], to: Exclude<Destination, { kind: 'stream' }>): void {
   const path = resolve(to.path)
-  const there = lstatSync(path, { throwIfNoEntry: false })
-  if (there !== undefined && there.isDirectory() !== (to.kind === 'folder')) throw new OutputConflict(path, there.isDirectory() ? 'it is a folder, and a file is to be written' : 'it is no folder, and one is to be written')
-  if (type === 'oci' && to.kind === 'folder' && there !== undefined && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
-  if (type !== 'local') checkWritable(dirname(path))
-}
-
-function checkWritable(folder: string): void {
-  try {
-    accessSync(folder, constants.W_OK)
-  } catch (error) {
-    throw new OutputConflict(folder, 'it is no folder that can be written to', { cause: error })
+  if (to.kind === 'file') {
+    checkOutputFile(path)
+    return
   }
+  const there = lstatSync(path, { throwIfNoEntry: false })
+  if (there !== undefined && !there.isDirectory()) throw new OutputConflict(path, 'it is no folder, and one is to be written')
+  if (type !== 'oci') return
+  if (there !== undefined && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
+  checkPlace(path)
 }
 
 /** Writes the outputs one after the other. Layers are durable already. */
@@ -89,12 +83,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
     case 'registry': return writeRegistry(engine, { image: written, output }, task)
     case 'oci': {
       const format = output.to.kind === 'folder' ? 'oci-dir' : 'oci-archive'
-      const named = [{ ...written, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
+      const named = [{ ...written, names: output.names.length > 0 ? output.names : names }]
       const [descriptor] = await writeArchive(store, { named, format, sink: await openSink(output.to), blobs: output.blobs }, quiet)
       return descriptor
     }
     case 'docker': {
-      const named = [{ ...written, names: output.names.length > 0 ? output.names.map(canonicalName) : names }]
+      const named = [{ ...written, names: output.names.length > 0 ? output.names : names }]
       const [descriptor] = await writeArchive(store, { named, format: 'docker-archive', sink: await openSink(output.to), blobs: { compression: 'none', level: undefined, isForced: false, mediaTypes: 'docker' } }, quiet)
       return descriptor
     }
@@ -108,11 +102,12 @@ async function writeOutput(engine: Engine, { image: written, output }: { image: 
 }
 
 async function writeRegistry(engine: Engine, { image, output }: { image: OutputImage; output: Extract<BuildOutput, { type: 'registry' }> }, task: Task<BuildEvent>): Promise<Descriptor | undefined> {
-  const names = output.names.length > 0 ? output.names.map(canonicalName) : image.names
+  const names = output.names.length > 0 ? output.names : image.names
   const [first, ...others] = names
   if (first === undefined) return undefined
-  const { descriptor, tree } = await uploadDeparture(engine, { name: first, departure: { ...image, names }, blobs: output.blobs }, task)
-  for (const other of others) await uploadTree(engine, { name: other, tree }, task)
+  const isByDigest = output.isByDigest === true
+  const { descriptor, tree } = await uploadDeparture(engine, { name: first, isByDigest, departure: { ...image, names }, blobs: output.blobs }, task)
+  for (const other of others) await uploadTree(engine, { name: other, isByDigest, tree }, task)
   const { signer } = image
   if (signer !== undefined) for (const name of names) await pushEnvelopes(engine, { name, names, tree, signer }, task)
   return descriptor
@@ -132,16 +127,6 @@ async function openSink(to: Destination): Promise<ArchiveSink> {
 }
 
 async function writeTar(to: Exclude<Destination, { kind: 'folder' }>, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  if (to.kind === 'stream') return writeStream(to.stream, bytes)
-  const temporary = join(dirname(to.path), `.${basename(to.path)}.${process.pid}.tmp`)
-  try {
-    await pipeline(Readable.from(bytes), createWriteStream(temporary, { flags: 'wx', flush: true }))
-    renameSync(temporary, to.path)
-  } finally {
-    rmSync(temporary, { force: true })
-  }
-}
-
-async function writeStream(stream: Writable, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of bytes) await writeChunk(stream, chunk)
+  if (to.kind === 'file') await writeOutputFile(to.path, 0o666, bytes)
+  else await writeStream(to.stream, bytes)
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
-import { BuildAmbiguous, BuildNotFound } from '../errors.ts'
+import { BuildAmbiguous, BuildNotFound } from './errors.ts'
 import type { WireEvent } from './wire-event.ts'
 
 /** How a build was asked for on a command line, so that it can be asked for again. */

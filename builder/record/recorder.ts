@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { BuildEvent } from '../events.ts'
 import type { BuildProgress } from './build-progress.ts'
 import type { BuildCommandLine, BuildRecord, RecordBounds } from './build-record.ts'
-import { eventsFile, pruneRecords, recordFile, recordsFolder, startTicks } from './build-record.ts'
+import { eventsFile, folderNames, pruneRecords, recordFile, recordsFolder, startTicks } from './build-record.ts'
 import { toWire } from './wire-event.ts'
 
 export interface RecorderOptions {
@@ -15,6 +15,8 @@ export interface RecorderOptions {
 
 /** Some weeks of work: a fully cached build takes 10 KiB. */
 const bounds: RecordBounds = { count: 200, bytes: 256 * 1024 * 1024 }
+/** The sizes of 200 logs take a cached build 2 of its 90 ms: they are looked at once in so many builds, and after a log longer than its share. */
+const buildsBetweenPruning = 16
 const flushBytes = 64 * 1024
 const flushMs = 1000
 
@@ -28,6 +30,7 @@ export class Recorder {
   readonly #root: string
   #fd: number | undefined
   #pending = ''
+  #writtenBytes = 0
   #flushedAtMs = 0
   /** Why nothing is recorded any more. */
   failure: Error | undefined
@@ -60,7 +63,7 @@ export class Recorder {
         steps: { total: steps.length, cached: steps.filter(({ state }) => state === 'cached').length },
         image: finished.image?.id, error: finished.error?.message,
       })
-      pruneRecords(this.#root, bounds)
+      if (this.#writtenBytes > bounds.bytes / bounds.count || folderNames(this.#root).length % buildsBetweenPruning === 0) pruneRecords(this.#root, bounds)
     })
     if (this.#fd !== undefined) closeSync(this.#fd)
   }
@@ -75,6 +78,7 @@ export class Recorder {
     const bytes = Buffer.from(this.#pending)
     this.#pending = ''
     this.#flushedAtMs = now
+    this.#writtenBytes += bytes.length
     for (let written = 0; written < bytes.length;) written += writeSync(this.#fd, bytes, written)
   }
 

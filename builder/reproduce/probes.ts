@@ -1,6 +1,6 @@
 import { canLimit } from '../../runtime/index.ts'
 import { noAttestations } from '../attest/attestation-request.ts'
-import type { BuildRequest } from '../build.ts'
+import type { BuildRequest } from '../build-request.ts'
 import { noAnnotations } from '../output/build-output.ts'
 
 /**

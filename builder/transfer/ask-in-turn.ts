@@ -1,14 +1,13 @@
 import type { Reference, RegistryClient } from '../../registry-client/index.ts'
 import { AllPlacesFailed, ManifestUnknown } from '../../registry-client/index.ts'
-import type { Engine } from '../engine.ts'
+import type { RegistryAccess } from '../engine.ts'
 import { ImageUnavailable } from '../errors.ts'
 
 /**
  * Asks the registry of a name, or with a short name the search registries in turn until one has it.
  * @throws {ImageUnavailable} with what each registry answered
  */
-export async function askInTurn<T>(engine: Engine, name: string, ask: (client: RegistryClient, reference: Reference) => Promise<T>): Promise<T> {
-  const { client, references } = await engine.registries()
+export async function askInTurn<T>({ client, references }: Pick<RegistryAccess, 'client' | 'references'>, name: string, ask: (client: RegistryClient, reference: Reference) => Promise<T>): Promise<T> {
   const failures: unknown[] = []
   for (const reference of references(name)) {
     try {

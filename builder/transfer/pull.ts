@@ -45,8 +45,8 @@ export async function pullImage(engine: Engine, options: PullOptions & { readonl
  * Looks a name up in its registry, or a short name in the search registries in turn.
  * @throws {ImageUnavailable} with what each registry answered
  */
-export function findRemoteImage(engine: Engine, { name, platform }: { name: string; platform: Platform }, task: Task<TransferEvent>): Promise<FoundImage> {
-  return askInTurn(engine, name, async (client, reference) => describe(reference, await readRemoteImage(client, { reference, platform }, task)))
+export async function findRemoteImage(engine: Engine, { name, platform }: { name: string; platform: Platform }, task: Task<TransferEvent>): Promise<FoundImage> {
+  return askInTurn(await engine.registries(), name, async (client, reference) => describe(reference, await readRemoteImage(client, { reference, platform }, task)))
 }
 
 /** Brings the image's layers into the store. */

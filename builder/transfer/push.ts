@@ -2,7 +2,7 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { sha256 } from '../../oci/digest.ts'
-import type { Push, TransferEvent } from '../../registry-client/index.ts'
+import type { Push, Reference, TransferEvent } from '../../registry-client/index.ts'
 import { createPush, formatReference, parseReference } from '../../registry-client/index.ts'
 import type { BlobBegun } from '../../storage/index.ts'
 import type { Engine } from '../engine.ts'
@@ -19,6 +19,8 @@ export interface PushOptions {
   /** The image's name, which says where to. */
   readonly name: string
   readonly maxConcurrentUploads?: number | undefined
+  /** Whether the registry is to know it by its digest alone. */
+  readonly isByDigest?: boolean
 }
 
 const defaultConcurrentUploads = 5
@@ -57,16 +59,17 @@ async function openPush(engine: Engine, { name, maxConcurrentUploads = defaultCo
 
 /** Uploads the images of an index and what is said of them by their digests, and then the index under the name. */
 export async function uploadTree(engine: Engine, upload: PushOptions & { readonly tree: PortableTree; readonly push?: Push }, task: Task<TransferEvent>): Promise<Descriptor> {
-  const { tree: { parts, top, index }, ...options } = upload
+  const { tree: { parts, top, index }, isByDigest = false, ...options } = upload
   const reference = parseReference(upload.name)
+  const byDigest = (bytes: Uint8Array): Reference => ({ ...reference, tag: undefined, digest: sha256(bytes) })
   let last = top
   for (const portable of parts) {
-    const name = index === undefined ? upload.name : formatReference({ ...reference, tag: undefined, digest: sha256(portable.bytes) })
+    const name = index === undefined && !isByDigest ? upload.name : formatReference(byDigest(portable.bytes))
     last = await uploadPortable(engine, { ...options, name, portable }, task)
   }
   if (index === undefined) return last
   const { client } = await engine.registries()
-  return client.pushManifest(reference, { bytes: index, mediaType: top.mediaType }, silent(task))
+  return client.pushManifest(isByDigest ? byDigest(index) : reference, { bytes: index, mediaType: top.mediaType }, silent(task))
 }
 
 /** Uploads an image whose blobs are in the store, or on their way from it. */

@@ -15,7 +15,7 @@ import type { Reference, TransferEvent } from '../../registry-client/index.ts'
 import { parseReference } from '../../registry-client/index.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
 import type { Engine } from '../engine.ts'
-import { MalformedArchive } from '../errors.ts'
+import { MalformedArchive } from '../archive/errors.ts'
 import { noteOrigin } from '../transfer/blob-origins.ts'
 import type { ImageSource, LoadedDocument } from './image-source.ts'
 

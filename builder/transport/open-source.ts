@@ -13,7 +13,8 @@ import { verifyBytes } from '../../oci/verify.ts'
 import { listImages } from '../archive/load.ts'
 import { readArchive } from '../archive/read-archive.ts'
 import type { Engine } from '../engine.ts'
-import { ImageUnavailable, MalformedArchive } from '../errors.ts'
+import { ImageUnavailable } from '../errors.ts'
+import { MalformedArchive } from '../archive/errors.ts'
 import { findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
 import { askInTurn } from '../transfer/ask-in-turn.ts'
@@ -36,8 +37,8 @@ export function openSource(engine: Engine, from: Location, request: { readonly b
   }
 }
 
-function openRegistrySource(engine: Engine, name: string, task: Task): Promise<ImageSource> {
-  return askInTurn(engine, name, async (client, reference) => {
+async function openRegistrySource(engine: Engine, name: string, task: Task): Promise<ImageSource> {
+  return askInTurn(await engine.registries(), name, async (client, reference) => {
     const { descriptor, bytes } = await client.fetchManifest(reference, task)
     return {
       top: { descriptor, bytes },

@@ -28,6 +28,14 @@ napi_value throw_errno(napi_env env, int error, const char *syscall, const char 
     return NULL;
 }
 
+void reject_errno(napi_env env, napi_deferred deferred, int error, const char *syscall, const char *path)
+{
+    napi_value exception;
+    throw_errno(env, error, syscall, path);
+    napi_get_and_clear_last_exception(env, &exception);
+    napi_reject_deferred(env, deferred, exception);
+}
+
 napi_value throw_type(napi_env env, const char *message)
 {
     napi_throw_type_error(env, NULL, message);

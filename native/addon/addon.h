@@ -1,4 +1,4 @@
-/* What the addon's files share: argument readers that leave a pending exception, and errno as an exception. */
+/* What the addon's files share: argument readers that leave a pending exception, and errno as an exception or a broken promise. */
 #ifndef TSBUILD_ADDON_H
 #define TSBUILD_ADDON_H
 
@@ -7,9 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is read or inflated at a time, to be hashed while it is in the cache of the processor. */
+#define BUFFER_BYTES (256u * 1024)
+
 /* Throws an Error with `errno`, `code`, `syscall` and, unless NULL, `path`. Returns NULL, to be returned to JavaScript. */
 napi_value throw_errno(napi_env env, int error, const char *syscall, const char *path);
 napi_value throw_type(napi_env env, const char *message);
+/* Breaks a promise with the same Error. */
+void reject_errno(napi_env env, napi_deferred deferred, int error, const char *syscall, const char *path);
 
 /* Each returns false with an exception pending. `out` of read_bytes stays owned by JavaScript and need not end in NUL. */
 bool read_args(napi_env env, napi_callback_info info, size_t count, napi_value *args);

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (256u * 1024)
-
 struct digesting {
     napi_async_work work;
     napi_deferred deferred;
@@ -85,9 +83,7 @@ static void finish_digesting(napi_env env, napi_status status, void *data)
     napi_value value;
     for (size_t i = 0; i < 2; i++) napi_delete_reference(env, job->kept[i]);
     if (job->error != 0) {
-        throw_errno(env, job->error, job->failed, job->failed_path);
-        napi_get_and_clear_last_exception(env, &value);
-        napi_reject_deferred(env, job->deferred, value);
+        reject_errno(env, job->deferred, job->error, job->failed, job->failed_path);
     } else {
         napi_get_undefined(env, &value);
         napi_resolve_deferred(env, job->deferred, value);

@@ -104,9 +104,7 @@ static void settle_job(napi_env env, struct gzip_job *job)
         napi_resolve_deferred(env, job->deferred, result);
         return;
     }
-    throw_errno(env, writer->error ? writer->error : EIO, writer->error ? writer->syscall : "EVP_DigestFinal_ex", NULL);
-    napi_get_and_clear_last_exception(env, &result);
-    napi_reject_deferred(env, job->deferred, result);
+    reject_errno(env, job->deferred, writer->error ? writer->error : EIO, writer->error ? writer->syscall : "EVP_DigestFinal_ex", NULL);
 }
 
 /* On the main thread: how much was written, or nothing, which is the end. Without an environment the process is ending. */

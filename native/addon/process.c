@@ -112,14 +112,8 @@ static void finish_wait(napi_env env, napi_status status, void *data)
 {
     (void)status;
     struct wait_work *wait = data;
-    if (wait->error) {
-        napi_value exception;
-        throw_errno(env, wait->error, "waitpid", NULL);
-        napi_get_and_clear_last_exception(env, &exception);
-        napi_reject_deferred(env, wait->deferred, exception);
-    } else {
-        napi_resolve_deferred(env, wait->deferred, make_int(env, wait->status));
-    }
+    if (wait->error) reject_errno(env, wait->deferred, wait->error, "waitpid", NULL);
+    else napi_resolve_deferred(env, wait->deferred, make_int(env, wait->status));
     napi_delete_async_work(env, wait->work);
     free(wait);
 }

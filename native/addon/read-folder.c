@@ -225,12 +225,10 @@ static void finish_reading(napi_env env, napi_status status, void *data)
 {
     (void)status;
     struct reading *reading = data;
-    napi_value result, exception;
+    napi_value result;
     if (reading->kept) napi_delete_reference(env, reading->kept);
     if (reading->error != 0) {
-        throw_errno(env, reading->error, reading->failed, reading->path);
-        napi_get_and_clear_last_exception(env, &exception);
-        napi_reject_deferred(env, reading->deferred, exception);
+        reject_errno(env, reading->deferred, reading->error, reading->failed, reading->path);
     } else {
         napi_create_buffer_copy(env, reading->used, reading->records, NULL, &result);
         napi_resolve_deferred(env, reading->deferred, result);

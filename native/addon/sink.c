@@ -121,14 +121,8 @@ static void run_fill(napi_env env, void *data)
 
 void sink_settle(napi_env env, struct sink_work *work)
 {
-    if (work->error) {
-        napi_value exception;
-        throw_errno(env, work->error, work->syscall, NULL);
-        napi_get_and_clear_last_exception(env, &exception);
-        napi_reject_deferred(env, work->deferred, exception);
-    } else {
-        napi_resolve_deferred(env, work->deferred, make_int(env, work->outcome));
-    }
+    if (work->error) reject_errno(env, work->deferred, work->error, work->syscall, NULL);
+    else napi_resolve_deferred(env, work->deferred, make_int(env, work->outcome));
 }
 
 static void finish_fill(napi_env env, napi_status status, void *data)

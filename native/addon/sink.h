@@ -8,8 +8,6 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-#define BUFFER_BYTES (256u * 1024)
-
 struct inflater;
 enum outcome { TAKEN, MALFORMED, TOO_LARGE };
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, password } from '../../test/support/client.ts'
-import { createImage, publish, sourceOf } from '../../test/support/images.ts'
+import { appOf, createImage, sourceOf, startWithImage } from '../../test/support/images.ts'
 import type { TestRegistry } from '../../test/support/registry.ts'
 import { answer, reply, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
@@ -9,7 +9,6 @@ import { startTokenServer } from '../../test/support/token-server.ts'
 import { Secret } from '../config/secret.ts'
 import { AccessDenied, ForbiddenTarget, InvalidAnswer } from '../errors.ts'
 import { pushImage } from '../push.ts'
-import type { Reference } from '../reference.ts'
 import { parseReference } from '../reference.ts'
 
 const image = createImage({ layerBytes: [2_000_000, 10] })
@@ -17,21 +16,13 @@ const task = recordingTask()
 const secret = 'pass-of-the-test'
 const basic = `Basic ${Buffer.from(`user:${secret}`).toString('base64')}`
 
-const appOf = (registry: TestRegistry): Reference => parseReference(`${registry.host}/app:1`)
-
-async function startWithImage(): Promise<TestRegistry> {
-  const registry = await startRegistry()
-  publish(registry, image, { repository: 'app', tag: '1' })
-  return registry
-}
-
 describe('basic authentication', () => {
   const guard = (registry: TestRegistry, challenge = 'Basic realm="x"'): void => {
     registry.on({ path: /\/v2\/app/u }, (exchange) => (exchange.request.headers.authorization === basic ? exchange.proceed() : answer(401, { 'www-authenticate': challenge })(exchange)))
   }
 
   it('is used when the registry asks for it, and from then on unasked', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     guard(registry)
     const client = createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', secret) } })
     await client.fetchManifest(appOf(registry), task)
@@ -40,7 +31,7 @@ describe('basic authentication', () => {
   })
 
   it('without a login is denied with the advice to log in', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     guard(registry)
     const failure = await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))
     expect(failure).toBeInstanceOf(AccessDenied)
@@ -49,7 +40,7 @@ describe('basic authentication', () => {
   })
 
   it('with the wrong password is denied after one try', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     guard(registry)
     const failure = await failureOf(createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', 'wrong-password') } }).fetchManifest(appOf(registry), task))
     expect(failure).toMatchObject({ code: 'REGISTRY_ACCESS_DENIED', hasCredentials: true })
@@ -58,14 +49,14 @@ describe('basic authentication', () => {
   })
 
   it('is found among other challenges', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     guard(registry, 'Negotiate, Digest qop="auth", nonce="a,b", Basic realm="a, Bearer realm=b"')
     const client = createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', secret) } })
     expect((await client.fetchManifest(appOf(registry), task)).bytes).toEqual(image.manifest.bytes)
   })
 
   it.each(['', 'Negotiate', 'Bearer service="x"', 'junk"'])('is not guessed from the challenge %j', async (challenge) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     guard(registry, challenge)
     const client = createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', secret) } })
     expect(await failureOf(client.fetchManifest(appOf(registry), task))).toBeInstanceOf(AccessDenied)
@@ -75,7 +66,7 @@ describe('basic authentication', () => {
 
 describe('a token', () => {
   it('is got once for many requests of the same kind, with the login sent to the token service alone', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     const client = createTestClient({ insecure: [registry.host, tokens.host], logins: { [registry.host]: password('user', secret) } })
@@ -86,7 +77,7 @@ describe('a token', () => {
   })
 
   it('is got without a login where there is none', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     const client = createTestClient({ insecure: [registry.host, tokens.host], logins: { [tokens.host]: password('user', secret) } })
@@ -95,7 +86,7 @@ describe('a token', () => {
   })
 
   it('is got with an identity token in the body of a POST', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     tokens.answer = (_, response) => { reply(response, { status: 200, body: JSON.stringify({ access_token: tokens.issue() }) }) }
@@ -106,7 +97,7 @@ describe('a token', () => {
   })
 
   it('of the registry itself is sent as it is', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     const token = new Secret(tokens.issue())
@@ -115,7 +106,7 @@ describe('a token', () => {
   })
 
   it('includes what the challenge wants beyond what we ask for', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard({ service: 'other', scope: 'repository:proxied/app:pull junk' }))
     const client = createTestClient({ insecure: [registry.host, tokens.host] })
@@ -141,7 +132,7 @@ describe('a token', () => {
   })
 
   it('that the registry never takes is not got for ever', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     tokens.answer = (_, response) => { reply(response, { status: 200, body: JSON.stringify({ token: `useless-${tokens.log.length}` }) }) }
@@ -155,7 +146,7 @@ describe('a token', () => {
     ['{"token":"T","expires_in":0}'], ['{"token":"T","expires_in":-1}'], ['{"token":"T","expires_in":1e18}'], ['{"token":"T"}'], ['{"token":"T","expires_in":"3600"}'],
     ['{"access_token":"T","issued_at":"2099-01-01T00:00:00Z","expires_in":300}'], ['{"token":"T","access_token":"T","expires_in":null}'],
   ])('with the life %s is used at least for the request it was got for', async (body) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, (exchange) => (exchange.request.headers.authorization === 'Bearer T' ? exchange.proceed() : tokens.guard()(exchange)))
     tokens.answer = (_, response) => { reply(response, { status: 200, body }) }
@@ -166,7 +157,7 @@ describe('a token', () => {
   })
 
   it('that has run out is replaced before it is refused', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     tokens.answer = (_, response) => { reply(response, { status: 200, body: JSON.stringify({ token: tokens.issue(), expires_in: 0.05 }) }) }
@@ -182,7 +173,7 @@ describe('a token', () => {
     ['a token of two lines', '{"token":"abc\\r\\nX-Injected: SECRET"}', InvalidAnswer], ['an empty token', '{"token":""}', InvalidAnswer], ['a list', '[]', InvalidAnswer],
     ['more than a token', `{"token":"${'x'.repeat(1_100_000)}"}`, InvalidAnswer],
   ])('service that sends %s is an error that does not repeat it', async (_, body, kind) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     tokens.answer = (__, response) => { reply(response, { status: 200, body }) }
@@ -193,7 +184,7 @@ describe('a token', () => {
   })
 
   it('service is asked again after passing failures and waited for when it wants that', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     const usual = tokens.answer
@@ -205,7 +196,7 @@ describe('a token', () => {
   })
 
   it('service that refuses the login is named together with the registry', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     tokens.answer = (_, response) => { reply(response, { status: 401 }) }
@@ -216,7 +207,7 @@ describe('a token', () => {
   })
 
   it('service that redirects is not followed, and no login goes anywhere', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     await using thief = await startRegistry()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
@@ -231,7 +222,7 @@ describe('a realm', () => {
   it.each([
     ['http://169.254.169.254/token'], ['http://[fe80::1]/token'], ['ftp://127.0.0.1/token'], ['file:///token'], ['http://user:pw@127.0.0.1/token'], [''],
   ])('%j gets no login', async (realm) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /\/v2\/app/u }, answer(401, { 'www-authenticate': `Bearer realm="${realm}",service="x"` }))
     const client = createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', secret) } })
     const failure = await failureOf(client.fetchManifest(appOf(registry), task))
@@ -240,7 +231,7 @@ describe('a realm', () => {
   })
 
   it('without TLS gets no login unless the configuration allows that very host', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using tokens = await startTokenServer()
     registry.on({ path: /\/v2\/app/u }, tokens.guard())
     const client = createTestClient({ insecure: [registry.host], secure: [tokens.host], logins: { [registry.host]: password('user', secret) } })
@@ -251,7 +242,7 @@ describe('a realm', () => {
   })
 
   it('at the registry itself needs no word of its own in the configuration', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /token/u }, ({ response }) => { reply(response, { status: 200, body: '{"token":"T"}' }) })
     registry.on({ path: /\/v2\/app/u }, (exchange) => (exchange.request.headers.authorization === 'Bearer T' ? exchange.proceed() : answer(401, { 'www-authenticate': `Bearer realm="${registry.origin}/token?keep=1"` })(exchange)))
     const client = createTestClient({ insecure: [registry.host], logins: { [registry.host]: password('user', secret) } })
@@ -260,7 +251,7 @@ describe('a realm', () => {
   })
 
   it('of a mirror gets the login stored for the mirror, not that of the registry it mirrors', async () => {
-    await using mirror = await startWithImage()
+    await using mirror = await startWithImage(image)
     await using tokens = await startTokenServer()
     mirror.on({ path: /\/v2\/app/u }, tokens.guard())
     const rule = { prefix: 'origin.test', location: 'origin.test', isInsecure: false, isBlocked: false, path: 'test', mirrors: [{ location: mirror.host, isInsecure: true, pullFrom: 'all' as const }] }

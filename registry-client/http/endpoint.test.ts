@@ -4,36 +4,25 @@ import { createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, insecureRule, lookupTable, password } from '../../test/support/client.ts'
-import { collect, createImage, publish, sourceOf } from '../../test/support/images.ts'
+import { appOf, collect, createImage, sourceOf, startWithImage } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
 import { answer, raw, reply, silence, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import { AccessDenied, ForbiddenTarget, InvalidAnswer, RegistryUnreachable, UnexpectedStatus } from '../errors.ts'
 import { pushImage } from '../push.ts'
-import type { Reference } from '../reference.ts'
 import { parseReference } from '../reference.ts'
 
 const image = createImage({ layerBytes: [200_000] })
 const [layer = image.config] = image.layers
 const task = recordingTask()
 
-function appOf(registry: TestRegistry): Reference {
-  return parseReference(`${registry.host}/app:1`)
-}
-
 function portOf({ host }: TestRegistry): string {
   return host.split(':')[1] ?? ''
 }
 
-async function startWithImage(): Promise<TestRegistry> {
-  const registry = await startRegistry()
-  publish(registry, image, { repository: 'app', tag: '1' })
-  return registry
-}
-
 describe('a request that meets a passing failure', () => {
   it.each([500, 502, 503, 504, 408])('is repeated after %d, for each step of a pull', async (status) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u, times: 2 }, answer(status))
     registry.on({ path: /blobs/u, times: 2 }, answer(status))
     const client = createTestClient({ insecure: [registry.host] })
@@ -54,7 +43,7 @@ describe('a request that meets a passing failure', () => {
   })
 
   it('is given up after the usual number of tries, with status, codes and explanation', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, answer(503, { 'content-type': 'application/json' }, '{"errors":[{"code":"UNAVAILABLE","message":"down for\\u001b[31m repair\\n"}]}'))
     const failure = await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))
     expect(failure).toBeInstanceOf(UnexpectedStatus)
@@ -64,14 +53,14 @@ describe('a request that meets a passing failure', () => {
   })
 
   it.each([400, 404, 405, 410, 416, 501])('is not repeated after %d', async (status) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, answer(status))
     await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))
     expect(registry.requests('GET', /manifests/u)).toHaveLength(1)
   })
 
   it('stops waiting when the caller gives up', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, answer(503, { 'retry-after': '1' }))
     const controller = new AbortController()
     const reason = new Error('enough')
@@ -82,7 +71,7 @@ describe('a request that meets a passing failure', () => {
 
 describe('a registry that asks for patience', () => {
   it('is not asked again before the time it named, by no request', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u, times: 1 }, answer(429, { 'retry-after': '1' }))
     const client = createTestClient({ insecure: [registry.host] })
     await client.fetchBlob(appOf(registry), layer, task)[Symbol.asyncIterator]().next()
@@ -96,19 +85,19 @@ describe('a registry that asks for patience', () => {
   })
 
   it.each(['-1', 'soon', ''])('with Retry-After %j is asked again soon', async (text) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u, times: 2 }, answer(429, { 'retry-after': text }))
     expect((await createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task)).bytes).toEqual(image.manifest.bytes)
   })
 
   it('for longer than a little while ends the request at once', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u, times: 1 }, answer(503, { 'retry-after': '2' }))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ status: 503, retryAfterMs: 2000 })
   })
 
   it.each(['1000000000000', new Date(Date.now() + 3_600_000).toUTCString()])('for longer than we have (%s) ends the request at once, and the error says for how long', async (text) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, answer(429, { 'retry-after': text }))
     const failure = await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))
     expect(failure).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS', status: 429 })
@@ -129,7 +118,7 @@ describe('a server that stalls', () => {
     ['accepts and says nothing', silence],
     ['sends its headers a byte at a time', slowly('HTTP/1.1 200 OK\r\nx-header: abcdefghijklmnopqrstuvwxyz', 40)],
   ])('is left when it %s', async (_, fault) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, fault)
     const failure = await failureOf(createTestClient({ insecure: [registry.host], limits: { answerMs: 150 } }).fetchManifest(appOf(registry), task))
     expect(failure).toBeInstanceOf(RegistryUnreachable)
@@ -141,7 +130,7 @@ describe('a server that stalls', () => {
     ['stops in a body', 60_000, 64],
     ['trickles', 20, 64 * 1024],
   ])('is left when it %s', async (_, everyMs, minBytesPerSecond) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /blobs/u }, ({ response }) => {
       response.writeHead(200, { 'content-length': layer.size })
       response.write('x')
@@ -153,7 +142,7 @@ describe('a server that stalls', () => {
   })
 
   it('is not blamed for the time the reader takes', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     const client = createTestClient({ insecure: [registry.host], limits: { idleMs: 100, attempts: 1 } })
     let sizeBytes = 0
     for await (const chunk of client.fetchBlob(appOf(registry), layer, task)) {
@@ -173,7 +162,7 @@ describe('a server that stalls', () => {
   })
 
   it('may not hold us with interim answers', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, raw('HTTP/1.1 102 Processing\r\n\r\n'.repeat(1000), { keepOpen: true }))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toBeInstanceOf(InvalidAnswer)
   })
@@ -188,19 +177,19 @@ describe('a server that stalls', () => {
   })
 
   it('may not hold us with what it says about a chunk', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, raw(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;${'x'.repeat(1_000_000)}`, { keepOpen: true }))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
   })
 
   it('may not fill our memory with headers', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, raw(`HTTP/1.1 200 OK\r\n${`x-filler: ${'y'.repeat(1000)}\r\n`.repeat(1000)}\r\n`))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'protocol', detail: 'HPE_HEADER_OVERFLOW' })
   })
 
   it('that closes kept connections costs nothing but a new one', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     const client = createTestClient({ insecure: [registry.host] })
     for (let round = 0; round < 5; round += 1) {
       await client.fetchManifest(appOf(registry), task)
@@ -216,7 +205,7 @@ describe('a redirect', () => {
   const wantBasic: Fault = (exchange) => (exchange.request.headers.authorization === undefined ? answer(401, { 'www-authenticate': 'Basic realm="x"' })(exchange) : exchange.proceed())
 
   it('to another host is followed without credentials, cookies or anything else of ours', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using cdn = await startRegistry()
     registry.on({ path: /./u }, wantBasic)
     registry.on({ path: /blobs/u }, (exchange) => (exchange.request.headers.authorization === undefined ? wantBasic(exchange) : answer(307, { 'location': `${cdn.origin}/signed?X-Sig=s`, 'set-cookie': 'session=1' })(exchange)))
@@ -228,7 +217,7 @@ describe('a redirect', () => {
   })
 
   it('to another port, and from there back, does not bring the credentials back', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using other = await startRegistry()
     registry.on({ path: /./u }, wantBasic)
     registry.on({ path: /app\/blobs/u }, (exchange) => (exchange.request.headers.authorization === undefined ? wantBasic(exchange) : to(`${other.origin}/there`)(exchange)))
@@ -241,7 +230,7 @@ describe('a redirect', () => {
   })
 
   it('within the registry keeps them', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /./u }, wantBasic)
     registry.on({ path: /manifests/u }, (exchange) => (exchange.request.headers.authorization === undefined ? wantBasic(exchange) : to('/moved')(exchange)))
     registry.on({ path: /moved/u }, ({ response }) => { reply(response, { status: 200, headers: { 'content-type': image.manifest.mediaType }, body: image.manifest.bytes }) })
@@ -251,7 +240,7 @@ describe('a redirect', () => {
   })
 
   it('target that asks for a password gets none', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using other = await startRegistry()
     other.on({ path: /./u }, answer(401, { 'www-authenticate': 'Basic realm="give"' }))
     registry.on({ path: /blobs/u }, to(`${other.origin}/x`))
@@ -263,20 +252,20 @@ describe('a redirect', () => {
   it.each([
     ['http://169.254.169.254/latest/meta-data'], ['http://[fe80::1]/'], ['file:///etc/passwd'], ['http://user:pw@127.0.0.1/'], [''],
   ])('to %j is refused', async (location) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, to(location))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_FORBIDDEN_TARGET', kind: 'redirect' })
   })
 
   it('by name into a network the registry is not in is refused when the name is resolved', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, to('http://metadata.test/'))
     const client = createTestClient({ insecure: [registry.host], lookup: (_, options, done) => { if (options.all === true) done(null, [{ address: '8.8.8.8', family: 4 }, { address: '169.254.169.254', family: 4 }]) } })
     expect(await failureOf(client.fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_FORBIDDEN_TARGET', target: 'http://metadata.test' })
   })
 
   it('that never ends is left after a few', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests|hop/u }, to('/hop'))
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toBeInstanceOf(ForbiddenTarget)
     expect(registry.log.length).toBeLessThan(10)
@@ -292,7 +281,7 @@ describe('a redirect', () => {
   })
 
   it('shows nothing of a signed address in the error', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     await using cdn = await startRegistry()
     registry.on({ path: /blobs/u }, to(`${cdn.origin}/path-of-it?X-Sig=signature`))
     cdn.on({ path: /./u }, answer(403, {}, '<Error>expired</Error>'))
@@ -304,7 +293,7 @@ describe('a redirect', () => {
 
 describe('a server that is insecure', () => {
   it('is never spoken to without TLS unless the configuration says so', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     const reference = parseReference(`registry.test:${portOf(registry)}/app:1`)
     const failure = await failureOf(createTestClient({ lookup: lookupTable({ 'registry.test': '127.0.0.1' }) }).fetchManifest(reference, task))
     expect(failure).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'plain-http', isTransient: false })
@@ -314,7 +303,7 @@ describe('a server that is insecure', () => {
   })
 
   it('needs no configuration on this machine, by whatever name that is plainly this machine', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     for (const host of [registry.host, `localhost:${portOf(registry)}`]) {
       const client = createTestClient({ lookup: lookupTable({ localhost: '127.0.0.1' }) })
       expect((await client.fetchManifest(parseReference(`${host}/app:1`), task)).bytes).toEqual(image.manifest.bytes)
@@ -322,14 +311,14 @@ describe('a server that is insecure', () => {
   })
 
   it.each(['203.0.113.7', '127.0.0.1 203.0.113.7'])('needs TLS under the name localhost when that leads to %s', async (addresses) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     const client = createTestClient({ lookup: lookupTable({ localhost: addresses }) })
     expect(await failureOf(client.fetchManifest(parseReference(`localhost:${portOf(registry)}/app:1`), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
     expect(registry.log).toEqual([])
   })
 
   it('is spoken to as its own rule says, whatever holds for other ports', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     const client = createTestClient({ secure: [registry.host], rules: [insecureRule('127.0.0.1'), insecureRule('127.0.0.1:1')] })
     expect(await failureOf(client.fetchManifest(appOf(registry), task))).toMatchObject({ reason: 'plain-http' })
     expect(registry.log).toEqual([])
@@ -342,7 +331,7 @@ describe('a server that is insecure', () => {
   })
 
   it('is itself in capitals, and with the usual port', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     const client = createTestClient({ lookup: lookupTable({ localhost: '127.0.0.1' }) })
     expect((await client.fetchManifest(parseReference(`LOCALHOST:${portOf(registry)}/app:1`), task)).bytes).toEqual(image.manifest.bytes)
     expect(await failureOf(client.fetchManifest(parseReference('nowhere.test:443/app'), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'dns' })
@@ -356,7 +345,7 @@ describe('a server that is insecure', () => {
 
 describe('a name', () => {
   it('whose first address leads nowhere is reached at another', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     // 100::/64 discards what is sent there.
     const lookup: LookupFunction = (_, __, done) => { done(null, [{ address: '100::1', family: 6 }, { address: '127.0.0.1', family: 4 }]) }
     const reference = parseReference(`registry.test:${portOf(registry)}/app:1`)
@@ -369,8 +358,8 @@ describe('a name', () => {
   })
 
   it('that is resolved anew for each connection leads no request further inside than the first', async () => {
-    await using inner = await startWithImage()
-    await using registry = await startWithImage()
+    await using inner = await startWithImage(image)
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, ({ response }) => { reply(response, { status: 307, headers: { location: `http://rebound.test:${portOf(inner)}/v2/app/manifests/1` } }) })
     let asked = 0
     const lookup: LookupFunction = (hostname, _, done) => {
@@ -391,13 +380,13 @@ describe('an error a registry sends', () => {
     ['cut', ({ response }: Parameters<Fault>[0]) => { response.writeHead(400, { 'content-length': 100 }); response.write('{', () => response.socket?.destroy()) }],
     ['of wrong types', answer(400, {}, '{"errors":[1,null,{"code":{},"message":[]},{"code":"../x"}]}')],
   ])('is survived when it is %s', async (_, fault) => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, fault)
     expect(await failureOf(createTestClient({ insecure: [registry.host] }).fetchManifest(appOf(registry), task))).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS', status: 400, registryCodes: [] })
   })
 
   it('is not repeated where it repeats our password', async () => {
-    await using registry = await startWithImage()
+    await using registry = await startWithImage(image)
     registry.on({ path: /manifests/u }, ({ request, response }) => {
       const sent = request.headers.authorization ?? ''
       if (sent === '') reply(response, { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } })

@@ -7,7 +7,7 @@ import type { TestClientOptions } from '../../test/support/client.ts'
 import { createTestClient } from '../../test/support/client.ts'
 import { describeBytes, sourceOf } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
-import { answer, reply, startRegistry } from '../../test/support/registry.ts'
+import { answer, cutAt, reply, startRegistry, wantPieces } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import type { BlobSource } from '../client.ts'
 import { parseReference } from '../reference.ts'
@@ -50,12 +50,7 @@ describe('a big blob', () => {
 
   it('loses only the piece that broke', async () => {
     await using registry = await startRegistry()
-    let pieces = 0
-    registry.on({ method: 'PATCH', path: /./u }, async ({ request, proceed }) => {
-      pieces += 1
-      if (pieces === 2) request.socket.destroy()
-      else await proceed()
-    })
+    registry.on({ method: 'PATCH', path: /./u }, cutAt(2))
     await push(registry)
     expect(bodies(registry, 'PATCH')).toEqual([4 * mebi, 0, 4 * mebi, 2 * mebi + 5])
     expect(has(registry)).toBe(true)
@@ -97,10 +92,7 @@ describe('a big blob', () => {
 
   it('goes in pieces as big as the registry wants at least', async () => {
     await using registry = await startRegistry()
-    registry.on({ method: 'POST', path: /./u }, async ({ response, proceed }) => {
-      response.setHeader('oci-chunk-min-length', String(5 * mebi))
-      await proceed()
-    })
+    registry.on({ method: 'POST', path: /./u }, wantPieces(5 * mebi))
     await push(registry, { uploadChunkBytes: 2 * mebi })
     expect(bodies(registry, 'PATCH')).toEqual([5 * mebi, 5 * mebi])
   })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, insecureRule } from '../../test/support/client.ts'
-import { collect, createImage, describeBytes, publish } from '../../test/support/images.ts'
+import { appOf, collect, createImage, describeBytes, publish } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
 import { answer, cutAfter, raw, reply, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
@@ -11,13 +11,10 @@ import type { RegistryClient } from '../client.ts'
 import type { RegistryRule } from '../config/registries-file.ts'
 import { AllPlacesFailed, BlobUnknown, InvalidAnswer, RegistryUnreachable, WrongContent } from '../errors.ts'
 import { pullImage } from '../pull.ts'
-import type { Reference } from '../reference.ts'
-import { parseReference } from '../reference.ts'
 
 const bytes = randomBytes(3_000_000)
 const blob = describeBytes(bytes)
 const task = recordingTask()
-const appOf = (registry: TestRegistry): Reference => parseReference(`${registry.host}/app:1`)
 
 async function startWithBlob(): Promise<TestRegistry> {
   const registry = await startRegistry()
@@ -127,6 +124,50 @@ describe('an answer to a request for the rest', () => {
     expect(await pull(registry, client)).toBe(true)
     expect(rangesOf(registry)).toEqual([undefined, `bytes=1000-${blob.size - 1}`, undefined])
     await registry[Symbol.asyncDispose]()
+  })
+
+  describe('with another ETag than the beginning had', () => {
+    const begin = raw(Buffer.concat([Buffer.from(`HTTP/1.1 200 OK\r\netag: "one"\r\ncontent-length: ${bytes.byteLength}\r\n\r\n`), bytes.subarray(0, 1000)]))
+    const asked = [undefined, `bytes=1000-${blob.size - 1}`]
+    /** Each try is cut after a while and then goes on with this. */
+    async function startWith(goOn: Fault): Promise<TestRegistry> {
+      const registry = await startWithBlob()
+      registry.on({ path: /blobs/u }, (exchange) => (exchange.request.headers.range === undefined ? begin : goOn)(exchange))
+      return registry
+    }
+    const restAs = (etag: string, content = rest): Fault => body(content, { etag, 'content-range': 'bytes 1000-2999999/3000000' }, 206)
+
+    it.each([['the rest', restAs('"two"')], ['the whole again', body(bytes, { etag: '"two"' })]])('is not put behind it, and the next try begins anew: %s', async (_, goOn) => {
+      await using registry = await startWith(goOn)
+      const client = createTestClient({ insecure: [registry.host] })
+      const failure = await failureOf(pull(registry, client))
+      expect(failure).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', isWorthRetrying: true, cause: { code: 'OCI_DIGEST_MISMATCH', actual: { sizeBytes: 1000 } } })
+      expect(String(failure)).toContain('behind 1000 bytes of it came something else')
+      // Machines behind one name may each have ETags of their own: the second time the digest decides.
+      expect(await pull(registry, client)).toBe(true)
+      expect(rangesOf(registry)).toEqual([...asked, ...asked])
+    })
+
+    it('is found wrong by its digest, and no third time is worth while', async () => {
+      await using registry = await startWith(restAs('"two"', Buffer.alloc(rest.byteLength)))
+      const client = createTestClient({ insecure: [registry.host] })
+      expect(await failureOf(pull(registry, client))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', isWorthRetrying: true })
+      expect(await failureOf(pull(registry, client))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', isWorthRetrying: false })
+    })
+
+    it('is not mended by a mirror\'s registry in the same go', async () => {
+      await using mirror = await startWith(restAs('"two"'))
+      await using origin = await startWithBlob()
+      const client = createTestClient({ rules: [{ ...insecureRule(origin.host), mirrors: [{ location: `${mirror.host}/mirrored`, isInsecure: true, pullFrom: 'all' }] }] })
+      expect(await failureOf(pull(origin, client))).toMatchObject({ code: 'REGISTRY_WRONG_CONTENT', host: mirror.host, isWorthRetrying: true })
+      expect(origin.log).toEqual([])
+    })
+
+    it.each(['W/"two"', 'two', '"one"'])('is not %s, which says nothing of bytes or the same', async (etag) => {
+      await using registry = await startWith(restAs(etag))
+      expect(await pull(registry)).toBe(true)
+      expect(rangesOf(registry)).toEqual(asked)
+    })
   })
 
   it('that nobody made a request for is refused', async () => {

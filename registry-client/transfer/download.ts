@@ -27,6 +27,8 @@ interface Position {
   doneBytes: number
   /** The places that gave some of the bytes, in order. */
   readonly givers: Place[]
+  /** What hosts called the thing that they began with. */
+  readonly etags: Map<string, string>
 }
 
 export interface BlobRequest {
@@ -46,7 +48,7 @@ export async function* fetchBlob(connections: Connections, { repository, blob, f
   const progress = createProgress('pull', blob, task.emit)
   const { memory, registries } = connections
   const places = memory.order(pullPlaces(repository, registries, 'blob'), blob.digest)
-  const position: Position = { doneBytes: fromByte, givers: [] }
+  const position: Position = { doneBytes: fromByte, givers: [], etags: new Map() }
   const bytes = fromByte === blob.size && fromByte > 0 ? none() : readPlaces(connections, { places, blob, position }, silent(task))
   try {
     for await (const chunk of fromByte === 0 ? verifyBytes(bytes, blob) : bytes) {
@@ -80,6 +82,7 @@ async function* readPlaces(connections: Connections, { places, blob, position }:
       return
     } catch (error) {
       task.signal.throwIfAborted()
+      if (error instanceof DigestMismatch) throw error
       connections.memory.failed(place, error)
       failures.push({ host: place.host, error })
     }
@@ -138,7 +141,8 @@ const minParallelBytes = 4 * rangeBytes
 
 interface Wish extends Piece { readonly range: { readonly first: number; readonly last: number | undefined } | undefined }
 
-async function ask(connections: Connections, { place, blob, isLast, range }: Wish, task: Task): Promise<Reply> {
+async function ask(connections: Connections, wish: Wish, task: Task): Promise<Reply> {
+  const { place, blob, isLast, range } = wish
   const what = `pull blob "${blob.digest}"`
   const reply = await connections.endpoint(place).send({
     what,
@@ -153,6 +157,7 @@ async function ask(connections: Connections, { place, blob, isLast, range }: Wis
     if (reply.status === 404) throw new BlobUnknown(blob.digest, place.host)
     if (reply.status === 416) throw new InvalidAnswer(what, reply.host, `has no more than ${range?.first ?? 0} bytes under this digest, expected ${blob.size}`)
     checkExtent(reply, { what, blob, first: range?.first ?? 0, last: range?.last ?? blob.size - 1 })
+    checkSame(reply, connections, wish)
   } catch (error) {
     await reply.discard()
     throw error
@@ -198,6 +203,22 @@ function checkExtent(reply: Reply, { what, blob, first, last }: Extent): void {
   if (length !== undefined && Number(length) !== blob.size) {
     throw new InvalidAnswer(what, reply.host, `has ${length.slice(0, 30)} bytes under this digest, expected ${blob.size}`)
   }
+}
+
+/**
+ * The rest of another thing is not put behind what there is: the next try begins anew. That is believed of a place once,
+ * as machines behind one name may each have ETags of their own; after that the digest alone decides.
+ * @throws {DigestMismatch}
+ * @see RFC 9110, 8.8.3 and 13.1.5
+ */
+function checkSame(reply: Reply, { memory }: Connections, { place, blob, position, range }: Wish): void {
+  const etag = reply.header('etag') ?? ''
+  if (!/^"[^"]*"$/u.test(etag)) return
+  const begun = range === undefined ? undefined : position.etags.get(reply.host)
+  if (begun === undefined) position.etags.set(reply.host, etag)
+  if (begun === undefined || begun === etag || memory.hasStrike(place, blob.digest)) return
+  position.givers.push(place)
+  throw new DigestMismatch(blob, { digest: undefined, sizeBytes: position.doneBytes })
 }
 
 /** For a server that does not know ranges and begins anew. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createTestClient } from '../../test/support/client.ts'
 import { describeBytes } from '../../test/support/images.ts'
 import type { TestRegistry } from '../../test/support/registry.ts'
-import { answer, startRegistry } from '../../test/support/registry.ts'
+import { answer, cutAt, startRegistry, wantPieces } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { GrowingBlob, RegistryClient } from '../client.ts'
@@ -47,6 +47,16 @@ class Growth implements GrowingBlob {
 
 const start = (registry: TestRegistry, growth: GrowingBlob, client: RegistryClient = createTestClient({ insecure: [registry.host] })): Promise<Descriptor> =>
   client.pushGrowing(parseReference(`${registry.host}/app:1`), growth, task)
+/** A push of which so much is on its way. */
+async function begin(registry: TestRegistry, sizeBytes: number, client?: RegistryClient): Promise<{ readonly growth: Growth; readonly pushed: Promise<Descriptor> }> {
+  const growth = new Growth()
+  const pushed = start(registry, growth, client)
+  pushed.catch(() => undefined)
+  growth.to(sizeBytes)
+  await sent(registry, 1)
+  return { growth, pushed }
+}
+
 const ranges = (registry: TestRegistry): unknown[] => registry.requests('PATCH', /./u).map(({ headers }) => headers['content-range'])
 const has = (registry: TestRegistry): boolean => registry.blobs.get(blob.digest)?.equals(bytes) === true
 const sent = async (registry: TestRegistry, pieces: number): Promise<void> => { await expect.poll(() => registry.requests('PATCH', /./u).length).toBe(pieces) }
@@ -79,10 +89,7 @@ describe('a blob that is being made', () => {
   it('is not sent to its end when the registry turns out to have it', async () => {
     await using registry = await startRegistry()
     registry.blobs.set(blob.digest, bytes)
-    const growth = new Growth()
-    const pushed = start(registry, growth)
-    growth.to(4 * mebi)
-    await sent(registry, 1)
+    const { growth, pushed } = await begin(registry, 4 * mebi)
     growth.to(bytes.byteLength, blob)
     await pushed
     expect(registry.log.map(({ method }) => method)).toEqual(['POST', 'PATCH', 'HEAD'])
@@ -103,18 +110,10 @@ describe('a blob that is being made', () => {
 
   it('goes on from where a cut left it', async () => {
     await using registry = await startRegistry()
-    let pieces = 0
-    registry.on({ method: 'PATCH', path: /./u }, async ({ request, proceed }) => {
-      pieces += 1
-      if (pieces === 2) request.socket.destroy()
-      else await proceed()
-    })
-    const growth = new Growth()
-    const pushed = start(registry, growth)
-    for (const megabytes of [5, 10]) {
-      growth.to(megabytes * mebi)
-      await sent(registry, megabytes / 5)
-    }
+    registry.on({ method: 'PATCH', path: /./u }, cutAt(2))
+    const { growth, pushed } = await begin(registry, 5 * mebi)
+    growth.to(10 * mebi)
+    await sent(registry, 2)
     growth.to(bytes.byteLength, blob)
     await pushed
     expect(ranges(registry)).toEqual([`0-${5 * mebi - 1}`, `${5 * mebi}-${10 * mebi - 1}`, `${5 * mebi}-${20 * mebi + 4}`])
@@ -124,10 +123,7 @@ describe('a blob that is being made', () => {
   it('waits as long as it is asked to', async () => {
     await using registry = await startRegistry()
     registry.on({ method: 'PATCH', path: /./u, times: 1 }, answer(429, { 'retry-after': '1' }))
-    const growth = new Growth()
-    const pushed = start(registry, growth)
-    growth.to(5 * mebi)
-    await sent(registry, 1)
+    const { growth, pushed } = await begin(registry, 5 * mebi)
     growth.to(bytes.byteLength, blob)
     await pushed
     const refused = registry.log.findIndex(({ method }) => method === 'PATCH')
@@ -137,10 +133,7 @@ describe('a blob that is being made', () => {
 
   it('goes in no smaller pieces than the registry wants, and in no larger ones than we do', async () => {
     await using registry = await startRegistry()
-    registry.on({ method: 'POST', path: /./u }, async ({ response, proceed }) => {
-      response.setHeader('oci-chunk-min-length', String(6 * mebi))
-      await proceed()
-    })
+    registry.on({ method: 'POST', path: /./u }, wantPieces(6 * mebi))
     const growth = new Growth()
     const pushed = start(registry, growth, createTestClient({ insecure: [registry.host], uploadChunkBytes: 7 * mebi }))
     growth.to(5 * mebi)
@@ -157,10 +150,7 @@ describe('a blob that is being made', () => {
     await using registry = await startRegistry()
     const kept: number[] = []
     const journal: UploadJournal = { find: () => Promise.resolve(undefined), forget: () => Promise.resolve(), keep: (_, { offset }) => { kept.push(offset); return Promise.resolve() } }
-    const growth = new Growth()
-    const pushed = start(registry, growth, createTestClient({ insecure: [registry.host], journal }))
-    growth.to(5 * mebi)
-    await sent(registry, 1)
+    const { growth, pushed } = await begin(registry, 5 * mebi, createTestClient({ insecure: [registry.host], journal }))
     expect(kept).toEqual([])
     growth.to(bytes.byteLength, blob)
     await pushed
@@ -169,12 +159,9 @@ describe('a blob that is being made', () => {
 
   it('that is not made after all fails as its maker did, and leaves nothing', async () => {
     await using registry = await startRegistry()
-    const growth = new Growth()
-    const pushed = failureOf(start(registry, growth))
-    growth.to(5 * mebi)
-    await sent(registry, 1)
+    const { growth, pushed } = await begin(registry, 5 * mebi)
     growth.fail(new RangeError('the disk is full'))
-    expect(await pushed).toBeInstanceOf(RangeError)
+    expect(await failureOf(pushed)).toBeInstanceOf(RangeError)
     expect(registry.blobs.size).toBe(0)
   })
 })

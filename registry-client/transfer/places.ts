@@ -61,6 +61,8 @@ export interface PlaceMemory {
   failed(place: Place, error: unknown): void
   /** Bytes in one piece are the place's own fault; those put together after a cut get a second chance. */
   sentWrong(place: Place, digest: string, isOnePiece: boolean): void
+  /** Whether it sent wrong bytes at all. */
+  hasStrike(place: Place, digest: string): boolean
   /** Whether one of the places may still have the right bytes. */
   isHopeful(places: readonly Place[], digest: string): boolean
 }
@@ -72,7 +74,8 @@ const maxStrikes = 2
 export function createPlaceMemory(): PlaceMemory {
   const unreachableUntilMs = new Map<string, number>()
   const strikes = new Map<string, number>()
-  const isWrong = (place: Place, digest: string): boolean => (strikes.get(wrongKey(place, digest)) ?? 0) >= maxStrikes
+  const strikesOf = (place: Place, digest: string): number => strikes.get(wrongKey(place, digest)) ?? 0
+  const isWrong = (place: Place, digest: string): boolean => strikesOf(place, digest) >= maxStrikes
   return {
     order: (places, digest) => {
       const rank = (place: Place): number => (digest !== undefined && isWrong(place, digest) ? 2 : 0) + ((unreachableUntilMs.get(place.host) ?? 0) > performance.now() ? 1 : 0)
@@ -80,9 +83,9 @@ export function createPlaceMemory(): PlaceMemory {
     },
     failed: (place, error) => { if (error instanceof RegistryUnreachable) unreachableUntilMs.set(place.host, performance.now() + restMs) },
     sentWrong: (place, digest, isOnePiece) => {
-      const key = wrongKey(place, digest)
-      strikes.set(key, (strikes.get(key) ?? 0) + (isOnePiece ? maxStrikes : 1))
+      strikes.set(wrongKey(place, digest), strikesOf(place, digest) + (isOnePiece ? maxStrikes : 1))
     },
+    hasStrike: (place, digest) => strikesOf(place, digest) > 0,
     isHopeful: (places, digest) => places.some((place) => !isWrong(place, digest)),
   }
 }

@@ -1,14 +1,13 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createTestClient, password } from '../../test/support/client.ts'
-import { collect, createImage, describeBytes, sourceOf } from '../../test/support/images.ts'
+import { appOf, collect, createImage, describeBytes, sourceOf } from '../../test/support/images.ts'
 import type { Fault, TestRegistry } from '../../test/support/registry.ts'
 import { answer, reply, silence, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import type { BlobSource, RegistryClient } from '../client.ts'
 import { BlobUnknown, ForbiddenTarget, InvalidAnswer, SourceMismatch } from '../errors.ts'
 import { pushImage } from '../push.ts'
-import type { Reference } from '../reference.ts'
 import { parseReference } from '../reference.ts'
 
 const image = createImage({ layerBytes: [3_000_000] })
@@ -16,7 +15,6 @@ const [blob = image.config] = image.layers
 const bytes = image.blobs.get(blob.digest) ?? Buffer.alloc(0)
 const source = sourceOf(image.blobs)
 const task = recordingTask()
-const appOf = (registry: TestRegistry, repository = 'app'): Reference => parseReference(`${registry.host}/${repository}:1`)
 const methodsOf = (registry: TestRegistry): string[] => registry.log.map(({ method, path }) => `${method} ${/uploads|blobs|manifests/u.exec(path.replace(/^.*blobs\/uploads/u, 'uploads'))?.[0] ?? path}`)
 
 async function push(registry: TestRegistry, client: RegistryClient = createTestClient({ insecure: [registry.host] }), from: BlobSource = source): Promise<void> {

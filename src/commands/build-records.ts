@@ -4,6 +4,7 @@ import type { App } from '../app.ts'
 import { parseArguments } from '../arguments.ts'
 import type { CommandInput } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { withoutManagementWord } from '../management-words.ts'
 import { formatAge, formatCommand, formatElapsed, formatTable, printable, shorten, shortId } from '../render/format.ts'
 import { PlainRenderer } from '../render/plain.ts'
 import { summarize } from '../render/summary.ts'
@@ -77,7 +78,8 @@ export function showLogs(id: string, step: string | undefined, app: App): number
 export async function rerunBuild(id: string, app: App): Promise<number> {
   const { command, title } = getBuild(defaultRoot(app.env), id)
   if (command === undefined) throw new UsageError(`build "${id}" of ${title} was started by a program, which has to start it again`)
-  const args = command.args[0] === buildCommand.name ? command.args.slice(1) : command.args
+  const words = withoutManagementWord(command.args)
+  const args = words[0] === buildCommand.name ? words.slice(1) : words
   app.note(printable(formatCommand(command.args)))
   process.chdir(command.cwd)
   return buildCommand.run(parseArguments(buildCommand, args), { ...app, args: command.args })

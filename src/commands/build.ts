@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
-import { build } from '../../builder/index.ts'
+import { build, checkRequest } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
 import { attestationOptions, parseAttestations } from '../attestation-options.ts'
@@ -72,8 +72,7 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
   checkResultFiles(options)
-  const { outputs, loader, loaded } = openOutputs(options, app)
-  const request: BuildRequest = { ...buildRequest(context, options, app.env), outputs: [...outputs, ...loaded] }
+  const { request, loader } = requestWithOutputs(context, options, app)
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)
   const progress = parseProgress(options, app)
   const title = request.names?.[0] ?? context
@@ -94,7 +93,7 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
     writeResultFiles(result, options)
     await renderer.finish()
     noteCauses(causes, options, app)
-    if (progress === 'quiet' && !outputs.some(isStream)) app.print(result.id)
+    if (progress === 'quiet' && request.outputs?.some(isStream) !== true) app.print(result.id)
     return 0
   } catch (error) {
     await renderer.finish()
@@ -103,25 +102,23 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
   }
 }
 
+/** With what `--load` hands over. It is started once the rest is known to be possible. */
+function requestWithOutputs(context: string, options: OptionValues, app: App): { request: BuildRequest; loader: ReturnType<typeof startLoader> | undefined } {
+  const { outputs, names, loads } = parseOutputs(options, process.stdout)
+  const own = buildRequest(context, options, app.env)
+  const asked: BuildRequest = { ...own, names: [...own.names ?? [], ...names], outputs }
+  checkRequest(asked)
+  if (!loads) return { request: asked, loader: undefined }
+  const loader = startLoader(app.env)
+  return { request: { ...asked, outputs: [...outputs, { type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }, loader }
+}
+
 function noteCauses(causes: MissCauses, options: OptionValues, app: App): void {
   if (options.has('explain-cache')) for (const line of causes.lines()) app.note(line)
 }
 
-interface Outputs {
-  readonly outputs: readonly BuildOutput[]
-  readonly loader: ReturnType<typeof startLoader> | undefined
-  readonly loaded: readonly BuildOutput[]
-}
-
-function openOutputs(options: OptionValues, app: App): Outputs {
-  const { outputs, loads } = parseOutputs(options, process.stdout)
-  if (!loads) return { outputs, loader: undefined, loaded: [] }
-  const loader = startLoader(app.env)
-  return { outputs, loader, loaded: [{ type: 'docker', names: [], to: { kind: 'stream', stream: loader.stream } }] }
-}
-
 function isStream(output: BuildOutput): boolean {
-  return 'to' in output && output.to.kind === 'stream'
+  return 'to' in output && output.to.kind === 'stream' && output.to.stream === process.stdout
 }
 
 function parseProgress(options: OptionValues, app: App): (typeof progressModes)[number] {
@@ -151,7 +148,8 @@ function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, optio
   const metadata = options.text('metadata-file')
   if (metadata === undefined) return
   const left = outputs.find(({ output }) => output.type !== 'image')?.descriptor ?? descriptor
-  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': names.join(',') }, undefined, 2)}\n`)
+  const pushedNames = outputs.flatMap(({ output }) => output.type === 'registry' ? output.names : [])
+  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': (names.length > 0 ? names : pushedNames).join(',') }, undefined, 2)}\n`)
 }
 
 function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {

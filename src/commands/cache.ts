@@ -1,8 +1,7 @@
-import { createReadStream, renameSync, rmSync, statSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { createReadStream, statSync } from 'node:fs'
 import { createTask } from '../../core/task.ts'
 import type { CachePlace, Engine } from '../../builder/index.ts'
-import { exportCacheMount, findCacheMounts, getCacheMount, importCacheMount, isCalled, writeChunk } from '../../builder/index.ts'
+import { exportCacheMount, findCacheMounts, getCacheMount, importCacheMount, isCalled } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -101,23 +100,9 @@ async function write(engine: Engine, { id, options }: { id: string; options: Opt
   if (name !== undefined && path !== undefined) throw new UsageError('give --push or --output, not both')
   if (name !== undefined) return exportCacheMount(engine, { mount, to: { kind: 'registry', name } }, task)
   if (path?.endsWith('/') === true) return exportCacheMount(engine, { mount, to: { kind: 'folder', path } }, task)
-  if (path !== undefined) return writeFile(path, (to) => exportCacheMount(engine, { mount, to: { kind: 'writer', write: to } }, task))
+  if (path !== undefined) return exportCacheMount(engine, { mount, to: { kind: 'file', path } }, task)
   if (process.stdout.isTTY) throw new UsageError('an archive is not for a terminal: give --output, or redirect standard output')
-  return exportCacheMount(engine, { mount, to: { kind: 'writer', write: (chunk) => writeChunk(process.stdout, chunk) } }, task)
-}
-
-/** Complete or not there. */
-async function writeFile(path: string, produce: (write: (chunk: Uint8Array) => Promise<void>) => Promise<void>): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
-  const file = await open(temporary, 'wx', 0o600)
-  try {
-    await produce((chunk) => file.writeFile(chunk))
-    await file.sync()
-    renameSync(temporary, path)
-  } finally {
-    await file.close()
-    rmSync(temporary, { force: true })
-  }
+  return exportCacheMount(engine, { mount, to: { kind: 'stream', stream: process.stdout } }, task)
 }
 
 function openInput(options: OptionValues): CachePlace {

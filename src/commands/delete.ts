@@ -2,7 +2,8 @@ import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { openRemoteManifest } from '../remote-manifest.ts'
+import { findDigest } from '../find-digest.ts'
+import { openRegistries } from '../open-registries.ts'
 
 export const deleteCommand: CommandSpec = {
   name: 'delete',
@@ -19,12 +20,13 @@ export const deleteCommand: CommandSpec = {
 
 async function deleteRemote({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
   const { formatReference, isQualified, parseReference } = await import('../../registry-client/index.ts')
-  if (!isQualified(name)) throw new UsageError(`delete "${name}": a name with its registry is wanted, as in docker.io/library/${name}`)
-  const given = parseReference(name, { defaultTag: undefined })
-  if (given.tag === undefined && given.digest === undefined) throw new UsageError(`delete "${name}": a tag or digest is wanted, so that nobody deletes "latest" unawares`)
-  const { client, reference, findDigest } = await openRemoteManifest(name, app)
-  const target = options.has('manifest') ? { ...reference, tag: undefined, digest: await findDigest() } : reference
-  await client.catalog.deleteManifest(target, createTask(app))
+  const reference = parseReference(name, { defaultTag: undefined })
+  if (reference.tag === undefined && reference.digest === undefined) throw new UsageError(`delete "${name}": a tag or digest is wanted, so that nobody deletes "latest" unawares`)
+  const { client, references } = await openRegistries(app)
+  if (!isQualified(name)) throw new UsageError(`delete "${name}": a name with its registry is wanted, as in ${references(name).map(formatReference).join(' or ')}`)
+  const task = createTask(app)
+  const target = options.has('manifest') ? { ...reference, tag: undefined, digest: reference.digest ?? await findDigest(client, reference, task) } : reference
+  await client.catalog.deleteManifest(target, task)
   app.print(`deleted ${formatReference(target)}`)
   return 0
 }

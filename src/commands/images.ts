@@ -2,12 +2,16 @@ import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { parseGlob, parseSwitch } from '../prune-options.ts'
+import { chosenForm, formatOption } from '../listing-options.ts'
+import { onlySwitch, parseGlob } from '../prune-options.ts'
 import { formatAge, formatBytes, shortId } from '../render/format.ts'
 import type { ListingRow } from '../render/template.ts'
 import { formatListing } from '../render/template.ts'
 
 interface ImageRow { readonly name: string | undefined; readonly repository: string; readonly tag: string; readonly id: string; readonly createdAtMs: number; readonly sizeBytes: number; readonly inodes: number }
+
+const headings: ListingRow = { Repository: 'REPOSITORY', Tag: 'TAG', ID: 'IMAGE ID', CreatedSince: 'CREATED', CreatedAt: 'CREATED AT', Size: 'SIZE', Inodes: 'INODES' }
+const tableFormat = 'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Inodes}}'
 
 export const imagesCommand: CommandSpec = {
   name: 'images',
@@ -20,7 +24,7 @@ export const imagesCommand: CommandSpec = {
     { name: 'quiet', short: 'q', help: 'Print ids only' },
     { name: 'no-trunc', help: 'Print whole ids' },
     { name: 'filter', short: 'f', value: 'KEY=VALUE', isRepeatable: true, help: 'Only those with reference=GLOB or dangling=true|false' },
-    { name: 'format', value: 'FORMAT', help: 'json, or a template of .ID, .Repository, .Tag, .Size, .Inodes, .CreatedSince, .CreatedAt; "table TEMPLATE" for columns' },
+    formatOption(headings),
     { name: 'json', help: 'Print JSON' },
   ],
   examples: ['tsbuild images', 'tsbuild images --json app', "tsbuild images --filter reference='app:*' --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],
@@ -28,6 +32,8 @@ export const imagesCommand: CommandSpec = {
 }
 
 async function listImages({ operands: [name], options }: CommandInput, app: App): Promise<number> {
+  const form = chosenForm(options)
+  const isWanted = parseFilters(options.texts('filter'))
   await using engine = await app.openEngine()
   const { measureImage } = await import('../../builder/index.ts')
   const rows: ImageRow[] = []
@@ -36,14 +42,11 @@ async function listImages({ operands: [name], options }: CommandInput, app: App)
     const names = image.names.length === 0 ? [undefined] : image.names
     for (const full of names) rows.push({ name: full, ...splitName(full), id: image.id, createdAtMs: image.createdAtMs, ...measured })
   }
-  const isWanted = parseFilters(options.texts('filter'))
   const wanted = rows.filter((row) => (name === undefined || isNamed(row, name)) && isWanted(row))
   const isWhole = options.has('no-trunc')
-  const format = options.text('format')
-  if (options.has('json')) app.print(JSON.stringify(wanted.map(({ name: _name, ...row }) => row)))
-  else if (options.has('quiet')) [...new Set(wanted.map(({ id }) => id))].forEach((id) => app.print(isWhole ? id : shortId(id)))
-  else if (format !== undefined) for (const line of formatListing(format, wanted.map((row) => listingRow(row, isWhole)), headings)) app.print(line)
-  else app.print(formatListing(tableFormat, wanted.map((row) => listingRow(row, isWhole)), headings).join('\n'))
+  if (form === 'json') app.print(JSON.stringify(wanted.map(({ name: _name, ...row }) => row)))
+  else if (form === 'quiet') [...new Set(wanted.map(({ id }) => id))].forEach((id) => app.print(isWhole ? id : shortId(id)))
+  else for (const line of formatListing(options.text('format') ?? tableFormat, wanted.map((row) => listingRow(row, isWhole)), headings)) app.print(line)
   return 0
 }
 
@@ -56,9 +59,6 @@ function splitName(name: string | undefined): { repository: string; tag: string 
 function isNamed({ repository, tag }: ImageRow, name: string): boolean {
   return name.includes(':') ? `${repository}:${tag}` === name : repository === name
 }
-
-const headings: ListingRow = { Repository: 'REPOSITORY', Tag: 'TAG', ID: 'IMAGE ID', CreatedSince: 'CREATED', CreatedAt: 'CREATED AT', Size: 'SIZE', Inodes: 'INODES' }
-const tableFormat = 'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Inodes}}'
 
 function listingRow(row: ImageRow, isWhole: boolean): ListingRow {
   return {
@@ -75,7 +75,7 @@ function parseFilters(texts: readonly string[]): (row: ImageRow) => boolean {
   for (const text of texts) {
     const [, key = '', value = ''] = /^([a-z]+)=(.*)$/su.exec(text) ?? []
     if (key === 'reference') globs.push(parseGlob(value))
-    else if (key === 'dangling') isDangling = parseSwitch(text, value)
+    else if (key === 'dangling') isDangling = onlySwitch(text, isDangling, value)
     else throw new UsageError(`filter "${text}" is not known: there are reference=GLOB and dangling=true|false`)
   }
   return ({ name }) => (isDangling === undefined || isDangling === (name === undefined)) && (globs.length === 0 || (name !== undefined && globs.some((matches) => matches(name))))

@@ -1,7 +1,7 @@
 import { createTask } from '../../core/task.ts'
 import type { Engine } from '../../builder/index.ts'
 import type { App } from '../app.ts'
-import type { CommandInput, CommandSpec } from '../command.ts'
+import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { describeContainer } from '../describe-container.ts'
 import { UsageError } from '../errors.ts'
 import { platformOption } from '../option-values.ts'
@@ -24,39 +24,8 @@ export const inspectCommand: CommandSpec = {
   run: inspect,
 }
 
-function withWholeConfig(shown: unknown): unknown {
-  if (!(typeof shown === 'object' && shown !== null && 'Config' in shown && typeof shown.Config === 'object' && shown.Config !== null)) return shown
-  return { ...shown, Config: { ...emptyConfig, ...shown.Config } }
-}
-
-/** What a template may ask for although the image says nothing of it. */
-const emptyConfig = { User: '', ExposedPorts: {}, Env: [], Entrypoint: [], Cmd: [], Volumes: {}, WorkingDir: '', Labels: {}, OnBuild: [], StopSignal: '', Shell: [] }
-
-const types: readonly string[] = ['container', 'image']
-
-interface Wanted {
-  readonly name: string
-  readonly type: string | undefined
-  /** Where containers have their records. */
-  readonly root: string
-}
-
-/** As Docker looks: a container of the name comes first. */
-async function inspectLocal({ store }: Engine, { name, type, root }: Wanted): Promise<unknown> {
-  const { findImage, inspectImage } = await import('../../builder/index.ts')
-  const { ContainerNotFound, ContainerRecords } = await import('../../runtime/index.ts')
-  try {
-    if (type !== 'image') return describeContainer(new ContainerRecords(root).get(name))
-  } catch (error) {
-    if (type === 'container' || !(error instanceof ContainerNotFound)) throw error
-  }
-  return inspectImage(store, findImage(store, name))
-}
-
 async function inspect({ operands, options }: CommandInput, app: App): Promise<number> {
-  if (!options.has('remote') && (options.has('raw') || options.has('platform'))) throw new UsageError('--raw and --platform are for --remote')
-  const type = options.text('type')
-  if (type !== undefined && (!types.includes(type) || options.has('remote'))) throw new UsageError(`option --type takes container or image, without --remote, not "${type}"`)
+  checkOptions(options)
   const { defaultRoot, fetchRawManifest, inspectRemote } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const task = createTask(app)
@@ -64,13 +33,48 @@ async function inspect({ operands, options }: CommandInput, app: App): Promise<n
     for (const name of operands) process.stdout.write(await fetchRawManifest(engine, name, task))
     return 0
   }
+  const format = options.text('format')
+  const wanted = { type: options.text('type'), root: defaultRoot(app.env), forTemplate: format !== undefined }
   const shown: unknown[] = []
   for (const name of operands) {
     if (options.has('remote')) shown.push(await inspectRemote(engine, { name, platform: platformOption(options) }, task))
-    else shown.push(await inspectLocal(engine, { name, type, root: defaultRoot(app.env) }))
+    else shown.push(await inspectLocal(engine, name, wanted))
   }
-  const format = options.text('format')
   if (format === undefined) app.print(JSON.stringify(shown, undefined, 2))
-  else for (const value of shown) app.print(expandTemplate(format, withWholeConfig(value)))
+  else for (const value of shown) app.print(expandTemplate(format, value))
   return 0
 }
+
+/** @throws {UsageError} */
+function checkOptions(options: OptionValues): void {
+  const isRemote = options.has('remote')
+  if (!isRemote && (options.has('raw') || options.has('platform'))) throw new UsageError('--raw and --platform are for --remote')
+  for (const name of ['format', 'platform']) if (options.has('raw') && options.has(name)) throw new UsageError(`option --raw prints what is there byte for byte, which --${name} cannot change`)
+  const type = options.text('type')
+  if (type !== undefined && (!types.includes(type) || isRemote)) throw new UsageError(`option --type takes container or image, without --remote, not "${type}"`)
+}
+
+const types: readonly string[] = ['container', 'image']
+
+interface Wanted {
+  readonly type: string | undefined
+  /** Where containers have their records. */
+  readonly root: string
+  readonly forTemplate: boolean
+}
+
+/** As Docker looks: a container of the name comes first. */
+async function inspectLocal({ store }: Engine, name: string, { type, root, forTemplate }: Wanted): Promise<unknown> {
+  const { findImage, inspectImage } = await import('../../builder/index.ts')
+  const { ContainerNotFound, ContainerRecords } = await import('../../runtime/index.ts')
+  try {
+    if (type !== 'image') return describeContainer(new ContainerRecords(root).get(name))
+  } catch (error) {
+    if (type === 'container' || !(error instanceof ContainerNotFound)) throw error
+  }
+  const shown = await inspectImage(store, findImage(store, name))
+  return forTemplate ? { ...shown, Config: { ...emptyConfig, ...shown.Config } } : shown
+}
+
+/** What a template may ask for although the image says nothing of it. */
+const emptyConfig = { User: '', ExposedPorts: {}, Env: [], Entrypoint: [], Cmd: [], Volumes: {}, WorkingDir: '', Labels: {}, OnBuild: [], StopSignal: '', Shell: [] }

@@ -1,7 +1,7 @@
 import { defaultRoot } from '../../builder/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
-import { eachContainer } from '../each-container.ts'
+import { eachName } from '../each-name.ts'
 import { parseSignal, signalContainer } from '../signal-container.ts'
 
 export const killCommand: CommandSpec = {
@@ -15,6 +15,9 @@ export const killCommand: CommandSpec = {
   run: ({ operands, options }, app) => {
     const signal = parseSignal(options.text('signal') ?? 'KILL')
     const records = new ContainerRecords(defaultRoot(app.env))
-    return eachContainer(operands, app, (name) => { signalContainer(records.getRunning(name), signal) })
+    return eachName(operands, app, (name) => {
+      signalContainer(records.getRunning(name), signal)
+      return [name]
+    })
   },
 }

@@ -5,9 +5,13 @@ import type { CommandSpec } from '../command.ts'
 import { stateName } from '../describe-container.ts'
 import { shortIdLength } from '../detached.ts'
 import { UsageError } from '../errors.ts'
+import { chosenForm, formatOption } from '../listing-options.ts'
 import { formatAge } from '../render/format.ts'
 import type { ListingRow } from '../render/template.ts'
 import { formatListing } from '../render/template.ts'
+
+const headings: ListingRow = { ID: 'CONTAINER ID', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT', RunningFor: 'CREATED', State: 'STATE', Status: 'STATUS', Ports: 'PORTS', Names: 'NAMES' }
+const tableFormat = 'table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
 
 export const psCommand: CommandSpec = {
   name: 'ps',
@@ -20,18 +24,19 @@ export const psCommand: CommandSpec = {
     { name: 'quiet', short: 'q', help: 'Print only ids' },
     { name: 'no-trunc', help: 'Print whole ids' },
     { name: 'filter', short: 'f', value: 'KEY=VALUE', isRepeatable: true, help: 'Only those with name=PART, id=BEGINNING or status=created|running|exited|dead' },
-    { name: 'format', value: 'FORMAT', help: 'json, or a template of .ID, .Image, .Command, .CreatedAt, .RunningFor, .State, .Status, .Ports, .Names; "table TEMPLATE" for columns' },
+    formatOption(headings),
     { name: 'json', help: 'Print a JSON document' },
   ],
   examples: ['tsbuild ps -a', "tsbuild ps -a --filter status=exited --format '{{.Names}} {{.Status}}'"],
   run: ({ options }, app) => {
+    const form = chosenForm(options)
     const all = new ContainerRecords(defaultRoot(app.env)).list()
-    const filters = options.texts('filter').map(parseFilter)
+    const isWanted = parseFilters(options.texts('filter'))
     const isAll = options.has('all') || options.texts('filter').some((text) => text.startsWith('status='))
-    const shown = all.filter((container) => (isAll || ['created', 'running'].includes(stateName(container.state))) && filters.every((matches) => matches(container)))
+    const shown = all.filter((container) => (isAll || ['created', 'running'].includes(stateName(container.state))) && isWanted(container))
     const isWhole = options.has('no-trunc')
-    if (options.has('json')) app.print(JSON.stringify(shown.map(summary), undefined, 2))
-    else if (options.has('quiet')) for (const { id } of shown) app.print(isWhole ? id : id.slice(0, shortIdLength))
+    if (form === 'json') app.print(JSON.stringify(shown.map(summary), undefined, 2))
+    else if (form === 'quiet') for (const { id } of shown) app.print(isWhole ? id : id.slice(0, shortIdLength))
     else for (const line of formatListing(options.text('format') ?? tableFormat, shown.map((container) => listingRow(container, isWhole)), headings)) app.print(line)
     return Promise.resolve(0)
   },
@@ -41,9 +46,6 @@ function summary({ id, name, image, command, createdAtMs, ports, state }: Detach
   return { id, name, image, command, createdAtMs, ports, state: state.kind, initPid: state.kind === 'running' ? state.running.initPid : undefined, end: state.kind === 'ended' ? state.end : undefined }
 }
 
-const headings: ListingRow = { ID: 'CONTAINER ID', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT', RunningFor: 'CREATED', State: 'STATE', Status: 'STATUS', Ports: 'PORTS', Names: 'NAMES' }
-const tableFormat = 'table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
-
 function listingRow(container: DetachedContainer, isWhole: boolean): ListingRow {
   const { id, name, image, command, createdAtMs, ports } = container
   return {
@@ -52,15 +54,27 @@ function listingRow(container: DetachedContainer, isWhole: boolean): ListingRow 
   }
 }
 
+/** All keys have to agree; of several values of one key one is enough, as with Docker. */
+function parseFilters(texts: readonly string[]): (container: DetachedContainer) => boolean {
+  const byKey = Map.groupBy(texts, (text) => text.slice(0, text.indexOf('=')))
+  const tests = [...byKey.values()].map((same) => same.map(parseFilter))
+  return (container) => tests.every((same) => same.some((matches) => matches(container)))
+}
+
 function parseFilter(text: string): (container: DetachedContainer) => boolean {
   const [, key = '', value = ''] = /^([a-z]+)=(.*)$/su.exec(text) ?? []
   switch (key) {
     case 'name': return ({ name }) => name.includes(value)
     case 'id': return ({ id }) => id.startsWith(value)
-    case 'status': return (container) => stateName(container.state) === value
+    case 'status': {
+      if (!stateNames.includes(value)) throw new UsageError(`filter status takes created, running, exited or dead, not "${value}"`)
+      return (container) => stateName(container.state) === value
+    }
     default: throw new UsageError(`filter "${text}" is not known: there are name=PART, id=BEGINNING and status=created|running|exited|dead`)
   }
 }
+
+const stateNames: readonly string[] = ['created', 'running', 'exited', 'dead'] satisfies ReturnType<typeof stateName>[]
 
 function status({ state, createdAtMs }: DetachedContainer): string {
   switch (state.kind) {

@@ -1,7 +1,8 @@
 import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { openRemoteManifest } from '../remote-manifest.ts'
+import { findDigest } from '../find-digest.ts'
+import { openRegistries } from '../open-registries.ts'
 
 export const referrersCommand: CommandSpec = {
   name: 'referrers',
@@ -18,9 +19,15 @@ export const referrersCommand: CommandSpec = {
 }
 
 async function referrers({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
-  const { client, reference, findDigest } = await openRemoteManifest(name, app)
-  const subject = { ...reference, tag: undefined, digest: await findDigest() }
-  const found = await client.catalog.referrers(subject, options.text('artifact-type'), createTask(app))
+  const { askInTurn } = await import('../../builder/index.ts')
+  const task = createTask(app)
+  const registries = await openRegistries(app)
+  const isSure = registries.references(name).length === 1
+  const found = await askInTurn(registries, name, async (client, reference) => {
+    // What refers to a digest may be there before that is.
+    const digest = isSure && reference.digest !== undefined ? reference.digest : await findDigest(client, reference, task)
+    return client.catalog.referrers({ ...reference, tag: undefined, digest }, options.text('artifact-type'), task)
+  })
   if (options.has('json')) app.print(JSON.stringify(found, undefined, 2))
   else for (const each of found) app.print(`${each.digest} ${each.artifactType ?? each.mediaType} ${each.size}`)
   return 0

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { createTask } from '../../core/task.ts'
 import type { BuildRecord, Engine } from '../../builder/index.ts'
-import { BuildNotFound, describeLayers, findImage, fromWire, getBuild, readBuildEvents } from '../../builder/index.ts'
+import { BuildNotFound, describeLayers, explainPlace, findImage, fromWire, getBuild, readBuildEvents } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -28,8 +28,17 @@ async function report({ operands: [what = 'latest'], options }: CommandInput, ap
   const record = findBuild(engine, what)
   const page = reportPage(record === undefined ? await imageData(engine, what, app) : await buildData(engine, record, app))
   if (output === undefined) app.print(page)
-  else writeFileSync(output, page)
+  else writePage(output, page)
   return 0
+}
+
+/** @throws {OutputConflict} */
+function writePage(path: string, page: string): void {
+  try {
+    writeFileSync(path, page)
+  } catch (error) {
+    throw explainPlace(path, error)
+  }
 }
 
 /** A name that no build has is an image's. */

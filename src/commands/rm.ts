@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { defaultRoot } from '../../builder/index.ts'
-import { ContainerInUse, ContainerRecords } from '../../runtime/index.ts'
+import { ContainerInUse, ContainerNotFound, ContainerRecords } from '../../runtime/index.ts'
 import type { DetachedContainer } from '../../runtime/index.ts'
+import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
-import { eachContainer } from '../each-container.ts'
+import { eachName } from '../each-name.ts'
 import { signalContainer } from '../signal-container.ts'
 
 export const rmCommand: CommandSpec = {
@@ -12,19 +13,26 @@ export const rmCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: Infinity,
   summary: 'Forget detached containers that have ended, and their logs',
-  options: [{ name: 'force', short: 'f', help: 'Kill those that run' }],
+  options: [{ name: 'force', short: 'f', help: 'Kill those that run, and do not mind what is not there' }],
   examples: ['tsbuild rm -f web'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
     const isForced = options.has('force')
-    const exitCode = await eachContainer(operands, app, (name) => remove(records, records.get(name), isForced))
-    // As with Docker, what is not there is not there by force.
-    return isForced && exitCode === notFound ? 0 : exitCode
+    const names = isForced ? operands.filter((name) => isThere(records, name, app)) : operands
+    return eachName(names, app, async (name) => {
+      await remove(records, records.get(name), isForced)
+      return [name]
+    })
   },
 }
 
-/** The class of src/render/problem.ts for what is not there. */
-const notFound = 3
+/** As with Docker, that one is not there is told, and is no failure by force. */
+function isThere(records: ContainerRecords, name: string, app: App): boolean {
+  const isFound = records.list().some((container) => container.name === name || container.id.startsWith(name))
+  if (!isFound) app.note(`warning: ${new ContainerNotFound(name, false).message}`)
+  return isFound
+}
+
 const pollMs = 20
 const patienceMs = 10_000
 

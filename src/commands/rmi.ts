@@ -3,7 +3,7 @@ import type { Store } from '../../storage/index.ts'
 import { gc, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { renderProblem } from '../render/problem.ts'
+import { eachName } from '../each-name.ts'
 import { canonicalName, defaultRoot, findImage, ImageInUse, ImageNotFound } from '../../builder/index.ts'
 
 export const rmiCommand: CommandSpec = {
@@ -19,16 +19,15 @@ export const rmiCommand: CommandSpec = {
 
 async function removeImages({ operands, options }: CommandInput, app: App): Promise<number> {
   await using store = await openStore(defaultRoot(app.env), { mayUseReserve: true })
-  let exitCode = 0
-  for (const operand of operands) {
+  const isForced = options.has('force')
+  const exitCode = await eachName(operands, app, (operand) => {
     try {
-      for (const line of remove(store, { operand, isForced: options.has('force') })) app.print(line)
+      return remove(store, { operand, isForced })
     } catch (error) {
-      if (error instanceof ImageNotFound && options.has('force')) continue
-      for (const line of renderProblem(error).lines) app.note(line)
-      exitCode = 1
+      if (!isForced || !(error instanceof ImageNotFound)) throw error
+      return []
     }
-  }
+  })
   await gc(store, createTask(app), { dryRun: false })
   return exitCode
 }

@@ -24,9 +24,10 @@ async function save({ operands, options }: CommandInput, app: App): Promise<numb
   const output = options.text('output')
   if (output === undefined && format === 'oci-dir') throw new UsageError('format oci-dir needs --output')
   if (output === undefined && process.stdout.isTTY) throw new UsageError('an archive is not for a terminal: give --output, or redirect standard output')
-  const { createFileSink, createFolderSink, createStreamSink, saveImages } = await import('../../builder/index.ts')
+  const { createFileSink, createFolderSink, createStreamSink, saveImages, writeThere } = await import('../../builder/index.ts')
   await using engine = await app.openEngine()
   const sink = output === undefined ? createStreamSink(process.stdout) : await (format === 'oci-dir' ? createFolderSink(output) : createFileSink(output))
-  await saveImages(engine, { images: operands, format, sink }, createTask(app))
+  const work = (): Promise<void> => saveImages(engine, { images: operands, format, sink }, createTask(app))
+  await (output === undefined ? work() : writeThere(output, work))
   return 0
 }

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { defaultRoot } from '../../builder/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
-import { eachContainer } from '../each-container.ts'
+import { eachName } from '../each-name.ts'
 import { UsageError } from '../errors.ts'
 import { parseSignal, signalContainer } from '../signal-container.ts'
 
@@ -23,16 +23,22 @@ export const stopCommand: CommandSpec = {
     if (!/^\d{1,6}$/u.test(seconds)) throw new UsageError(`option --time takes a number of seconds, not "${seconds}"`)
     const given = options.text('signal')
     const signal = given === undefined ? undefined : parseSignal(given)
-    return eachContainer(operands, app, async (name) => {
-      const { id, state } = records.get(name)
-      // One that has ended is what was asked for.
-      if (state.kind !== 'running') return
-      signalContainer(state, signal ?? parseSignal(state.running.stopSignal ?? 'TERM'))
-      if (await hasEnded(records, id, Number(seconds) * 1000)) return
-      signalContainer(state, 'SIGKILL')
-      await hasEnded(records, id, afterKillMs)
+    return eachName(operands, app, async (name) => {
+      await stop(records, name, { signal, waitMs: Number(seconds) * 1000 })
+      return [name]
     })
   },
+}
+
+async function stop(records: ContainerRecords, name: string, { signal, waitMs }: { readonly signal: NodeJS.Signals | number | undefined; readonly waitMs: number }): Promise<void> {
+  const { state } = records.get(name)
+  // One that has ended is what was asked for.
+  if (state.kind === 'ended' || state.kind === 'lost') return
+  const { id, running } = records.getRunning(name)
+  signalContainer({ running }, signal ?? parseSignal(running.stopSignal ?? 'TERM'))
+  if (await hasEnded(records, id, waitMs)) return
+  signalContainer({ running }, 'SIGKILL')
+  await hasEnded(records, id, afterKillMs)
 }
 
 const pollMs = 20

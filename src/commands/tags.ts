@@ -1,5 +1,6 @@
 import { createTask } from '../../core/task.ts'
 import type { CommandSpec } from '../command.ts'
+import { openRegistries } from '../open-registries.ts'
 
 export const tagsCommand: CommandSpec = {
   name: 'tags',
@@ -12,15 +13,24 @@ export const tagsCommand: CommandSpec = {
   ],
   examples: ['tsbuild tags debian', 'tsbuild tags --catalog registry.example'],
   run: async ({ operands: [name = ''], options }, app) => {
-    const { normalizeRegistry, openRegistryClient, loadRegistriesConfig, resolveName } = await import('../../registry-client/index.ts')
     const task = createTask(app)
-    const { catalog } = await openRegistryClient(app.env, { userAgent: 'tsbuild' })
+    const registries = await openRegistries(app)
     if (options.has('catalog')) {
-      for await (const repository of catalog.repositories(normalizeRegistry(name), task)) app.print(repository)
+      const { normalizeRegistry } = await import('../../registry-client/index.ts')
+      for await (const repository of registries.client.catalog.repositories(normalizeRegistry(name), task)) app.print(repository)
       return 0
     }
-    const [reference] = resolveName(name, await loadRegistriesConfig(app.env))
-    if (reference !== undefined) for await (const tag of catalog.tags(reference, task)) app.print(tag)
+    const { askInTurn } = await import('../../builder/index.ts')
+    const { first, others } = await askInTurn(registries, name, ({ catalog }, reference) => begin(catalog.tags(reference, task)))
+    if (first !== undefined) app.print(first)
+    for await (const tag of others) app.print(tag)
     return 0
   },
+}
+
+/** The first page tells whether there is such a repository. */
+async function begin(tags: AsyncIterable<string>): Promise<{ readonly first: string | undefined; readonly others: AsyncIterable<string> }> {
+  const iterator = tags[Symbol.asyncIterator]()
+  const next: IteratorResult<string, unknown> = await iterator.next()
+  return { first: next.done === true ? undefined : next.value, others: { [Symbol.asyncIterator]: () => iterator } }
 }

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { expandTemplate, formatListing } from './template.ts'
 
-const image = { Id: 'sha256:ab', Size: 5, Config: { Cmd: ['sh', '-c'], Labels: { b: '2', a: '1' }, User: '', Shell: null } }
+const image = { Id: 'sha256:ab', Size: 5, Config: { Cmd: ['sh', '-c'], Labels: { b: '2', a: '1' }, User: '', Shell: null, Volumes: undefined } }
 
 describe('a template', () => {
   it.each([
     ['{{.Id}}', 'sha256:ab'], ['{{ .Config.Cmd }}', '[sh -c]'], ['{{.Config.Labels}}', 'map[a:1 b:2]'], ['{{json .Config.Cmd}}', '["sh","-c"]'],
-    ['a {{.Size}}\\t{{.Config.User}}|', 'a 5\t|'], ['{{index .Config.Cmd 1}}', '-c'], ['{{index .Config.Labels "b"}}', '2'], ['{{.Config.Shell}}', '<no value>'], ['{{json .}}', JSON.stringify(image)],
+    ['a {{.Size}}\\t{{.Config.User}}|', 'a 5\t|'], ['{{index .Config.Cmd 1}}', '-c'], ['{{index .Config.Labels "b"}}', '2'], ['{{index .Config.Labels "c"}}|', '|'], ['{{.Config.Shell}}', '<no value>'], ['{{json .Config.Volumes}}', 'null'], ['{{json .}}', JSON.stringify(image)],
   ])('%s is written as Go writes it', (template, expected) => {
     expect(expandTemplate(template, image)).toBe(expected)
   })

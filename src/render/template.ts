@@ -27,12 +27,18 @@ function evaluate(action: string, value: unknown): string {
   const [, json, path = ''] = /^(json\s+)?(\.[\w.]*)$/u.exec(action) ?? []
   if (path !== '') {
     const found = follow(value, path.split('.').filter((name) => name !== ''))
-    return json === undefined ? goText(found) : JSON.stringify(found)
+    return json === undefined ? goText(found) : JSON.stringify(found ?? null)
   }
   const [, base = '', keys = ''] = /^index\s+(\.[\w.]*)((?:\s+(?:\d+|"[^"]*"))+)$/u.exec(action) ?? []
   if (base === '') throw new UsageError(`--format understands {{.Field}}, {{json .Field}} and {{index .Field KEY}}, not "{{${action}}}"; for more there is jq`)
   const inside = [...keys.matchAll(/\d+|"[^"]*"/gu)].map(([key]) => key.replaceAll('"', ''))
-  return goText(follow(value, [...base.split('.').filter((name) => name !== ''), ...inside]))
+  const indexed = follow(value, base.split('.').filter((name) => name !== ''))
+  return isMapWithout(indexed, inside) ? '' : goText(follow(indexed, inside))
+}
+
+/** `index` of a map gives the empty value for a key that is not there: whether an image has a label is asked so. */
+function isMapWithout(value: unknown, [key, ...others]: readonly string[]): boolean {
+  return others.length === 0 && typeof value === 'object' && value !== null && !Array.isArray(value) && key !== undefined && !Object.hasOwn(value, key)
 }
 
 function follow(value: unknown, names: readonly string[]): unknown {

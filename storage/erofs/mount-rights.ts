@@ -1,14 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { isInUserNamespace } from '../layer/user-namespace.ts'
 
 /** For people: why this process cannot mount filesystems of its own making on images. @returns undefined when it may */
 export function findMountObstacle(): string | undefined {
   if (process.geteuid?.() !== 0 || isInUserNamespace()) return 'mounting them takes root of the system; without it layers are kept unpacked'
   return mayMount() ? undefined : 'mounting them takes CAP_SYS_ADMIN, which root of this container lacks; without it layers are kept unpacked'
-}
-
-/** Where user 0 is not the machine's. @see user_namespaces(7) */
-export function isInUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/u.test(readFileSync('/proc/self/uid_map', 'utf8'))
 }
 
 /** CAP_SYS_ADMIN. */

@@ -4,8 +4,9 @@ import { isErrno } from '../../core/errors.ts'
 import { findSystemProgram } from '../../core/find-program.ts'
 import { createTask } from '../../core/task.ts'
 import { tryMount } from '../erofs/mount-layers.ts'
-import { isInUserNamespace, mayMount } from '../erofs/mount-rights.ts'
+import { mayMount } from '../erofs/mount-rights.ts'
 import { DriverUnavailable, TreeFailure } from '../errors.ts'
+import { isInUserNamespace } from './user-namespace.ts'
 
 /** How the root filesystem of a snapshot is put together. */
 export type StorageDriverName = 'overlay' | 'fuse-overlayfs' | 'vfs'

@@ -49,15 +49,14 @@ export class CacheMountDirectories implements CacheMounts {
   }
 
   async list(task: Task): Promise<MeasuredCacheMount[]> {
-    const records = this.#rows().map(parseRow).filter(({ name }) => existsSync(this.#path(name)))
+    const records = readRows(this.#parts.database).map(parseRow).filter(({ name }) => existsSync(this.#path(name)))
     const sizes = await measureTrees(this.#parts.layout.root, records.map(({ name }) => this.#path(name)), task)
     return records.map((record, index) => ({ ...record, inodes: sizes[index]?.inodes ?? 0, diskBytes: sizes[index]?.diskBytes ?? 0 }))
   }
 
   async remove(name: string, task: Task): Promise<'removed' | 'in-use' | 'missing'> {
     const { layout, database } = this.#parts
-    const row = this.#rows().find((candidate) => readText(candidate, 'name') === name)
-    if (row === undefined) return 'missing'
+    if (!listMountNames(database).includes(name)) return 'missing'
     const trash = join(layout.trash, randomUUID())
     const lock = tryLock(layout, { name: mountLockName(name), exclusive: true })
     if (lock === undefined) return 'in-use'
@@ -116,11 +115,6 @@ export class CacheMountDirectories implements CacheMounts {
     })
   }
 
-  #rows(): Row[] {
-    this.#ensureTable()
-    return this.#parts.database.all('SELECT * FROM cache_mounts ORDER BY used_ms DESC')
-  }
-
   #ensureTable(): void {
     const { database } = this.#parts
     if (!this.#hasTable) database.transaction('quick', () => database.run(schema))
@@ -134,8 +128,13 @@ export class CacheMountDirectories implements CacheMounts {
 
 /** Of all that are on record. */
 export function listMountNames(database: Database): string[] {
+  return readRows(database).map((row) => readText(row, 'name'))
+}
+
+/** Those used last come first. The table is made with the first mount. */
+function readRows(database: Database): Row[] {
   if (database.get("SELECT 1 FROM sqlite_master WHERE name = 'cache_mounts'") === undefined) return []
-  return database.all('SELECT name FROM cache_mounts').map((row) => readText(row, 'name'))
+  return database.all('SELECT * FROM cache_mounts ORDER BY used_ms DESC')
 }
 
 /** Whoever uses a cache mount holds it. */

@@ -71,21 +71,22 @@ const nameManifests = `
   CREATE TRIGGER forget_name_manifest AFTER DELETE ON names BEGIN DELETE FROM name_manifests WHERE name = OLD.name; END;
 `
 
-/** What the builder knows of files outside the store. Stores of version 3 may have it. */
-const fileDigests = `
-  CREATE TABLE IF NOT EXISTS file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID;
-`
-
-/** The same by directory, so that a build writes only what changed. */
+/** What the builder knows of files outside the store, by directory, so that a build writes only what changed. Earlier versions may have it in another form. */
 const folderDigests = `
-  DELETE FROM file_digests;
+  DROP TABLE IF EXISTS file_digests;
   CREATE TABLE digest_roots (id INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE, used_ms INTEGER NOT NULL);
   CREATE TABLE digest_folders (root INTEGER NOT NULL, folder BLOB NOT NULL, listing BLOB NOT NULL, PRIMARY KEY (root, folder));
   CREATE TRIGGER forget_digest_root AFTER DELETE ON digest_roots BEGIN DELETE FROM digest_folders WHERE root = OLD.id; END;
 `
 
-/** What makes each version of the one before it. */
-const steps = [firstSchema, indexes, nameManifests, fileDigests, folderDigests]
+/** What makes each version of any before it. */
+const steps = [
+  { version: 1, sql: firstSchema },
+  { version: 2, sql: indexes },
+  { version: 3, sql: nameManifests },
+  { version: 5, sql: folderDigests },
+] as const
+const newestVersion = 5
 
 /** Opens the database file, making it when it is missing. */
 export function openDatabase(root: string, file: string): Database {
@@ -118,11 +119,12 @@ export function openDatabase(root: string, file: string): Database {
     afterCommit: (work) => { pending.push(work) },
     close: () => { database.close() },
   }
-  if (readVersion(opened) < steps.length) {
+  if (readVersion(opened) < newestVersion) {
     explaining(root, () => { database.exec('PRAGMA journal_mode = WAL') })
     opened.transaction('durable', () => {
-      for (const step of steps.slice(readVersion(opened))) database.exec(step)
-      database.exec(`PRAGMA user_version = ${steps.length}`)
+      const version = readVersion(opened)
+      for (const step of steps) if (step.version > version) database.exec(step.sql)
+      database.exec(`PRAGMA user_version = ${newestVersion}`)
     })
   }
   return opened

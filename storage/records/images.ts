@@ -69,6 +69,8 @@ export class Images implements ImageStore {
   put(manifest: Descriptor, id: Digest, names: readonly string[]): StoredImage {
     const { database, session } = this.#parts
     const createdAtMs = Date.now()
+    const image: StoredImage = { id, manifest, names: [], createdAtMs }
+    if (session.transaction('quick', () => this.#putAgain(image, names))) return { ...image, names: this.#namesOf(id) }
     session.transaction('durable', () => {
       const members = this.#readMembers(manifest, id)
       const tops = new Set(members.map((member) => this.#checkLayers(member)).filter((top) => top !== undefined))
@@ -80,7 +82,7 @@ export class Images implements ImageStore {
       for (const renamed of [id, ...moveNames(database, names, id)]) recordBlobs(this.#parts, renamed)
       writeIndex(this.#parts.layout, database)
     })
-    return { id, manifest, names: this.#namesOf(id), createdAtMs }
+    return { ...image, names: this.#namesOf(id) }
   }
 
   untag(name: string): boolean {
@@ -100,6 +102,13 @@ export class Images implements ImageStore {
     session.transaction('durable', () => {
       if (deleteImageRows(database, id)) writeIndex(layout, database)
     })
+  }
+
+  /** What changes nothing but a time needs no flush, which a build that finds everything cached would wait for. @returns whether that is so */
+  #putAgain({ id, manifest, createdAtMs }: StoredImage, names: readonly string[]): boolean {
+    const { database } = this.#parts
+    const isThere = names.every((name) => database.get('SELECT 1 FROM names WHERE name = ? AND image = ? AND name NOT IN (SELECT name FROM name_manifests)', name, id) !== undefined)
+    return isThere && database.run('UPDATE images SET created_ms = ? WHERE id = ? AND manifest = ? AND media_type = ? AND size = ?', createdAtMs, id, manifest.digest, manifest.mediaType, manifest.size) > 0
   }
 
   /** The image itself, or those of the index. */

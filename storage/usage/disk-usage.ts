@@ -6,13 +6,13 @@ import type { Freed, Root } from './holdings.ts'
 import { Holdings } from './holdings.ts'
 import type { Inventory, StockedCacheEntry, StockedImage, StockedLayer, StockedMount } from './inventory.ts'
 import { stockMounts, takeInventory } from './inventory.ts'
-import type { FolderUsage } from './overhead.ts'
+import type { Overhead } from './overhead.ts'
 import { findOverhead, measureOverhead } from './overhead.ts'
 import type { Size, Space } from './space.ts'
 import { addSizes, nothing, readSpace, subtractSizes } from './space.ts'
 
 /** What the store takes of its filesystem, and for whom. Layers have their counts on record and are not walked, all else is. */
-export interface DiskUsage {
+export interface DiskUsage extends Pick<Overhead, 'quarantine' | 'reserve' | 'own' | 'records'> {
   readonly space: Space
   readonly images: Category
   readonly cache: Category
@@ -21,14 +21,6 @@ export interface DiskUsage {
   readonly underway: Size
   /** What nobody holds, leftovers of dead processes included: the next gc frees it. */
   readonly garbage: Freed
-  /** What `fsck --repair` found damaged. Kept until somebody deletes it. */
-  readonly quarantine: Size
-  /** Room that is given back when the disk is full. */
-  readonly reserve: Size
-  /** Reports of builds, logs of detached containers and the like, by folder. */
-  readonly records: readonly FolderUsage[]
-  /** The database, the index, locks, and the folders themselves. */
-  readonly own: Size
   /** Of all these: every byte and inode in the store's folder, once. */
   readonly total: Size
   /** What goes when everything that no running process uses is removed. */

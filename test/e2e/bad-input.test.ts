@@ -92,6 +92,7 @@ describe('a command line that is wrong', () => {
     ['a name that is none', ['build', '-t', 'UPPER', '.'], 1, /"UPPER"/u],
     ['an image that nothing is like', ['inspect', 'toybox-x'], 3, /"toybox-x" in the store$/mu],
     ['an image that is not there', ['inspect', 'busybux'], 3, /did you mean "docker.io\/library\/busybox:latest"/u],
+    ['an image to remove that is not there', ['rmi', 'toybox-x'], 3, /"toybox-x" in the store$/mu],
     ['no operand', ['rmi'], 2, /needs IMAGE/u],
     ['an unreachable registry', ['pull', '127.0.0.1:1/x'], 4, /127\.0\.0\.1:1/u],
     ['an archive that is none', ['load', '-i', '/etc/passwd'], 1, /cannot read archive/u],

@@ -54,12 +54,20 @@ describe('the records of builds', () => {
 
   it('let a build be run again as it was asked for, with the files of now', () => {
     const path = context('again', { Dockerfile: 'FROM busybox\nARG WHO\nRUN echo "$WHO" > /who\n' })
-    must('build', '-t', 'again:1', '--build-arg', 'WHO=one two', path)
+    must('buildx', 'build', '-t', 'again:1', '--build-arg', 'WHO=one two', path)
     const [first] = builds()
     must('rmi', 'again:1')
     must('history', 'rerun', first?.id ?? '')
     expect(must('run', '--network', 'none', 'again:1', 'cat', '/who')).toBe('one two')
     expect(builds()[0]).toMatchObject({ title: 'again:1', steps: { cached: 2 } })
+  })
+
+  it('are not made of what cannot begin', () => {
+    const before = builds().length
+    const path = context('unnamed', { Dockerfile: 'FROM busybox\nRUN touch /ran\n' })
+    const wrong = [['-t', 'UPPER'], ['-t', 'right', '-t', 'wrong name'], ['-t', 'UPPER', '--verify-reproducible'], ['-o', 'type=oci,name=UPPER,dest=x.tar'], ['-o', 'type=tar,dest=/nowhere/x'], ['--push'], ['--sbom']]
+    expect(wrong.map((args) => run('build', ...args, path)).map(({ exitCode, stdout }) => ({ exitCode, stdout }))).toEqual(wrong.map(() => ({ exitCode: 1, stdout: '' })))
+    expect(builds()).toHaveLength(before)
   })
 
   it('say of a build whose process was killed that it is lost', async () => {

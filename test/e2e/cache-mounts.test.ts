@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -54,6 +54,24 @@ describe('tsbuild cache', () => {
       expect(two.must('cache', 'rm', 'npm')).toBe('removed /npm')
     }
     expect(two.must('cache', 'ls', '--json')).toBe('[]')
+  })
+
+  it('says what is wrong with the place that one is to go to, and what helps', () => {
+    const file = join(folder, 'file')
+    const [device, link] = [join(folder, 'device'), join(folder, 'link')]
+    writeFileSync(file, 'kept')
+    execFileSync('mknod', [device, 'c', '1', '3'])
+    symlinkSync(device, link)
+    for (const [place, problem] of [
+      [join(folder, 'none/x.tar'), `the folder "${join(folder, 'none')}" does not exist; make it first`], [join(file, 'x.tar'), `"${file}" is no folder; name another place`],
+      ['/proc/x.tar', '"/proc" takes no new files; name another place'], [folder, 'it is a folder; name a file in it'], [link, 'it is neither file nor folder; name another place, or redirect standard output there'],
+      [`${file}/`, 'it is no folder, and one is to be written'], [`${file}/x/`, `"${file}" is no folder; name another place`],
+    ] as const) {
+      const { exitCode, stderr } = one.run('cache', 'export', '-o', place, 'npm')
+      expect([exitCode, stderr.split('\n')[0]], stderr).toEqual([1, `error: cannot write "${place}": ${problem}`])
+    }
+    expect(readFileSync(file, 'utf8')).toBe('kept')
+    expect(lstatSync(link).isSymbolicLink() && lstatSync(device).isCharacterDevice()).toBe(true)
   })
 
   it('takes nothing of an archive that is no cache, and leaves nothing of a failed import', () => {

@@ -1,7 +1,6 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { useCommand } from '../support/command.ts'
+import { succeed, useCommand } from '../support/command.ts'
 import type { Fault, TestRegistry } from '../support/registry.ts'
 import { startRegistry } from '../support/registry.ts'
 
@@ -15,7 +14,7 @@ beforeAll(async () => {
   registry = await startRegistry()
   const files = Object.fromEntries(names.map((name) => [name, name.repeat(5000)]))
   must('build', '-q', '-t', `${registry.host}/several:1`, context('several', { ...files, Dockerfile: `FROM scratch\n${names.map((name) => `COPY ${name} /\n`).join('')}` }))
-  await finish('push', `${registry.host}/several:1`)
+  await succeed(start('push', `${registry.host}/several:1`))
 })
 afterAll(async () => { await registry[Symbol.asyncDispose]() })
 
@@ -35,21 +34,12 @@ function countTogether(): { readonly hold: Fault; most: number } {
   return count
 }
 
-async function finish(...args: readonly string[]): Promise<void> {
-  const child = start(...args)
-  child.stdout?.resume()
-  const errors: Buffer[] = []
-  child.stderr?.on('data', (chunk: Buffer) => errors.push(chunk))
-  const [exitCode] = await once(child, 'close') as [number | null]
-  expect(exitCode, Buffer.concat(errors).toString()).toBe(0)
-}
-
 describe('layers of one image go as many at a time as is asked for', () => {
   it.each([[['--max-concurrent-uploads', '1'], 1], [['--max-concurrent-uploads', '3'], 3], [[], 5]])('up: %j', async (options, most) => {
     const count = countTogether()
     registry.blobs.clear()
     registry.on({ method: 'PUT', path: /\/blobs\/uploads\//u }, count.hold)
-    await finish('push', ...options, `${registry.host}/several:1`)
+    await succeed(start('push', ...options, `${registry.host}/several:1`))
     expect(count.most).toBe(most)
   })
 
@@ -58,7 +48,7 @@ describe('layers of one image go as many at a time as is asked for', () => {
     must('rmi', '-f', `${registry.host}/several:1`)
     must('prune', '-a', '-f')
     registry.on({ method: 'GET', path: /\/blobs\/sha256/u }, count.hold)
-    await finish('pull', ...options, `${registry.host}/several:1`)
+    await succeed(start('pull', ...options, `${registry.host}/several:1`))
     expect(count.most).toBe(most)
   })
 

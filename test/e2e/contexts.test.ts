@@ -9,7 +9,7 @@ import type { GitServer } from '../support/git-server.ts'
 import { commitFiles, startGitServer } from '../support/git-server.ts'
 
 const command = useCommand('contexts')
-const { context, must } = command
+const { context, must, run } = command
 const binary = join(import.meta.dirname, '..', '..', 'bin', 'tsbuild.cjs')
 const files = { Dockerfile: 'FROM busybox\nCOPY sub/f /f\n', 'sub/f': 'content\n', 'sub/Dockerfile': 'FROM busybox\nCOPY f /from-sub\n' }
 let git: GitServer
@@ -106,6 +106,8 @@ describe('a folder', () => {
     writeFileSync(join(folder, '.dockerignore'), 'Dockerfile\n')
     await succeed('-f', join(elsewhere, 'x.Dockerfile'), folder)
     expect(inBuilt('cd /all && find . -type f | sort | tr "\\n" " "')).toBe('./.dockerignore ./Dockerfile ./sub/Dockerfile')
+    writeFileSync(join(elsewhere, 'x.Dockerfile'), 'FROM busybox\nCOPY sub/f /f\n')
+    expect(run('build', '-f', join(elsewhere, 'x.Dockerfile'), folder).stderr).toContain('cannot copy "sub/f": x.Dockerfile.dockerignore leaves it out of the build context')
     writeFileSync(join(folder, '.dockerignore'), '')
   })
 

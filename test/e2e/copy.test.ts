@@ -8,8 +8,6 @@ import { startDockerRegistry } from '../support/docker-registry.ts'
 
 const command = useCommand('copy')
 const { folder, must, run } = command
-const searching = join(folder, 'search.conf')
-const searcher = useCommand('copy-short', { env: { CONTAINERS_REGISTRIES_CONF: searching } })
 let registry: DockerRegistry
 let other: DockerRegistry
 let app: string
@@ -42,15 +40,6 @@ describe('copy', () => {
     const names = (JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as { manifests: { annotations: Record<string, string> }[] }).manifests.map(({ annotations }) => annotations['org.opencontainers.image.ref.name'])
     expect(names).toEqual(['one', 'two'])
     expect(must('run', 'copied:1', 'tail', '-n1', '/numbers')).toBe('30000')
-  })
-
-  it('finds a short name in the search registries in turn, as pull does', () => {
-    writeFileSync(searching, `unqualified-search-registries = ["${other.host}", "${registry.host}"]\n`)
-    const layout = join(folder, 'short')
-    const digest = searcher.must('inspect', '--remote', '-f', '{{.Digest}}', 'team/app:1')
-    expect(searcher.must('copy', '-q', 'docker://team/app:1', `oci:${layout}:1`)).toBe(digest)
-    expect(searcher.must('inspect', '--remote', '--raw', 'team/app:1')).toBe(raw(`docker://${app}`).trim())
-    expect(searcher.run('copy', 'docker://team/none:1', `oci:${layout}:2`)).toMatchObject({ exitCode: 3, stderr: expect.stringMatching(new RegExp(`${other.host}.*${registry.host}`, 'su')) as string })
   })
 
   it('mounts blobs within a registry, and sends nothing twice', () => {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -123,6 +124,24 @@ describe('a detached container', () => {
     expect(run('kill', 'first', 'second')).toMatchObject({ exitCode: 3, stdout: '' })
     expect(run('rm', 'first', 'nobody', 'second')).toMatchObject({ exitCode: 3, stdout: 'first\nsecond\n' })
     expect(run('rm', '-f', 'nobody')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('nobody') as string })
+    must('run', '-d', '--name', 'third', 'busybox', 'sleep', '600')
+    expect(run('kill', '-s', 'CONT', 'nobody', 'third')).toMatchObject({ exitCode: 3, stdout: 'third\n' })
+    expect(run('rm', 'third', 'nobody')).toMatchObject({ exitCode: 1, stdout: '' })
+    expect(run('rm', '-f', 'nobody', 'third')).toMatchObject({ exitCode: 0, stdout: 'third\n' })
+  })
+
+  it('that is only beginning is not called stopped', async () => {
+    const folder = join(line.root, 'containers', 'f'.repeat(64))
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'record.json'), JSON.stringify({ id: 'f'.repeat(64), name: 'early', image: 'busybox', command: [], createdAtMs: Date.now(), ports: [], isRemovedAtEnd: false }))
+    const supervisor = spawn('flock', [join(folder, 'lock'), 'sleep', '60'], { stdio: 'ignore' })
+    await expect.poll(() => state('early'), { timeout: 10_000 }).toBe('starting')
+    expect(run('stop', 'early')).toMatchObject({ exitCode: 3, stdout: '', stderr: expect.stringContaining('it does not run') as string })
+    expect(must('ps', '--filter', 'status=created', '--filter', 'status=exited', '--format', '{{.Names}} {{.State}}')).toBe('early created')
+    expect(run('ps', '--filter', 'status=begun')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('created, running, exited or dead') as string })
+    supervisor.kill()
+    await once(supervisor, 'exit')
+    rmSync(folder, { recursive: true })
   })
 
   it('has a log whose end can be asked for', () => {

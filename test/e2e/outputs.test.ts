@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
@@ -88,6 +88,17 @@ describe('build --output', () => {
     expect(execFileSync('tar', ['xOf', join(folder, 'loaded-by-podman.tar'), 'manifest.json'], { encoding: 'utf8' })).toContain('"x:latest"')
   })
 
+  it('names the image of the store as the output says, and keeps nothing with type=cacheonly', () => {
+    const metadata = join(folder, 'named.json')
+    build('-t', 'tagged:1', '-o', 'type=image,"name=named:1,named:2",unpack=true,oci-mediatypes=true', '--metadata-file', metadata)
+    expect(must('images', '--format', '{{.Repository}}:{{.Tag}}').split('\n')).toEqual(expect.arrayContaining(['tagged:1', 'named:1', 'named:2']))
+    expect(readJson(metadata)).toMatchObject({ 'image.name': 'docker.io/library/tagged:1,docker.io/library/named:1,docker.io/library/named:2' })
+    const before = must('images', '-q')
+    build('-o', 'type=cacheonly', '--label', 'only=cached')
+    expect(must('images', '-q')).toBe(before)
+    expect(run('build', '-q', '--network', 'none', '-o', 'type=oci,name=piped:1', app).stdout).toContain('"io.containerd.image.name":"docker.io/library/piped:1"')
+  })
+
   it('merges a root filesystem into a folder, and refuses before the build what cannot be written', () => {
     const there = join(folder, 'there')
     mkdirSync(join(there, 'd'), { recursive: true })
@@ -105,7 +116,24 @@ describe('build --output', () => {
       const { exitCode, stderr } = run('build', '--progress', 'plain', '-o', spec, app)
       expect([exitCode, stderr.includes('cannot write'), stderr.includes('RUN')], stderr).toEqual([1, true, false])
     }
-    for (const spec of ['type=none', 'type=oci', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99']) expect(run('build', '-o', spec, app).exitCode).toBe(2)
+    const [file, link] = [join(folder, 'linked.tar'), join(folder, 'link.tar')]
+    symlinkSync(file, link)
+    for (const kept of ['first', 'second']) {
+      writeFileSync(file, kept)
+      build('-o', `type=tar,dest=${link}`)
+      expect([lstatSync(link).isSymbolicLink(), statSync(file).size > 1000], kept).toEqual([true, true])
+    }
+    const device = join(folder, 'device')
+    execFileSync('mknod', [device, 'c', '1', '3'])
+    for (const path of [join(folder, 'none/x.tar'), device, folder]) {
+      for (const args of [['save', '-o', path, 'busybox'], ['build', '-q', '-o', `type=tar,dest=${path}`, app]]) {
+        expect(run(...args), args.join(' ')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`error: cannot write "${path}": `) as string })
+      }
+    }
+    expect(run('report', '-o', join(folder, 'none/x.html'))).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not exist; make it first') as string })
+    for (const spec of ['type=none', 'type=oci,dest=', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99', 'type=image,name=a,compression=zstd', 'type=registry,name=a:1,push-by-digest=true']) expect(run('build', '-o', spec, app).exitCode, spec).toBe(2)
+    expect(run('build', '-o', 'type=oci,dest=x,annotation.a=b', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--annotation') as string })
+    expect(run('build', '-o', '-', '-o', 'type=oci', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('only one') as string })
     expect(run('build', '--push', app).stderr).toContain('needs a name')
   })
 

@@ -72,6 +72,12 @@ describe('a build for several platforms', () => {
     must('push', `${registry.host}/again:1`)
     expect(inspect('--raw', 'again:1')).toEqual(index)
     must('rmi', `${registry.host}/again:1`)
+    const metadata = join(folder, 'by-digest.json')
+    must('build', '-q', '--network', 'none', '--platform', both, '-o', `type=image,name=${registry.host}/nameless,push-by-digest=true,name-canonical=true,push=true`, '--metadata-file', metadata, app)
+    const pushed = JSON.parse(readFileSync(metadata, 'utf8')) as Readonly<Record<string, string>>
+    expect(pushed['image.name']).toBe(`${registry.host}/nameless`)
+    expect(inspect('--raw', `nameless@${pushed['containerimage.digest'] ?? ''}`)).toEqual(index)
+    expect(run('tags', `${registry.host}/nameless`).stdout).toBe('')
     expect(inspect('--config', `many@${index.manifests[1]?.digest ?? ''}`)).toMatchObject({ architecture: 'arm64', config: { Env: expect.arrayContaining(['TARGET=linux/arm64', 'VARIANT=']) as string[] } })
   })
 

@@ -28,10 +28,25 @@ describe('--verify-reproducible', () => {
   })
 
   it('takes neither the order of directories nor the umask of whoever builds into an image', () => {
-    const lines = ['FROM busybox', 'COPY files /copied/', 'COPY --chmod=u+x files/* /flat/', 'COPY <<inline /made/inline', 'text', 'inline', 'WORKDIR /work/deep', 'RUN umask >mask && mkdir dir && echo x >dir/file', 'RUN --mount=type=bind,source=files,target=/m sort /m/zz /m/a >/sorted', 'USER 7:7', 'WORKDIR /work/own']
+    const lines = ['FROM busybox', 'COPY files /copied/', 'COPY --chmod=u+x files/* /flat/', 'COPY <<inline /made/inline', 'text', 'inline', 'WORKDIR /srv/deep', 'RUN umask >mask && mkdir dir && echo x >dir/file', 'RUN --mount=type=bind,source=files,target=/m sort /m/zz /m/a >/sorted', 'USER 7:7', 'WORKDIR /srv/own']
     const { exitCode, stderr } = verify('surroundings', `${lines.join('\n')}\n`, '--source-date-epoch', '1000000000')
     expect(exitCode, stderr).toBe(0)
-    expect(command.must('run', '--network', 'none', 'surroundings:1', 'sh', '-c', 'cat /work/deep/mask; stat -c %a /work/deep/dir/file /work/own /made')).toBe('0022\n644\n755\n755')
+    expect(command.must('run', '--network', 'none', 'surroundings:1', 'sh', '-c', 'cat /srv/deep/mask; stat -c %a /srv/deep/dir/file /srv/own /made')).toBe('0022\n644\n755\n755')
+  })
+
+  it('makes the same image whatever the umask of whoever builds, new mount points and linked copies included', () => {
+    const mounts = '--mount=type=cache,target=/m/cache --mount=type=tmpfs,target=/m/tmp/fs --mount=type=bind,source=files,target=/m/bind/ed'
+    const lines = ['FROM busybox', 'WORKDIR /work/deep', 'COPY --link files /linked/to/', `RUN ${mounts} umask >mask && ls -l / /m /m/tmp /m/bind | grep -o "^d[rwxt-]*" >modes && echo 1 >/m/kept`, 'FROM scratch', 'COPY --from=0 / /all/']
+    const path = command.context('umasks', { Dockerfile: `${lines.join('\n')}\n`, ...files })
+    const ids = [0o022, 0o000, 0o027, 0o077].map((umask) => {
+      const usual = process.umask(umask)
+      try {
+        return command.must('build', '-q', '--no-cache', '--network', 'none', '--source-date-epoch', '1000000000', path)
+      } finally {
+        process.umask(usual)
+      }
+    })
+    expect(new Set(ids).size, ids.join(' ')).toBe(1)
   })
 
   it('keeps what the first of the builds said, and nothing of its store', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startBufferingProxy } from '../support/buffering-proxy.ts'
-import { importBusybox, useCommand } from '../support/command.ts'
+import { importBusybox, succeed, useCommand } from '../support/command.ts'
 import { startCuttingProxy } from '../support/cutting-proxy.ts'
 import type { DockerRegistry } from '../support/docker-registry.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
@@ -40,15 +40,6 @@ async function killAfter(isTime: () => boolean, args: readonly string[], by = st
   expect(child.signalCode, Buffer.concat(errors).toString()).toBe('SIGKILL')
 }
 
-/** As `must`, while the proxies of this process go on. */
-async function finish(child: ReturnType<typeof start>): Promise<void> {
-  child.stdout?.resume()
-  const errors: Buffer[] = []
-  child.stderr?.on('data', (chunk: Buffer) => errors.push(chunk))
-  const [exitCode] = await once(child, 'close') as [number | null]
-  expect(exitCode, Buffer.concat(errors).toString()).toBe(0)
-}
-
 describe('a transfer that is killed', () => {
   it('goes on with the next push where whole pieces had arrived', async () => {
     const tag = buildBig('killed/push:1', 60)
@@ -61,7 +52,7 @@ describe('a transfer that is killed', () => {
     must('push', compressed)
     await killAfter(() => proxy.passed.sentBytes > 45 * megabyte, ['push', '--chunk-size', '8m', through])
     const before = proxy.passed.sentBytes
-    await finish(start('push', '--chunk-size', '8m', through))
+    await succeed(start('push', '--chunk-size', '8m', through))
     expect(proxy.passed.sentBytes - before).toBeLessThan(35 * megabyte)
     expect(readdirSync(join(command.root, 'transfers/uploads'))).toEqual([])
     other.must('pull', tag)
@@ -75,7 +66,7 @@ describe('a transfer that is killed', () => {
     const through = tag.replace(registry.host, proxy.host)
     await killAfter(() => proxy.passed.receivedBytes > 30 * megabyte, ['pull', through], other.start)
     const before = proxy.passed.receivedBytes
-    await finish(other.start('pull', through))
+    await succeed(other.start('pull', through))
     expect(proxy.passed.receivedBytes - before).toBeLessThan(45 * megabyte)
     expect(readdirSync(join(other.root, 'incoming'))).toEqual([])
   })
@@ -89,7 +80,7 @@ describe('several processes', () => {
     must('gc')
     await using proxy = await startCuttingProxy(registry.host, { direction: 'received', bytes: Infinity, times: 0 })
     const through = tag.replace(registry.host, proxy.host)
-    await Promise.all([start('pull', through), start('pull', through), start('pull', through)].map(finish))
+    await Promise.all([start('pull', through), start('pull', through), start('pull', through)].map(succeed))
     expect(proxy.passed.receivedBytes).toBeLessThan(50 * megabyte)
   })
 })

@@ -4,15 +4,15 @@
  * next mount and a collection the store must be clean and have everything that was reported done. In a mount namespace of its own.
  */
 /* eslint-disable no-console -- a program that reports to whoever started it */
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { ChainId, Digest } from '../../oci/digest.ts'
 import { fsck, gc, openStore } from '../../storage/index.ts'
+import { runWithOwnMounts } from '../support/own-mounts.ts'
 import { task } from '../support/streams.ts'
 
 const { values } = parseArgs({ options: {
@@ -24,18 +24,8 @@ if (values.format !== undefined) process.env['TSBUILD_LAYER_FORMAT'] = values.fo
 
 const slowestStartMs = 30_000
 
-if (values.inside === undefined) enter()
+if (values.inside === undefined) runWithOwnMounts(import.meta.filename, 'power')
 else await run(values.inside)
-
-function enter(): void {
-  const folder = mkdtempSync(join(tmpdir(), 'tsbuild-power-'))
-  try {
-    const args = ['-m', '--propagation', 'private', process.execPath, import.meta.filename, ...process.argv.slice(2), '--inside', folder]
-    process.exitCode = spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
 
 async function run(folder: string): Promise<void> {
   const [image, disk] = [join(folder, 'image'), join(folder, 'disk')]

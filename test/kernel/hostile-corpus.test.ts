@@ -7,15 +7,16 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import { writeIndex } from '../../storage/erofs/write-index.ts'
-import type { ArchiveRule, Layer, RootfsView, Store } from '../../storage/index.ts'
+import type { Store } from '../../storage/index.ts'
 import { openStore } from '../../storage/index.ts'
 import { unpackTree } from '../../storage/tree/unpack-tree.ts'
+import { contentOf, namesIn, tryArchives } from '../support/archive-trials.ts'
 import { describeBytes } from '../support/images.ts'
 import { mountOverlay } from '../support/overlay-mount.ts'
 import { expectClean } from '../support/stores.ts'
 import { stream, task } from '../support/streams.ts'
 import type { ForgedHeader } from '../support/tar-forge.ts'
-import { archive, block, directory, file, forge, forgeGnu, forgeHeader, forgePax, forgeRecord, hardLink, octal, symlink } from '../support/tar-forge.ts'
+import { archive, base256, block, directory, file, forge, forgeGnu, forgeHeader, forgePax, forgeRecord, hardLink, octal, symlink } from '../support/tar-forge.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
 
 const folder = useTemporaryFolder('hostile-corpus')
@@ -30,25 +31,8 @@ afterAll(async () => {
   await expectClean(root)
 })
 
-const apply = (tar: Buffer, parent?: Layer): Promise<Layer> => store.layers.apply(parent?.chainId, stream(tar, 65_521), undefined, task)
-const view = async (tar: Buffer, parent?: Layer): Promise<RootfsView> => store.layers.view((await apply(tar, parent)).chainId)
-const names = async (tree: RootfsView, path = '/'): Promise<string[]> => (await tree.list(path)).map((name) => name.toString('latin1'))
-const content = async (tree: RootfsView, path: string): Promise<string> => (await tree.readFile(await tree.resolve(path), 1 << 20)).toString('latin1')
+const { apply, view, refuses } = tryArchives(() => store, 65_521)
 
-/** As in hostile-layers.test.ts. */
-function refuses(cases: Readonly<Record<string, readonly [rule: ArchiveRule, entry: number, tar: Buffer, parent?: Buffer]>>): void {
-  it.each(Object.entries(cases))('refuses %s', async (_, [rule, entry, tar, below]) => {
-    const parent = below === undefined ? undefined : await apply(below)
-    await expect(apply(tar, parent)).rejects.toMatchObject({ code: 'STORAGE_HOSTILE_ARCHIVE', rule, entry })
-  })
-}
-
-const base256 = (value: bigint, size: number): Buffer => {
-  const bytes = Buffer.alloc(size)
-  for (let index = size - 1, rest = value; index >= 0; index -= 1, rest >>= 8n) bytes[index] = Number(BigInt.asUintN(8, rest))
-  bytes[0] = (bytes[0] ?? 0) | 0x80
-  return bytes
-}
 const pax = (records: Readonly<Record<string, string | Buffer>>, header: ForgedHeader = {}): Buffer => archive(forgePax(records), file('a', 'x', header))
 const xattr = (name: string, value: string | Buffer = 'x'): Readonly<Record<string, string | Buffer>> => ({ [`SCHILY.xattr.${name}`]: value })
 
@@ -58,7 +42,7 @@ describe('H2, H3: formats and numbers', () => {
     header.write('tar\0', 508, 'latin1')
     header.fill(' ', 148, 156)
     header.write(`${octal(header.reduce((sum, byte) => sum + byte, 0), 6)}\0 `, 148, 'latin1')
-    expect(await content(await view(archive(Buffer.concat([header, Buffer.alloc(block, 'x', 'latin1').fill(0, 1)]))), '/dir/name')).toBe('x')
+    expect(await contentOf(await view(archive(Buffer.concat([header, Buffer.alloc(block, 'x', 'latin1').fill(0, 1)]))), '/dir/name')).toBe('x')
   })
   it('takes a mode in base-256 and one with bits above 07777 for what they are below', async () => {
     expect(await (await view(archive(file('a', 'x', { mode: base256(0o1_007_755n, 8) })))).lstat('/a')).toMatchObject({ mode: 0o7755 })
@@ -84,16 +68,16 @@ describe('H4-H6: extended headers', () => {
     expect(path.length).toBeGreaterThan(65_000)
     const noNul = forge({ name: '././@LongLink', type: 'L' }, 'no-nul')
     const tree = await view(archive(forgeGnu('L', 'b'), file('x'), forgeGnu('L', path), file('x', 'deep'), noNul, file('x', 'y'), forgeGnu('L', 'first'), forgeGnu('L', 'second'), file('x')))
-    expect(await names(tree)).toEqual(['b', 'n'.repeat(204), 'no-nul', 'second'])
-    expect(await content(tree, '/no-nul')).toBe('y')
+    expect(await namesIn(tree)).toEqual(['b', 'n'.repeat(204), 'no-nul', 'second'])
+    expect(await contentOf(tree, '/no-nul')).toBe('y')
   })
   it('passes over a million bytes of key, and a hundred thousand records of which the last counts', async () => {
-    expect(await names(await view(pax({ ['k'.repeat(1 << 20)]: 'v', path: 'b' })))).toEqual(['b'])
+    expect(await namesIn(await view(pax({ ['k'.repeat(1 << 20)]: 'v', path: 'b' })))).toEqual(['b'])
     const many = Buffer.concat(Array.from({ length: 100_000 }, (_, index) => forgeRecord('path', `p${index}`)))
-    expect(await names(await view(archive(forge({ name: 'pax', type: 'x' }, many), file('a'))))).toEqual(['p99999'])
+    expect(await namesIn(await view(archive(forge({ name: 'pax', type: 'x' }, many), file('a'))))).toEqual(['p99999'])
   })
   it('takes invalid UTF-8 in a value as bytes', async () => {
-    expect(await names(await view(pax({ path: Buffer.from([0xff, 0xc0, 0xaf]) })))).toEqual(['\xff\xc0\xaf'])
+    expect(await namesIn(await view(pax({ path: Buffer.from([0xff, 0xc0, 0xaf]) })))).toEqual(['\xff\xc0\xaf'])
   })
   it('lets no global header lead a link elsewhere', async () => {
     const tree = await view(archive(forgePax({ linkpath: '/etc/shadow', uid: '7' }, 'g'), symlink('l', 'own'), file('a')))
@@ -111,12 +95,12 @@ describe('H4-H6: extended headers', () => {
 describe('H8-H12: bodies, sparse files, types and ends', () => {
   it('believes PAX about size and path in both directions', async () => {
     const tree = await view(archive(forgePax({ size: '4' }), file('a', 'body', { size: octal(0, 11) }), forgePax({ size: '0', path: 'c' }), file('b', '', { size: octal(512, 11) }), file('d', 'd')))
-    expect(await names(tree)).toEqual(['a', 'c', 'd'])
-    expect(await content(tree, '/a')).toBe('body')
+    expect(await namesIn(tree)).toEqual(['a', 'c', 'd'])
+    expect(await contentOf(tree, '/a')).toBe('body')
   })
   it.each(['1', '2', '3', '4', '5', '6'])('reads no body after type %s, whatever its size says', async (type) => {
     const tree = await view(archive(file('t', 'x'), forge({ name: 'n', type, link: 't', major: octal(1), minor: octal(3), size: octal(4096, 11) }), file('after', 'x')))
-    expect(await names(tree)).toEqual(['after', 'n', 't'])
+    expect(await namesIn(tree)).toEqual(['after', 'n', 't'])
   })
   const known = new Set(['0', '1', '2', '3', '4', '5', '6', '7', '\0', 'x', 'g', 'L', 'K', 'S'])
   it('takes no other type for a file', async () => {
@@ -146,7 +130,7 @@ describe('H8-H12: bodies, sparse files, types and ends', () => {
       }
     }
     const layer = await store.layers.apply(undefined, padded(), undefined, task)
-    expect(await names(store.layers.view(layer.chainId))).toEqual(['a'])
+    expect(await namesIn(store.layers.view(layer.chainId))).toEqual(['a'])
   }, 60_000)
   it('refuses an archive that is cut at any byte around a border', async () => {
     const whole = archive(forgePax({ path: 'b' }), file('x', 'y'.repeat(513)))
@@ -171,8 +155,8 @@ describe('P1-P5: paths', () => {
   it('follows forty links in a row, and makes what a dangling one lacks', async () => {
     const chain = Array.from({ length: 40 }, (_, index) => symlink(`l${index}`, index === 39 ? 'end' : `l${index + 1}`))
     const tree = await view(archive(directory('end/'), ...chain, file('l0/x', 'end'), symlink('gone', '/no/where'), file('gone/y', 'made')))
-    expect(await content(tree, '/end/x')).toBe('end')
-    expect(await content(tree, '/no/where/y')).toBe('made')
+    expect(await contentOf(tree, '/end/x')).toBe('end')
+    expect(await contentOf(tree, '/no/where/y')).toBe('made')
   })
   it('lets the last of a hundred thousand entries of one name win', async () => {
     const many = Buffer.concat([...Array.from({ length: 100_000 }, (_, index) => file('same', '', { mtime: octal(index, 11) })), Buffer.alloc(2 * block)])
@@ -251,7 +235,7 @@ describe('W3: whiteouts', () => {
   it('of the kernel\'s own directories hide them in the image alone', async () => {
     const below = await apply(archive(directory('proc/'), directory('dev/'), file('dev/x')))
     const layer = await apply(archive(file('.wh.proc', ''), file('dev/.wh..wh..opq', ''), file('new')), below)
-    expect(await names(store.layers.view(layer.chainId))).toEqual(['dev', 'new'])
+    expect(await namesIn(store.layers.view(layer.chainId))).toEqual(['dev', 'new'])
   })
 })
 

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ArchiveRule, Layer, RootfsView, Store } from '../../storage/index.ts'
+import type { Store } from '../../storage/index.ts'
 import { openStore } from '../../storage/index.ts'
+import { contentOf, namesIn, tryArchives } from '../support/archive-trials.ts'
 import { expectClean, inodesOfLayer } from '../support/stores.ts'
-import { stream, task } from '../support/streams.ts'
-import { archive, block, directory, file, forge, forgeGnu, forgeHeader, forgePax, forgeRecord, hardLink, octal, pad, symlink } from '../support/tar-forge.ts'
+import { archive, base256, block, directory, file, forge, forgeGnu, forgeHeader, forgePax, forgeRecord, hardLink, octal, pad, symlink } from '../support/tar-forge.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
 
 const folder = useTemporaryFolder('hostile')
@@ -27,36 +27,7 @@ afterAll(async () => {
   await expectClean(root)
 })
 
-async function apply(tar: Buffer, parent?: Layer): Promise<Layer> {
-  return store.layers.apply(parent?.chainId, stream(tar, 4099), undefined, task)
-}
-
-async function view(tar: Buffer, parent?: Layer): Promise<RootfsView> {
-  return store.layers.view((await apply(tar, parent)).chainId)
-}
-
-async function names(tree: RootfsView, path = '/'): Promise<string[]> {
-  return (await tree.list(path)).map((name) => name.toString('latin1'))
-}
-
-async function content(tree: RootfsView, path: string): Promise<string> {
-  return (await tree.readFile(await tree.resolve(path), 1 << 20)).toString('latin1')
-}
-
-/** Every archive is refused with the rule, at the entry given, counted from 0. */
-function refuses(cases: Readonly<Record<string, readonly [rule: ArchiveRule, entry: number, tar: Buffer, parent?: Buffer]>>): void {
-  it.each(Object.entries(cases))('refuses %s', async (_, [rule, entry, tar, below]) => {
-    const parent = below === undefined ? undefined : await apply(below)
-    await expect(apply(tar, parent)).rejects.toMatchObject({ code: 'STORAGE_HOSTILE_ARCHIVE', rule, entry })
-  })
-}
-
-const base256 = (value: bigint, size: number): Buffer => {
-  const bytes = Buffer.alloc(size)
-  for (let index = size - 1, rest = value; index >= 0; index -= 1, rest >>= 8n) bytes[index] = Number(BigInt.asUintN(8, rest))
-  bytes[0] = (bytes[0] ?? 0) | 0x80
-  return bytes
-}
+const { apply, view, refuses } = tryArchives(() => store, 4099)
 
 describe('H1-H3: headers', () => {
   it('takes both checksums, all ends of numbers and every magic', async () => {
@@ -66,8 +37,8 @@ describe('H1-H3: headers', () => {
       file('prefixed', 'x', { prefix: 'dir/sub' }), file('not-prefixed', 'x', { prefix: 'dir', magic: 'ustar  \0' }), forge({ name: 'v7-dir/', type: '\0' }),
       file('contiguous', 'x', { type: '7' }), file('old-type', 'x', { type: '\0' }),
     ))
-    expect(await names(tree)).toEqual(['contiguous', 'dir', 'gnu', 'junk-version', 'not-prefixed', 'old-type', 'spaces', 'v7', 'v7-dir', '\xc3\xa9'])
-    expect(await content(tree, '/dir/sub/prefixed')).toBe('x')
+    expect(await namesIn(tree)).toEqual(['contiguous', 'dir', 'gnu', 'junk-version', 'not-prefixed', 'old-type', 'spaces', 'v7', 'v7-dir', '\xc3\xa9'])
+    expect(await contentOf(tree, '/dir/sub/prefixed')).toBe('x')
     expect(await tree.lstat('/spaces')).toMatchObject({ mode: 0o644, mtimeNs: 0n })
     expect(await tree.lstat('/v7-dir')).toMatchObject({ type: 'directory' })
   })
@@ -99,19 +70,19 @@ describe('H4-H7: extended headers', () => {
       forgePax({ path: '' }), file('unset', 'x'), forgePax({ path: 'first', comment: 'c', hdrcharset: 'BINARY' }), file('x', 'x'),
       forge({ name: 'pax', type: 'x' }, Buffer.concat([forgeRecord('path', 'early'), forgeRecord('path', 'late')])), file('x', 'x'),
     ))
-    expect(await names(tree)).toEqual(['first', 'late', 'link', 'long', 'same', 'unset'])
-    expect(await names(tree, '/long')).toEqual(['n'.repeat(200), `${'n'.repeat(200)}2`])
+    expect(await namesIn(tree)).toEqual(['first', 'late', 'link', 'long', 'same', 'unset'])
+    expect(await namesIn(tree, '/long')).toEqual(['n'.repeat(200), `${'n'.repeat(200)}2`])
     expect(await tree.lstat('/link')).toMatchObject({ target: Buffer.from('t'.repeat(150)) })
   })
   it('lets no global header name or size a file, and needs none after one', async () => {
     const tree = await view(archive(forgePax({ path: 'global', size: '0', mtime: '7', comment: 'git' }, 'g'), file('a', 'body'), forgePax({ mtime: '1.5' }), file('b'), forgePax({ comment: 'end' }, 'g')))
-    expect(await names(tree)).toEqual(['a', 'b'])
-    expect(await content(tree, '/a')).toBe('body')
+    expect(await namesIn(tree)).toEqual(['a', 'b'])
+    expect(await contentOf(tree, '/a')).toBe('body')
     expect(await tree.lstat('/b')).toMatchObject({ mtimeNs: 1_500_000_000n })
   })
   it('measures an extended header by itself, whatever PAX says the size is', async () => {
     const tree = await view(archive(forgePax({ size: '4' }), forgeGnu('L', 'named'), file('x', 'body', { size: octal(0, 11) })))
-    expect(await content(tree, '/named')).toBe('body')
+    expect(await contentOf(tree, '/named')).toBe('body')
   })
   const records = (text: string | Buffer): Buffer => archive(forge({ name: 'pax', type: 'x' }, text), file('a'))
   refuses({
@@ -140,16 +111,16 @@ describe('H8, H11, H12: bodies and ends', () => {
   it('takes an archive that ends in one block, none, or padding and garbage', async () => {
     const entry = file('a', 'x')
     for (const end of [Buffer.alloc(block), Buffer.alloc(0), Buffer.alloc(20 * block), Buffer.concat([Buffer.alloc(2 * block), Buffer.from('garbage')])]) {
-      expect(await names(await view(Buffer.concat([entry, end])))).toEqual(['a'])
+      expect(await namesIn(await view(Buffer.concat([entry, end])))).toEqual(['a'])
     }
   })
   it('passes over the size that some writers put on directories and links', async () => {
     const tree = await view(archive(directory('d', { size: octal(4096, 11) }), forge({ name: 'l', type: '2', link: 'd', size: octal(1, 11) }), file('a', 'x')))
-    expect(await names(tree)).toEqual(['a', 'd', 'l'])
+    expect(await namesIn(tree)).toEqual(['a', 'd', 'l'])
   })
   it('takes an archive without entries, and refuses no archive at all', async () => {
     expect(await apply(archive())).toMatchObject({ inodes: 0 })
-    expect(await names(await view(Buffer.alloc(10_240)))).toEqual([])
+    expect(await namesIn(await view(Buffer.alloc(10_240)))).toEqual([])
     await expect(apply(Buffer.alloc(0))).rejects.toMatchObject({ rule: 'empty-archive' })
   })
   it('refuses every archive that is cut in an entry', async () => {
@@ -168,8 +139,8 @@ describe('H8, H11, H12: bodies and ends', () => {
 describe('P1-P5: paths', () => {
   it('reads absolute and untidy paths as paths below the root', async () => {
     const tree = await view(archive(file('/abs', '1'), file('./dot', '2'), file('//a//./b', '3'), directory('./'), directory('/'), directory('.'), file('trailing/', '4'), file('C:\\x', '5')))
-    expect(await names(tree)).toEqual(['C:\\x', 'a', 'abs', 'dot', 'trailing'])
-    expect(await content(tree, '/a/b')).toBe('3')
+    expect(await namesIn(tree)).toEqual(['C:\\x', 'a', 'abs', 'dot', 'trailing'])
+    expect(await contentOf(tree, '/a/b')).toBe('3')
     expect(await tree.lstat('/trailing')).toMatchObject({ type: 'file' })
   })
   it('keeps names byte by byte', async () => {
@@ -181,10 +152,10 @@ describe('P1-P5: paths', () => {
   it('follows links of this layer and of those below as a process with this root would', async () => {
     const below = await apply(archive(directory('usr/'), directory('usr/lib/', { uid: octal(9) }), symlink('lib', 'usr/lib'), symlink('out', canary), symlink('up', '../../../usr')))
     const tree = await view(archive(file('lib/new', 'below'), file('out/file', 'inside'), file('up/x', 'x'), symlink('here', '/usr/lib'), file('here/y', 'y')), below)
-    expect(await content(tree, '/usr/lib/new')).toBe('below')
-    expect(await content(tree, `${canary}/file`)).toBe('inside')
-    expect(await names(tree, '/usr')).toEqual(['lib', 'x'])
-    expect(await names(tree, '/usr/lib')).toEqual(['new', 'y'])
+    expect(await contentOf(tree, '/usr/lib/new')).toBe('below')
+    expect(await contentOf(tree, `${canary}/file`)).toBe('inside')
+    expect(await namesIn(tree, '/usr')).toEqual(['lib', 'x'])
+    expect(await namesIn(tree, '/usr/lib')).toEqual(['new', 'y'])
     expect(await tree.lstat('/usr/lib')).toMatchObject({ uid: 9 })
     expect(await tree.lstat('/lib')).toMatchObject({ type: 'symlink' })
   })
@@ -195,18 +166,18 @@ describe('P1-P5: paths', () => {
       directory('m/', { mode: octal(0o700) }), file('m/x'), directory('m/', { mode: octal(0o711) }), symlink('s', 'f'), file('s', 'not through'),
       directory('a/'), symlink('a', 'f'), directory('a/'), file('a/new'), symlink('t', 'd'), forge({ name: 't', type: '6' }), hardLink('f2', 'f'), file('f2', 'own'),
     ), below)
-    expect(await content(tree, '/f')).toBe('22')
-    expect(await content(tree, '/d')).toBe('file')
-    expect(await names(tree, '/e')).toEqual(['x'])
-    expect(await names(tree, '/m')).toEqual(['x'])
+    expect(await contentOf(tree, '/f')).toBe('22')
+    expect(await contentOf(tree, '/d')).toBe('file')
+    expect(await namesIn(tree, '/e')).toEqual(['x'])
+    expect(await namesIn(tree, '/m')).toEqual(['x'])
     expect(await tree.lstat('/m')).toMatchObject({ mode: 0o711 })
-    expect(await content(tree, '/s')).toBe('not through')
-    expect(await names(tree, '/a')).toEqual(['new'])
+    expect(await contentOf(tree, '/s')).toBe('not through')
+    expect(await namesIn(tree, '/a')).toEqual(['new'])
     expect(await tree.lstat('/t')).toMatchObject({ type: 'fifo' })
   })
   it('forgets where a directory was when an ancestor is replaced', async () => {
     const tree = await view(archive(directory('a/'), directory('a/b/'), file('a/b/f1'), symlink('a', canary), file('a/b/f2', 'inside')))
-    expect(await content(tree, `${canary}/b/f2`)).toBe('inside')
+    expect(await contentOf(tree, `${canary}/b/f2`)).toBe('inside')
   })
   it('makes missing parents and sets metadata of directories last', async () => {
     const tree = await view(archive(
@@ -247,9 +218,9 @@ describe('L1, L2: links', () => {
     const tree = await view(archive(file('a', 'x'), hardLink('b', '/a'), symlink('s', 'a'), hardLink('s2', 's'), hardLink('high', 'etc/low'), hardLink('a', 'a'), file('high', 'own')), below)
     expect((await tree.lstat('/a'))?.fileId).toBe((await tree.lstat('/b'))?.fileId)
     expect(await tree.lstat('/s2')).toMatchObject({ type: 'symlink' })
-    expect(await content(tree, '/etc/low')).toBe('low')
+    expect(await contentOf(tree, '/etc/low')).toBe('low')
     expect(await tree.lstat('/etc/low')).toMatchObject({ mode: 0o4711, uid: 7 })
-    expect(await content(store.layers.view(below.chainId), '/etc/low')).toBe('low')
+    expect(await contentOf(store.layers.view(below.chainId), '/etc/low')).toBe('low')
   })
   it('stores targets of symbolic links as they are', async () => {
     const targets = ['/proc/self/fd/3', '../../..', 'x'.repeat(4095), '\xff\xfe']
@@ -311,7 +282,7 @@ describe('X1: overlay metadata in an archive', () => {
     const below = await apply(archive(directory('secret/'), file('secret/key', 'key'), directory('d/'), file('d/visible')))
     const layer = await apply(archive(forgePax({ [`SCHILY.xattr.trusted.overlay.${mark}`]: mark === 'redirect' ? '/secret' : 'y', 'SCHILY.xattr.user.overlay.opaque': 'y' }), directory('d/')), below)
     const tree = store.layers.view(layer.chainId)
-    expect(await names(tree, '/d')).toEqual(['visible'])
+    expect(await namesIn(tree, '/d')).toEqual(['visible'])
     expect([...(await tree.xattrs('/d')).keys()].sort()).toEqual([`trusted.overlay.${mark}`, 'user.overlay.opaque'])
   })
 })
@@ -323,33 +294,33 @@ describe('W1-W3: whiteouts', () => {
     const entries = [file('.wh.f', ''), file('f', 'high'), directory('d/'), file('.wh.d', ''), file('d/high'), file('.wh.missing', ''), directory('e/'), file('e/.wh..wh..opq', ''), file('e/high')]
     for (const order of [entries, entries.toReversed()]) {
       const tree = await view(archive(...order), parent)
-      expect(await names(tree)).toEqual(['d', 'e', 'f', 'l'])
-      expect(await content(tree, '/f')).toBe('high')
-      expect(await names(tree, '/d')).toEqual(['high'])
-      expect(await names(tree, '/e')).toEqual(['high'])
+      expect(await namesIn(tree)).toEqual(['d', 'e', 'f', 'l'])
+      expect(await contentOf(tree, '/f')).toBe('high')
+      expect(await namesIn(tree, '/d')).toEqual(['high'])
+      expect(await namesIn(tree, '/e')).toEqual(['high'])
     }
   })
   it('mean nothing in what is no directory', async () => {
     const parent = await apply(below)
     const entries = [file('d', 'a file now'), file('d/.wh.low', ''), file('d/.wh..wh..opq', ''), file('f/.wh.x', '')]
-    for (const order of [entries, entries.toReversed()]) expect(await names(await view(archive(...order), parent))).toEqual(['d', 'e', 'f', 'l'])
+    for (const order of [entries, entries.toReversed()]) expect(await namesIn(await view(archive(...order), parent))).toEqual(['d', 'e', 'f', 'l'])
   })
   it('go through links of the root, and leave the bookkeeping of AUFS out', async () => {
     const parent = await apply(below)
     const tree = await view(archive(file('l/.wh.low', ''), directory('.wh..wh.plnk/'), file('.wh..wh.plnk/1.2', 'x'), file('.wh..wh.aufs', 'x'), file('.WH.f', 'x')), parent)
-    expect(await names(tree)).toEqual(['.WH.f', 'd', 'e', 'f', 'l'])
-    expect(await names(tree, '/d')).toEqual([])
+    expect(await namesIn(tree)).toEqual(['.WH.f', 'd', 'e', 'f', 'l'])
+    expect(await namesIn(tree, '/d')).toEqual([])
   })
   it('hide everything below when they stand in the root', async () => {
     const parent = await apply(below)
     const layer = await apply(archive(file('.wh..wh..opq', ''), file('new', 'x')), parent)
-    expect(await names(store.layers.view(layer.chainId))).toEqual(['new'])
+    expect(await namesIn(store.layers.view(layer.chainId))).toEqual(['new'])
     expect(store.layers.lowers(layer.chainId)).toHaveLength(1)
   })
   it('take names up to the limit of 255 bytes', async () => {
     const long = 'n'.repeat(255)
     const parent = await apply(archive(forgePax({ path: long }), file('x')))
-    expect(await names(await view(archive(forgePax({ path: `.wh.${long}` }), file('x', '')), parent))).toEqual([])
+    expect(await namesIn(await view(archive(forgePax({ path: `.wh.${long}` }), file('x', '')), parent))).toEqual([])
   })
   it('leave no trace in a bottom layer', async () => {
     expect(await apply(archive(file('.wh.x', ''), file('a')))).toMatchObject({ inodes: 2 })

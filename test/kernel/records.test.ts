@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { describe, expect, it, vi } from 'vitest'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -197,6 +198,25 @@ describe('images', () => {
     expect(store.images.find('docker.io/library/a:2')).toBeUndefined()
   })
 
+  it('put again as they are get a new time, and nothing else is written', async () => {
+    const store = await stores.open()
+    const layer = await applied(store, file('a'))
+    const { manifest, config } = await writeImage(store, [layer])
+    await store.layers.sync(task)
+    const names = ['docker.io/library/a:1']
+    const first = store.images.put(manifest, config.digest, names)
+    const index = (): unknown => statSync(join(store.root, 'content', 'index.json')).ino
+    const before = index()
+    await new Promise((resolve) => { setTimeout(resolve, 2) })
+    const again = store.images.put(manifest, config.digest, names)
+    expect(again).toEqual({ ...first, createdAtMs: again.createdAtMs })
+    expect(again.createdAtMs).toBeGreaterThan(first.createdAtMs)
+    expect(store.images.list()).toEqual([again])
+    expect(index()).toBe(before)
+    expect(store.images.put(manifest, config.digest, ['docker.io/library/a:2']).names).toEqual([...names, 'docker.io/library/a:2'])
+    expect(index()).not.toBe(before)
+  })
+
   it('of one config keep the manifest that each name was given, and the blobs of all', async () => {
     const store = await stores.open()
     const layer = await applied(store, file('a'))
@@ -371,6 +391,25 @@ describe('cache entries', () => {
 })
 
 describe('digests of files', () => {
+  it('are forgotten with the form that earlier versions of a store have', async () => {
+    const store = await stores.open()
+    await store[Symbol.asyncDispose]()
+    for (const version of [3, 4]) {
+      const database = new DatabaseSync(join(store.root, 'state.db'))
+      database.exec(`
+        DROP TABLE digest_roots; DROP TABLE digest_folders; PRAGMA user_version = ${version};
+        ${version === 4 ? "CREATE TABLE file_digests (folder TEXT PRIMARY KEY, digests TEXT NOT NULL, used_ms INTEGER NOT NULL) WITHOUT ROWID; INSERT INTO file_digests VALUES ('/', '{}', 1)" : ''}`)
+      database.close()
+      const later = await stores.open(store.root)
+      later.fileDigests.save('/tree', new Map([['/', Buffer.from('new')]]), new Set())
+      expect(Buffer.from(later.fileDigests.load('/tree', Buffer.from('/')) ?? []).toString()).toBe('new')
+      await later[Symbol.asyncDispose]()
+    }
+    const database = new DatabaseSync(join(store.root, 'state.db'))
+    expect(database.prepare("SELECT user_version, (SELECT count(*) FROM sqlite_master WHERE name = 'file_digests') AS old FROM pragma_user_version").get()).toEqual({ user_version: 5, old: 0 })
+    database.close()
+  })
+
   it('are kept by tree and directory, of the trees that were used last', async () => {
     const root = stores.newRoot()
     const store = await stores.open(root)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
@@ -134,6 +135,26 @@ describe('a store', () => {
   })
 
   it('may be made by several processes at once', async () => {
+    const opener = join(import.meta.dirname, '..', 'support', 'store-opener.ts')
+    const openers = Array.from({ length: 4 }, () => {
+      const child = spawn(process.execPath, [opener], { stdio: ['pipe', 'pipe', 'inherit'] })
+      return { child, lines: createInterface(child.stdout)[Symbol.asyncIterator]() }
+    })
+    const answers = (): Promise<unknown[]> => Promise.all(openers.map(async ({ lines }) => (await lines.next()).value as unknown))
+    expect(await answers()).toEqual(openers.map(() => 'ready'))
+    for (let round = 0; round < 8; round += 1) {
+      const root = stores.newRoot()
+      for (const { child } of openers) child.stdin.write(`${root}\n`)
+      expect(await answers()).toEqual(openers.map(() => 'opened'))
+      await expectClean(root)
+    }
+    await Promise.all(openers.map(({ child }) => {
+      child.stdin.end()
+      return once(child, 'close')
+    }))
+  })
+
+  it('may be worked on by several at once', async () => {
     const root = stores.newRoot()
     const opened = await Promise.all(Array.from({ length: 5 }, () => stores.open(root)))
     const layers = await Promise.all(opened.map((store) => applied(store, file('same'))))

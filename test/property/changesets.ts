@@ -5,9 +5,8 @@
  * the mounts. Everything lies on a tmpfs in a mount namespace of its own.
  */
 /* eslint-disable no-console -- a program that reports to whoever started it */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
@@ -15,6 +14,7 @@ import type { ChainId } from '../../oci/digest.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { openStore } from '../../storage/index.ts'
 import { mountOverlay } from '../support/overlay-mount.ts'
+import { runWithOwnMounts } from '../support/own-mounts.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive } from '../support/tar-forge.ts'
 import { operationBase } from '../support/operation-base.ts'
@@ -32,18 +32,8 @@ const options = { format: values.format === 'erofs' ? 'erofs' : 'overlay', drive
 
 interface Failure { readonly batch: number; readonly step: number; readonly operations: Sequence | undefined; readonly wanted: readonly string[]; readonly actual: readonly string[] }
 
-if (values.inside === undefined) enter()
+if (values.inside === undefined) runWithOwnMounts(import.meta.filename, 'property')
 else await run(values.inside)
-
-function enter(): void {
-  const folder = mkdtempSync(join(tmpdir(), 'tsbuild-property-'))
-  try {
-    const args = ['-m', '--propagation', 'private', process.execPath, import.meta.filename, ...process.argv.slice(2), '--inside', folder]
-    process.exitCode = spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1
-  } finally {
-    rmdirSync(folder)
-  }
-}
 
 async function run(folder: string): Promise<void> {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4g', 'tmpfs', folder])

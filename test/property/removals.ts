@@ -6,14 +6,14 @@
  * nothing. Half of the stores keep layers as directories, half as indexes. Everything lies on an ext4 of its own, in a mount namespace of its own.
  */
 /* eslint-disable no-console -- a program that reports to whoever started it */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { lstatSync, mkdtempSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { execFileSync } from 'node:child_process'
+import { lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import fc from 'fast-check'
 import type { DiskUsage, GcReport, Size, Store } from '../../storage/index.ts'
 import { addSizes, fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
+import { runWithOwnMounts } from '../support/own-mounts.ts'
 import { makePolicies, makeRandomStore, useRandomStore } from '../support/random-store.ts'
 import type { RandomRemoval } from '../support/store-arbitraries.ts'
 import { randomRemoval } from '../support/store-arbitraries.ts'
@@ -24,18 +24,8 @@ const { values } = parseArgs({ options: { cases: { type: 'string', default: '100
 interface Failure { readonly case: number; readonly problems: readonly unknown[]; readonly plan: RandomRemoval }
 interface Tally { done: number; removed: number; bytes: number; inodes: number; unmet: number; readonly failures: Failure[] }
 
-if (values.inside === undefined) enter()
+if (values.inside === undefined) runWithOwnMounts(import.meta.filename, 'removals')
 else await run(values.inside)
-
-function enter(): void {
-  const folder = mkdtempSync(join(tmpdir(), 'tsbuild-removals-'))
-  try {
-    const args = ['-m', '--propagation', 'private', process.execPath, import.meta.filename, ...process.argv.slice(2), '--inside', folder]
-    process.exitCode = spawnSync('unshare', args, { stdio: 'inherit' }).status ?? 1
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
 
 async function run(folder: string): Promise<void> {
   const [image, disk] = [join(folder, 'image'), join(folder, 'disk')]

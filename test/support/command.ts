@@ -1,6 +1,7 @@
 /** The built command as its users run it: a process, with a store of the test's own. */
 import type { ChildProcess } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -80,6 +81,15 @@ export function importBusybox({ must, folder }: CommandLine): void {
   if (!existsSync(sharedRootfs)) writeBusyboxRootfs(sharedRootfs)
   cpSync(sharedRootfs, tar)
   must('import', '--change', 'CMD ["sh"]', tar, 'busybox')
+}
+
+/** Waits for the end of a command in the background, as `must` does for one that this process stands still for. */
+export async function succeed(child: ChildProcess): Promise<void> {
+  child.stdout?.resume()
+  const errors: Buffer[] = []
+  child.stderr?.on('data', (chunk: Buffer) => errors.push(chunk))
+  const [exitCode] = await once(child, 'close') as [number | null]
+  expect(exitCode, Buffer.concat(errors).toString()).toBe(0)
 }
 
 /** What a build could leave on the host: mounts and processes that name the store, and helpers that nobody waits for. */

@@ -4,7 +4,10 @@ import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import { sha256 } from '../../oci/digest.ts'
 import type { BlobSource } from '../../registry-client/client.ts'
-import type { TestRegistry } from './registry.ts'
+import type { Reference } from '../../registry-client/reference.ts'
+import { parseReference } from '../../registry-client/reference.ts'
+import type { TestRegistry, TlsFiles } from './registry.ts'
+import { startRegistry } from './registry.ts'
 
 export interface TestImage {
   readonly manifest: { readonly bytes: Buffer; readonly mediaType: string; readonly descriptor: Descriptor }
@@ -40,6 +43,18 @@ export function createImage(options: { layerBytes?: readonly number[]; platform?
 export function publish(registry: TestRegistry, image: TestImage, name: { repository: string; tag: string }): void {
   for (const [digest, bytes] of image.blobs) registry.blobs.set(digest, bytes)
   for (const key of [name.tag, image.manifest.descriptor.digest]) registry.manifests.set(`${name.repository} ${key}`, image.manifest)
+}
+
+/** A registry that has the image as `app:1`. */
+export async function startWithImage(image: TestImage, options: { readonly tls?: TlsFiles } = {}): Promise<TestRegistry> {
+  const registry = await startRegistry(options)
+  publish(registry, image, { repository: 'app', tag: '1' })
+  return registry
+}
+
+/** The name `app:1` in a registry. */
+export function appOf({ host }: Pick<TestRegistry, 'host'>, repository = 'app'): Reference {
+  return parseReference(`${host}/${repository}:1`)
 }
 
 /** Gives the bytes in pieces of 64 KiB. */

@@ -229,3 +229,21 @@ export function cutAfter(count: number, bytes: Buffer, how: 'reset' | 'fin' = 'r
     }, 5))
   }
 }
+
+/** Cuts the connection at one of the requests, counted from 1, and answers the others. */
+export function cutAt(number: number): Fault {
+  let count = 0
+  return async ({ request, proceed }) => {
+    count += 1
+    if (count === number) request.socket.destroy()
+    else await proceed()
+  }
+}
+
+/** Wants uploads in pieces of so many bytes at least. */
+export function wantPieces(leastBytes: number): Fault {
+  return async ({ response, proceed }) => {
+    response.setHeader('oci-chunk-min-length', String(leastBytes))
+    await proceed()
+  }
+}

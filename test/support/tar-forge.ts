@@ -30,6 +30,14 @@ export function octal(value: number, width = 7): string {
   return value.toString(8).padStart(width, '0')
 }
 
+/** A number as GNU tar writes one that is too large for digits. */
+export function base256(value: bigint, size: number): Buffer {
+  const bytes = Buffer.alloc(size)
+  for (let index = size - 1, rest = value; index >= 0; index -= 1, rest >>= 8n) bytes[index] = Number(BigInt.asUintN(8, rest))
+  bytes[0] = (bytes[0] ?? 0) | 0x80
+  return bytes
+}
+
 export function forgeHeader(header: ForgedHeader): Buffer {
   const bytes = Buffer.alloc(block)
   const put = (field: keyof typeof fields, value: string | Buffer): void => {

@@ -163,7 +163,7 @@ int run_chroot(struct wire *request)
     if (prctl(PR_SET_PDEATHSIG, PARENT_DIED) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return report_failure(STAGE_INIT, "parent"), 1;
     if (make_tree(&container, &place) < 0 || place_files(&files, &container, (const int[2]){place.tree, place.saved}) < 0) return 1;
     struct timespec since = let_clock_advance();
-    struct process_start start = {.root = place.tree, .null = place.null, .terminal = -1, .state = -1};
+    struct process_start start = {.root = place.tree, .null = place.null, .terminal = -1, .gate = -1, .state = -1};
     pid_t process = fork();
     if (process < 0) return report_failure(STAGE_INIT, "fork"), 1;
     if (process == 0) _exit(run_chrooted_process(&container.process, &start));

@@ -86,7 +86,7 @@ static int run_child(const struct container_exec *exec, const struct process_sta
  */
 static int run_joiner(const struct container_exec *exec, int console, int told)
 {
-    struct process_start start = {.terminal = -1, .state = -1, .is_cgroup_shared = true, .has_oom_score = true};
+    struct process_start start = {.terminal = -1, .gate = -1, .state = -1, .is_cgroup_shared = true, .has_oom_score = true};
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return report_failure(STAGE_INIT, "parent"), 1;
     int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC), pids = open_namespace(exec->pid, "pid");
     if (self < 0 || set_oom_score(&exec->process, self) < 0) return 1;

@@ -1,5 +1,6 @@
 #include "init.h"
 
+#include "await-byte.h"
 #include "id-maps.h"
 #include "kernel.h"
 #include "namespaces.h"
@@ -40,10 +41,7 @@ static int die_with_helper(int life)
 /* The helper maps the ids of the new user namespace, then says so; when it cannot, its end of `life` closes. */
 static int become_root(int life)
 {
-    char byte;
-    ssize_t got;
-    while ((got = read(life, &byte, 1)) < 0 && errno == EINTR) {}
-    return got == 1 ? become_namespace_root() : -1;
+    return await_byte(life) ? become_namespace_root() : -1;
 }
 
 /* By host path, unless the helper has done that where init has no privilege over the host. */
@@ -113,13 +111,11 @@ static pid_t start_in_cgroup(const struct launch *launch, int folder, int *file)
 /* Whoever waits for this acts on the namespaces before anything is mounted in them. */
 static int wait_for_go(int go)
 {
-    char byte;
-    ssize_t got;
     if (go < 0) return 0;
     report_record(REPORT_NAMESPACED, NULL, 0);
-    while ((got = read(go, &byte, 1)) < 0 && errno == EINTR) {}
+    bool may_go = await_byte(go);
     close(go);
-    return got == 1 ? 0 : -1;
+    return may_go ? 0 : -1;
 }
 
 /* Opens for the user's process what it cannot open itself. *v2 and *folder are as open_cgroups has them. */
@@ -157,17 +153,16 @@ static pid_t start_process(struct container *container, const struct outside *ou
 /* From the moment that anything of the image runs, init has nothing worth taking. */
 static int let_process_run(int gate)
 {
-    char byte;
     if (keep_only_waiting() < 0) return -1;
     if (write(gate, "g", 1) != 1) return report_failure(STAGE_INIT, "gate");
-    while (read(gate, &byte, 1) < 0 && errno == EINTR) {}
+    await_byte(gate);
     return 0;
 }
 
 int run_first(struct container *container, const struct outside *outside)
 {
     int v2[2] = {-1, -1};
-    struct process_start start = {.terminal = -1, .state = outside->state, .cgroup_count = container->cgroup_count};
+    struct process_start start = {.terminal = -1, .gate = -1, .state = outside->state, .cgroup_count = container->cgroup_count};
     umask(0);
     if (prepare_process(container, outside, &start, v2) < 0) return 1;
     if (enter_own_clocks(container) < 0) return 1;

@@ -25,7 +25,15 @@ static int open_folder(const char *path, int id_map)
     return attach_layer(fd) < 0 ? report_failure(STAGE_LAYERS, path) : fd;
 }
 
+/* Nothing is mounted, so that ids cannot be mapped. */
 static int open_lower(const struct lower *lower, int id_map)
+{
+    (void)id_map;
+    int fd = lower_open(lower, O_RDONLY);
+    return fd < 0 ? report_failure(STAGE_LAYERS, lower->path) : fd;
+}
+
+static int attach_lower(const struct lower *lower, int id_map)
 {
     if (lower->kind == LOWER_DIRECTORY) return open_folder(lower->path, id_map);
     int fd = lower_open(lower, O_PATH);
@@ -82,25 +90,25 @@ static int prepare_layers(const struct container_root *root, struct layers *laye
     return layers->roots && layers->folders && layers->is_open ? 0 : report_failure(STAGE_LAYERS, "layers");
 }
 
-int open_layers_to_read(const struct container_root *root, struct layers *layers)
+static int open_each(const struct container_root *root, struct layers *layers, int (*open_one)(const struct lower *lower, int id_map))
 {
     uint32_t at = 0;
     if (prepare_layers(root, layers) < 0 || (layers->has_upper && open_upper(root, &layers->roots[at++], &layers->workdir) < 0)) return -1;
     for (uint32_t i = 0; i < root->lowers.count; i++) {
-        if ((layers->roots[at++] = lower_open(&root->lowers.items[i], O_RDONLY)) < 0) return report_failure(STAGE_LAYERS, root->lowers.items[i].path);
+        if ((layers->roots[at++] = open_one(&root->lowers.items[i], root->id_map)) < 0) return -1;
+        if (root->lowers.items[i].kind != LOWER_DIRECTORY) layers->has_images = true;
     }
     return 0;
 }
 
 int open_layers(const struct container_root *root, struct layers *layers)
 {
-    uint32_t at = 0;
-    if (prepare_layers(root, layers) < 0 || (layers->has_upper && open_upper(root, &layers->roots[at++], &layers->workdir) < 0)) return -1;
-    for (uint32_t i = 0; i < root->lowers.count; i++) {
-        if ((layers->roots[at++] = open_lower(&root->lowers.items[i], root->id_map)) < 0) return -1;
-        if (root->lowers.items[i].kind != LOWER_DIRECTORY) layers->has_images = true;
-    }
-    return 0;
+    return open_each(root, layers, attach_lower);
+}
+
+int open_layers_to_read(const struct container_root *root, struct layers *layers)
+{
+    return open_each(root, layers, open_lower);
 }
 
 bool is_whiteout(const struct layers *layers, int folder, const char *name, const struct stat *stat)

@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include "await-byte.h"
 #include "network/netlink.h"
 #include "report.h"
 #include "stages.h"
@@ -67,8 +68,5 @@ int connect_network(const struct bridge_port *port, int host)
 
 int await_network(void)
 {
-    char byte;
-    ssize_t got;
-    while ((got = read(NETWORK_FD, &byte, 1)) < 0 && errno == EINTR) {}
-    return got == 1 ? 0 : -1;
+    return await_byte(NETWORK_FD) ? 0 : -1;
 }

@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include "await-byte.h"
 #include "kernel.h"
 #include "mounted-tree.h"
 #include "privileges.h"
@@ -248,15 +249,6 @@ static int wait_for_start(int state)
     return 0;
 }
 
-/* By the end of the file instead, init is gone. */
-static bool may_run(int gate)
-{
-    char byte;
-    ssize_t got = gate ? -1 : 1;
-    while (got < 0 && (got = read(gate, &byte, 1)) < 0 && errno == EINTR) {}
-    return got == 1;
-}
-
 int run_process(const struct container_process *process, const struct process_start *start)
 {
     if (join_cgroups(start) < 0 || setsid() < 0) return 1;
@@ -269,7 +261,7 @@ int run_process(const struct container_process *process, const struct process_st
     if (enter_cwd(process, start->root) < 0) return 1;
     umask((mode_t)process->umask);
     if (start->state >= 0 && (look_for_program(process) < 0 || wait_for_start(start->state) < 0)) return 127;
-    if (!may_run(start->gate)) return 1;
+    if (start->gate >= 0 && !await_byte(start->gate)) return 1;
     if (set_label(process, start->root) < 0 || close_at_execution() < 0 || drop_privileges(process) < 0) return 1;
     return execute_process(process);
 }

@@ -14,7 +14,7 @@ struct process_start {
     uint32_t cgroup_count;
     int state;             /* the folder of START_FIFO, which is waited for, or -1 */
     bool is_cgroup_shared; /* no cgroup namespace of its own */
-    int gate;              /* where a byte says that the image may run, or 0 */
+    int gate;              /* where a byte says that the image may run, or -1 */
     bool has_oom_score;    /* set from outside: a process that comes into a user namespace may not open its own files of /proc before it executes */
 };
 

@@ -1,5 +1,6 @@
 #include "user-namespace.h"
 
+#include "await-byte.h"
 #include "report.h"
 
 #include <errno.h>
@@ -22,14 +23,6 @@ static char **read_texts(struct wire *wire)
     char **texts = calloc((size_t)count + 1, sizeof *texts);
     for (uint32_t i = 0; texts && i < count; i++) texts[i] = (char *)wire_text(wire);
     return texts;
-}
-
-static bool wait_for_go(void)
-{
-    char byte;
-    ssize_t got;
-    while ((got = read(GO_FD, &byte, 1)) < 0 && errno == EINTR) {}
-    return got == 1;
 }
 
 /* Where only one id is mapped the kernel forbids setgroups for good: the caller's own groups stay, as unmapped ones. */
@@ -84,7 +77,7 @@ int run_enter(struct wire *request)
     fcntl(GO_FD, F_SETFD, FD_CLOEXEC);
     if (enter_namespace(joined) < 0) return 1;
     report_record(ENTER_READY, NULL, 0);
-    if (!wait_for_go()) return 1;
+    if (!await_byte(GO_FD)) return 1;
     if (become_root() < 0 || stay_with(parent) < 0) return 1;
     execve(program, args, env);
     return report_failure(ENTER_STAGE_PROGRAM, program), 1;

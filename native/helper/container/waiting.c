@@ -1,10 +1,10 @@
 #include "waiting.h"
 
+#include "architecture.h"
 #include "report.h"
 #include "stages.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -12,24 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#if defined __x86_64__
-#define MACHINE AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define MACHINE AUDIT_ARCH_AARCH64
-#elif defined __arm__
-#define MACHINE AUDIT_ARCH_ARM
-#elif defined __i386__
-#define MACHINE AUDIT_ARCH_I386
-#elif defined __riscv && __riscv_xlen == 64
-#define MACHINE AUDIT_ARCH_RISCV64
-#elif defined __s390x__
-#define MACHINE AUDIT_ARCH_S390X
-#elif defined __powerpc64__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define MACHINE AUDIT_ARCH_PPC64LE
-#else
-#error "which AUDIT_ARCH is this?"
-#endif
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define GIVE(action) BPF_STMT(BPF_RET | BPF_K, action)
@@ -40,7 +22,7 @@ static int install_filter(void)
 {
     static struct sock_filter filter[] = {
         LOAD(arch),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MACHINE, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCHITECTURE, 1, 0),
         GIVE(SECCOMP_RET_ERRNO | EPERM),
         LOAD(nr),
         ALLOW(SYS_rt_sigtimedwait), ALLOW(SYS_wait4), ALLOW(SYS_kill), ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_close), ALLOW(SYS_openat),

@@ -130,6 +130,17 @@ static int serve(const struct container_root *root, int socket)
     return 1;
 }
 
+/* Calls `act` with each root of the container that wants a server, until it fails. */
+static int each_server(struct container *container, int (*act)(struct container_root *root))
+{
+    if (container->root.kind == ROOT_FUSE && act(&container->root) < 0) return -1;
+    for (uint32_t i = 0; i < container->mount_count; i++) {
+        struct container_mount *mount = &container->mounts[i];
+        if (mount->kind == MOUNT_LAYERS && mount->layers.kind == ROOT_FUSE && act(&mount->layers) < 0) return -1;
+    }
+    return 0;
+}
+
 static int start_server(struct container_root *root)
 {
     int ends[2];
@@ -146,42 +157,36 @@ static int start_server(struct container_root *root)
 
 int start_fuse_servers(struct container *container)
 {
-    if (container->root.kind == ROOT_FUSE && start_server(&container->root) < 0) return -1;
-    for (uint32_t i = 0; i < container->mount_count; i++) {
-        struct container_mount *mount = &container->mounts[i];
-        if (mount->kind == MOUNT_LAYERS && mount->layers.kind == ROOT_FUSE && start_server(&mount->layers) < 0) return -1;
-    }
+    return each_server(container, start_server);
+}
+
+static int close_server(struct container_root *root)
+{
+    close(root->server_socket);
     return 0;
 }
 
 void close_fuse_servers(struct container *container)
 {
-    if (container->root.kind == ROOT_FUSE) close(container->root.server_socket);
-    for (uint32_t i = 0; i < container->mount_count; i++) {
-        const struct container_mount *mount = &container->mounts[i];
-        if (mount->kind == MOUNT_LAYERS && mount->layers.kind == ROOT_FUSE) close(mount->layers.server_socket);
-    }
+    each_server(container, close_server);
 }
 
 /* The mount has gone with init. Should somebody have got hold of it from outside, the server goes nevertheless: what was written is where it belongs. */
-static void await_server(pid_t server)
+static int await_server(struct container_root *root)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     for (int tries = 0; tries < 2000; tries++) {
-        if (waitpid(server, NULL, WNOHANG) != 0) return;
+        if (waitpid(root->server, NULL, WNOHANG) != 0) return 0;
         nanosleep(&pause, NULL);
     }
-    kill(server, SIGKILL);
-    waitpid(server, NULL, 0);
+    kill(root->server, SIGKILL);
+    waitpid(root->server, NULL, 0);
+    return 0;
 }
 
-void await_fuse_servers(const struct container *container)
+void await_fuse_servers(struct container *container)
 {
-    if (container->root.kind == ROOT_FUSE) await_server(container->root.server);
-    for (uint32_t i = 0; i < container->mount_count; i++) {
-        const struct container_mount *mount = &container->mounts[i];
-        if (mount->kind == MOUNT_LAYERS && mount->layers.kind == ROOT_FUSE) await_server(mount->layers.server);
-    }
+    each_server(container, await_server);
 }
 
 static int send_batch(int socket, const struct announcement *announcement, const int *fds, uint32_t count)

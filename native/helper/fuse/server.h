@@ -17,7 +17,7 @@ int start_fuse_servers(struct container *container);
 void close_fuse_servers(struct container *container);
 
 /* Returns when the servers have ended, which they do with their mounts. */
-void await_fuse_servers(const struct container *container);
+void await_fuse_servers(struct container *container);
 
 /*
  * What a server gets: the device, and those layers that have no path for it: the stub layer if there is one, EROFS images, and the empty folder

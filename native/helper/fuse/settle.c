@@ -9,6 +9,7 @@
 #include "report.h"
 #include "tree/base/stage.h"
 #include "tree/files/walk.h"
+#include "tree/files/whiteout.h"
 #include "tree/files/xattrs.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -26,7 +26,7 @@ static bool is_mark(const struct walk_entry *entry)
 {
     const struct stat *stat = &entry->stat;
     if (strncmp(entry->name, MARK, strlen(MARK)) != 0 || !entry->name[strlen(MARK)]) return false;
-    return (S_ISREG(stat->st_mode) && stat->st_size == 0) || (S_ISCHR(stat->st_mode) && stat->st_rdev == makedev(0, 0));
+    return (S_ISREG(stat->st_mode) && stat->st_size == 0) || is_whiteout_mark(stat);
 }
 
 static bool marks_folder(const char *name)
@@ -42,7 +42,7 @@ static int replace_mark(const char *name, enum overlay_namespace space)
     bool done = folder >= 0 && fstat(folder, &stat) == 0 && unlinkat(folder, name, 0) == 0;
     if (done && marks_folder(name)) done = xattr_set_opaque(folder, space) == 0;
     /* What has the name again hides what was there as well. */
-    else if (done) done = mknodat(folder, name + strlen(MARK), S_IFCHR, makedev(0, 0)) == 0 || errno == EEXIST;
+    else if (done) done = make_whiteout_mark(folder, name + strlen(MARK)) == 0 || errno == EEXIST;
     if (done) done = futimens(folder, (const struct timespec[2]){stat.st_atim, stat.st_mtim}) == 0;
     int error = errno;
     if (folder >= 0) close(folder);

@@ -1,10 +1,10 @@
 #include "tree/unpack/call-filter.h"
 
+#include "architecture.h"
 #include "report.h"
 #include "tree/base/stage.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/seccomp.h>
@@ -12,20 +12,6 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-
-#if defined __x86_64__
-#define OWN_ARCHITECTURE AUDIT_ARCH_X86_64
-#elif defined __aarch64__
-#define OWN_ARCHITECTURE AUDIT_ARCH_AARCH64
-#elif defined __riscv && __riscv_xlen == 64
-#define OWN_ARCHITECTURE AUDIT_ARCH_RISCV64
-#elif defined __s390x__
-#define OWN_ARCHITECTURE AUDIT_ARCH_S390X
-#elif defined __powerpc64__ && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define OWN_ARCHITECTURE AUDIT_ARCH_PPC64LE
-#else
-#error "name this machine's architecture as <linux/audit.h> does"
-#endif
 
 /* Nothing that makes processes or sockets, mounts, changes ids, or reaches other processes. */
 static const uint32_t allowed[] = {

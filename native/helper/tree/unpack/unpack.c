@@ -103,14 +103,14 @@ int run_unpack(struct wire *request)
     unpack.space = wire_u8(request) ? OVERLAY_USER : OVERLAY_TRUSTED;
     unpack.makes_whiteouts = wire_u8(request) != 0;
     unpack.max_bytes = wire_u64(request);
-    unpack.max_seconds = wire_u32(request);
+    uint32_t max_seconds = wire_u32(request);
     unpack.has_lowers = wire_u8(request) != 0;
     if (lowers_open(&unpack.lowers, request, unpack.space) < 0) return 1;
     if (!wire_is_done(request)) {
         errno = EBADMSG;
         return report_failure(STAGE_TREE_REQUEST, "unpack"), 1;
     }
-    if (limit_time(unpack.max_seconds) < 0 || confine_to(directory) < 0) return 1;
+    if (limit_time(max_seconds) < 0 || confine_to(directory) < 0) return 1;
     unpack.root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (unpack.root < 0) return report_failure(STAGE_OPEN_TREE, directory), 1;
     tar_open(&unpack.reader, STDIN_FILENO);

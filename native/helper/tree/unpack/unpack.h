@@ -37,7 +37,6 @@ struct unpack {
     struct totals totals;
     bool has_replaced; /* an entry replaced another, so that `totals` counts both */
     uint64_t max_bytes, body_bytes;
-    uint32_t max_seconds; /* of processor time */
     bool has_root, is_root_opaque;
 };
 

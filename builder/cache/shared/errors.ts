@@ -1,0 +1,24 @@
+import { TsbuildError } from '../../../core/errors.ts'
+import type { CacheSource } from './cache-place.ts'
+
+/** There is no cache at this place. */
+export class CacheMissing extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_MISSING'
+  readonly place: string
+
+  constructor(place: string) {
+    super(`cannot read the cache "${place}": there is none`)
+    this.place = place
+  }
+}
+
+/** A cache promised a layer and did not give it: it is gone, or is not what the cache said. */
+export class CacheSourceFailed extends TsbuildError {
+  readonly code = 'BUILDER_CACHE_SOURCE_FAILED'
+  readonly source: CacheSource
+
+  constructor(source: CacheSource, place: string, cause: unknown) {
+    super(`cannot use the cache "${place}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    this.source = source
+  }
+}
