@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { createTask } from '../../core/task.ts'
@@ -25,23 +25,35 @@ export type ErofsSupport =
 export async function probeErofs(folder: string): Promise<ErofsSupport> {
   const obstacle = findMountObstacle()
   if (obstacle !== undefined) return { kind: 'unavailable', reason: obstacle }
-  let trial: string | undefined
+  for (;;) {
+    const support = await tryImage(folder)
+    if (support !== undefined) return support
+  }
+}
+
+/** @returns undefined when somebody else, who empties the folder, took away what was tried with */
+async function tryImage(folder: string): Promise<ErofsSupport | undefined> {
+  const made: string[] = []
   try {
-    trial = mkdtempSync(join(folder, 'erofs-trial-'))
+    const trial = mkdtempSync(join(folder, 'erofs-trial-'))
+    made.push(trial)
     const [tar, index] = [join(trial, 'tar'), join(trial, 'index')]
     writeFileSync(tar, emptyChangeset)
+    made.push(tar)
     await writeIndex({ root: folder, tar, index, diffId: emptyLayer.diffId, makesWhiteouts: false, maxBytes: 0, maxSeconds: 60, lowers: [] }, createTask())
+    made.push(index)
     const failures: string[] = []
     for (const backing of ['file', 'loop'] as const) {
       const problem = await findProblem(() => tryMount([{ kind: 'erofs', path: index, tar, backing }], createTask()))
       if (problem === undefined) return { kind: 'available', backing }
       failures.push(`${backing === 'file' ? 'a mount of the file' : 'a mount by loop devices'} failed with ${problem}`)
     }
-    return { kind: 'unavailable', reason: `on Linux ${release()} and this filesystem ${failures.join(', ')}` }
+    return made.every((path) => existsSync(path)) ? { kind: 'unavailable', reason: `on Linux ${release()} and this filesystem ${failures.join(', ')}` } : undefined
   } catch (error) {
+    if (!made.every((path) => existsSync(path))) return undefined
     throw explainFull(folder, error)
   } finally {
-    if (trial !== undefined) await removeTrees(folder, [trial], createTask())
+    if (made.length > 0) await removeTrees(folder, made.slice(0, 1), createTask())
   }
 }
 

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import type { FormatPolicy, Layer, Store } from '../../storage/index.ts'
-import { convertLayers, describeFormat, fsck, gc, mountImage, openStore, packChangeset } from '../../storage/index.ts'
+import { convertLayers, describeFormat, fsck, gc, mountImage, openStore, packChangeset, probeErofs } from '../../storage/index.ts'
 import { tryMount } from '../../storage/erofs/mount-layers.ts'
 import { workInOverlay, writableFolder } from '../support/overlay.ts'
 import { useStores } from '../support/stores.ts'
@@ -251,6 +251,15 @@ describe('where EROFS layers cannot be mounted', () => {
     for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(join(at, name))
     const script = `mount -t overlay overlay -o lowerdir=${at}/lower,upperdir=${at}/upper,workdir=${at}/work ${at}/merged && exec "$@"`
     expect(probe(['unshare', '-m', 'sh', '-c', script, 'sh'], join(at, 'merged'))).toEqual({ kind: 'available', backing: 'loop' })
+  })
+  it('finds out also while others empty the folder, which is that of the trash', async () => {
+    const at = mkdtempSync(join(folder, 'emptied-'))
+    const emptying = spawn('sh', ['-c', `while :; do rm -rf ${at}/*; sleep 0.013; done`])
+    try {
+      for (let time = 0; time < 20; time += 1) expect(await probeErofs(at)).toEqual({ kind: 'available', backing: 'file' })
+    } finally {
+      emptying.kill()
+    }
   })
   it('refuses a word that names no format', async () => {
     expect(existsSync(join(folder, 'none'))).toBe(false)
