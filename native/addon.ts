@@ -21,6 +21,8 @@ export interface Addon {
   lockRange(fd: number, start: number, length: number, waits: boolean): boolean
   /** Has ext4 put each tree in the directory in a place of its own, where creating is not slowed by what was deleted lately. Whether the filesystem can. */
   spreadChildren(path: string): boolean
+  /** Mounts an EROFS image and the tar that its files lie in where nobody sees it, until the descriptor is closed; -1 where the kernel refuses. */
+  holdImage(index: string, tar: string): number
   /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
   attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
   /** Descriptors of a new network namespace, which lives as long as they are open, and of its /proc/net/sockstat. */

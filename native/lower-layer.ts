@@ -12,10 +12,12 @@ export type LowerLayer =
     readonly tar: string
     /** Mounted straight from the files (Linux 6.12 and later), or through loop devices. */
     readonly backing: 'file' | 'loop'
+    /** A path of a mount of it, attached nowhere, that can be cloned instead. */
+    readonly held?: string
   }
 
 /** @see native/helper/layer/lower.h */
 export function writeLower(writer: WireWriter, lower: LowerLayer): void {
   if (lower.kind === 'directory') writer.u8(0).bytes(lower.path)
-  else writer.u8(lower.backing === 'file' ? 1 : 2).bytes(lower.path).bytes(lower.tar)
+  else writer.u8(lower.backing === 'file' ? 1 : 2).bytes(lower.path).bytes(lower.tar).bytes(lower.held ?? '')
 }

@@ -30,7 +30,7 @@ export async function verifyReproducible(request: BuildRequest, { engine, progre
       await renderer.finish()
     }
   }
-  await using elsewhere = await openElsewhere(engine, { mountsLayers: request.executor?.kind !== 'chroot' })
+  await using elsewhere = await openElsewhere(engine)
   if (!elsewhere.ordersDirectoriesOtherwise) app.note('both times RUN steps see directories in the order of the same filesystem: no EROFS can be mounted for them')
   const first = await underAnotherUmask(() => probe(others, elsewhere, 'first time'))
   await sleep(pauseMs, undefined, { signal: app.signal })

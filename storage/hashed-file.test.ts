@@ -5,7 +5,7 @@ import { closeSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { open, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { crc32, gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
 import { getAddon } from '../native/index.ts'
 import { chooseGzipEngine } from './compression/choose-gzip-engine.ts'
@@ -36,6 +36,26 @@ const noise = randomBytes(3_000_001)
 const text = Buffer.alloc(700_000, 'text that gzip makes small ')
 const sha256 = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
+const gzipHeaderBytes = 10
+const storedHeaderBytes = 5
+
+/** As gzip that compresses nothing, in blocks of 65,535 bytes: it is known where each byte lies. */
+function stored64k(bytes: Buffer): Buffer {
+  const blocks: Buffer[] = [Buffer.from('1f8b08000000000000ff', 'hex')]
+  for (let at = 0; at < bytes.length; at += 65_535) {
+    const block = bytes.subarray(at, at + 65_535)
+    const header = Buffer.alloc(storedHeaderBytes)
+    header.writeUInt8(at + 65_535 >= bytes.length ? 1 : 0, 0)
+    header.writeUInt16LE(block.length, 1)
+    header.writeUInt16LE(block.length ^ 0xffff, 3)
+    blocks.push(header, block)
+  }
+  const trailer = Buffer.alloc(8)
+  trailer.writeUInt32LE(crc32(bytes), 0)
+  trailer.writeUInt32LE(bytes.length, 4)
+  return Buffer.concat([...blocks, trailer])
+}
+
 describe('a hashed file', () => {
   it.each((['none', ...engines] as const).flatMap((inflater) => [[997, inflater], [65_536, inflater], [5_000_000, inflater]] as const))('holds what was added in pieces of %i bytes, by %s', async (size, inflater) => {
     const plain = Buffer.concat([noise, text])
@@ -43,6 +63,11 @@ describe('a hashed file', () => {
     const { stored, digest, sizeBytes } = await write(bytes, { inflater, size })
     expect(stored.equals(plain)).toBe(true)
     expect({ digest, sizeBytes }).toEqual({ digest: sha256(plain), sizeBytes: plain.byteLength })
+  })
+
+  it.each(engines)('takes a piece whose last byte fills the buffer of 256 KiB, by %s', async (inflater) => {
+    const { stored } = await write(stored64k(noise), { inflater, size: gzipHeaderBytes + 4 * (storedHeaderBytes + 65_535) + storedHeaderBytes + 4 })
+    expect(stored.equals(noise)).toBe(true)
   })
 
   it.each([0, 1, 999, 1000, 1001, 2_000_000, 3_000_001])('goes on behind %i bytes that are there', async (heldBytes) => {

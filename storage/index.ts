@@ -2,7 +2,7 @@ export type { CacheRecord, CacheRecords, ContentStore, BlobInfo, FileDigestRecor
 export type { DirectoryRootfs, Layer, LayerStore, LowerLayer, OverlayRootfs, RootfsView, Snapshot, TreeEntry } from './layer-store.ts'
 export type { StorageDriverName } from './layer/choose-driver.ts'
 export { describeDriver } from './layer/describe-driver.ts'
-export type { LayerFormatName } from './erofs/choose-format.ts'
+export type { FormatPolicy, LayerFormatName } from './erofs/choose-format.ts'
 export type { ConvertReport } from './erofs/convert-layers.ts'
 export { convertLayers } from './erofs/convert-layers.ts'
 export type { FormatDescription } from './erofs/describe-format.ts'

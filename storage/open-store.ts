@@ -5,10 +5,12 @@ import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
 import { DriverUnavailable } from './errors.ts'
-import type { FormatChoice, LayerFormatName } from './erofs/choose-format.ts'
-import { chooseFormat, knownSupport, parseFormat } from './erofs/choose-format.ts'
+import type { AskedPolicy, FormatChoice } from './erofs/choose-format.ts'
+import { chooseFormat, knownSupport, parsePolicy } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
-import { requireBacking } from './erofs/erofs-support.ts'
+import type { ErofsBacking } from './erofs/erofs-support.ts'
+import { notTried, requireBacking, toMountStored } from './erofs/erofs-support.ts'
+import { HeldImages } from './erofs/held-images.ts'
 import { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { DriverChoice, StorageDriverName } from './layer/choose-driver.ts'
 import { chooseDriver } from './layer/choose-driver.ts'
@@ -43,8 +45,8 @@ import { releaseReserveIfFull } from './upkeep/reserve.ts'
 export interface OpenOptions {
   /** For work that makes room, gc above all: gives the reserve back first when the filesystem is full. */
   readonly mayUseReserve?: boolean
-  /** How new layers are kept, else what TSBUILD_LAYER_FORMAT says, else what the store was converted to. */
-  readonly format?: LayerFormatName
+  /** How new layers are kept, else as TSBUILD_LAYER_FORMAT says, else as the store was converted to, else `auto`. */
+  readonly format?: AskedPolicy
   /** How snapshots are made, else what TSBUILD_STORAGE_DRIVER says, else what this machine can. */
   readonly driver?: StorageDriverName
   /** Whether tars are compared with their diffIDs before their first mount since boot; else what TSBUILD_VERIFY_LAYERS=1 says. */
@@ -77,12 +79,12 @@ export async function openStore(root: string, options: OpenOptions = {}): Promis
   }
 }
 
-function formatOfEnvironment(): LayerFormatName | undefined {
+function formatOfEnvironment(): AskedPolicy | undefined {
   const word = process.env['TSBUILD_LAYER_FORMAT']
-  return word === undefined || word === '' ? undefined : parseFormat(word)
+  return word === undefined || word === '' ? undefined : parsePolicy(word)
 }
 
-function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { format: chosen, erofs: support }: FormatChoice): Store {
+function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, formatChoice: FormatChoice): Store {
   const hasBuried = readdirSync(layout.sessions).length > 0 && buryDeadSessions(layout, database, undefined) > 0
   restoreIndex(layout, database)
   const session = new Session(layout, database)
@@ -92,11 +94,13 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
   const cache = new CacheEntries({ database, session, layers: records })
   const sync = new LayerSync({ layout, session, records, cache })
   const xattrs = readOverlayXattrs(layout, database)
-  const lowers = new LowerLayers(layout, xattrs, () => requireBacking(support ?? knownSupport(database, layout.trash) ?? { kind: 'unavailable', reason: 'whether this machine can was not tried, because the store had none when it was opened' }))
+  const held = new HeldImages()
+  const backing = (): ErofsBacking => requireBacking(toMountStored(formatChoice.erofs ?? knownSupport(database, layout.trash) ?? notTried))
+  const lowers = new LowerLayers(layout, xattrs, { backing, held })
   const verifier = verifiesLayers ? new LayerVerifier(layout, database) : undefined
   const overlay = new OverlayFormat({ layout, session, records, layerBlobs, lowers, xattrs })
   const erofs = new ErofsFormat({ layout, session, records, lowers })
-  const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, chosen }), verifier }
+  const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, policy: formatChoice.policy }), verifier }
   const vfs = new VfsDriver(context, { session, xattrs })
   const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs), sync)
   const intake = new LayerIntake(context)
@@ -104,6 +108,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
     try {
       await sync.run(createTask())
     } finally {
+      held.close()
       const mayHaveTrash = session.id !== undefined || hasBuried
       session.end()
       database.close()
@@ -131,7 +136,7 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, { fo
     lock: (name, { exclusive }, task) => takeLock(layout, { name, exclusive }, task),
     [Symbol.asyncDispose]: () => closed ??= close(),
   }
-  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, chosenFormat: chosen, driver })
+  setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, formatChoice, driver })
   return store
 }
 

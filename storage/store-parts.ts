@@ -1,5 +1,5 @@
 import type { BlobStore } from './content-store.ts'
-import type { LayerFormatName } from './erofs/choose-format.ts'
+import type { FormatChoice } from './erofs/choose-format.ts'
 import type { LayerVerifier } from './erofs/layer-verifier.ts'
 import type { DriverChoice } from './layer/choose-driver.ts'
 import type { LayerBlobs } from './layer/layer-blobs.ts'
@@ -23,7 +23,7 @@ export interface StoreParts {
   readonly lowers: LowerLayers
   readonly verifier: LayerVerifier | undefined
   readonly formats: { readonly overlay: OverlayFormat; readonly erofs: LayerFormat }
-  readonly chosenFormat: LayerFormatName
+  readonly formatChoice: FormatChoice
   readonly format: LayerFormat
   readonly driver: DriverChoice
 }

@@ -33,7 +33,7 @@ export class SecretGuard {
   /** The changeset of a COPY, which ends with SecretLeaked, and so becomes no layer, when it holds a secret. */
   changeset(entries: readonly ChangesetEntry[], task: Task): PackedChangeset {
     const packed = packChangeset(entries, task)
-    return this.patterns.length === 0 ? packed : new PackedChangeset(this.#checked(packed, entries))
+    return this.patterns.length === 0 ? packed : new PackedChangeset(this.#checked(packed, entries), { entries: entries.length })
   }
 
   /** @throws {SecretLeaked} */

@@ -10,21 +10,18 @@ export interface Elsewhere extends Engine {
   readonly ordersDirectoriesOtherwise: boolean
 }
 
-export interface ElsewhereOptions {
-  /** Whether RUN steps can have layers that are filesystems of their own. */
-  readonly mountsLayers: boolean
-}
+const otherPolicies = { overlay: 'erofs', erofs: 'overlay', auto: 'contrary', contrary: 'auto' } as const
 
 /**
  * An engine with an empty store of its own in the system's temporary directory, gone when it is disposed. It keeps layers in
- * the other format, where this machine can: EROFS directories are in byte order, others in the order of their filesystem.
+ * the format that they do not have at home, where this machine can: EROFS directories are in byte order, others in the order of their filesystem.
  */
-export async function openElsewhere(home: Engine, { mountsLayers }: ElsewhereOptions): Promise<Elsewhere> {
+export async function openElsewhere(home: Engine): Promise<Elsewhere> {
   const folder = mkdtempSync(join(tmpdir(), 'tsbuild-elsewhere-'))
   const remove = (): void => { rmSync(folder, { recursive: true, force: true }) }
   try {
     const { chosen, erofs } = await describeFormat(home.store)
-    const format = mountsLayers && chosen === 'overlay' && erofs.kind !== 'unavailable' ? 'erofs' : 'overlay'
+    const format = erofs.kind === 'unavailable' ? 'overlay' : otherPolicies[chosen]
     const store = await openStore(join(folder, 'store'), { format })
     return {
       store,

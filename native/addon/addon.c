@@ -158,5 +158,6 @@ NAPI_MODULE_INIT()
     init_digest_files(env, exports);
     init_sink(env, exports);
     init_drain(env, exports);
+    init_image_mount(env, exports);
     return exports;
 }

@@ -89,7 +89,8 @@ static bool inflate_piece(struct sink_work *work, const struct iovec *piece)
         step.output = sink->buffer + sink->filled;
         step.output_bytes = BUFFER_BYTES - sink->filled;
         outcome = inflater_step(sink->inflater, &step);
-        bool is_stuck = outcome == WANTS_INPUT && step.consumed == 0 && step.produced == 0;
+        /* What filled the buffer with its last byte may have nothing more to give. */
+        bool is_stuck = outcome == WANTS_INPUT && step.input_bytes > 0 && step.consumed == 0 && step.produced == 0;
         if (outcome < 0 || is_stuck) return refuse(work, MALFORMED);
         step.input += step.consumed;
         step.input_bytes -= step.consumed;

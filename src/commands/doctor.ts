@@ -6,6 +6,7 @@ import { isErrno, TsbuildError } from '../../core/errors.ts'
 import { getAddon, readPipe } from '../../native/index.ts'
 import type { HostFinding } from '../../runtime/index.ts'
 import { examineHost, tryContainer, UserNamespaceUnavailable } from '../../runtime/index.ts'
+import type { FormatDescription } from '../../storage/index.ts'
 import { chooseGzipEngine, describeDriver, describeFormat, openStore, probeErofs } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
@@ -61,11 +62,11 @@ async function examineStore(root: string): Promise<HostFinding[]> {
     await using store = await openStore(existsSync(root) ? root : join(folder, 'store'))
     const choice = describeDriver(store)
     const { driver, reason } = choice
-    const { chosen } = await describeFormat(store)
+    const { chosen, reason: why } = await describeFormat(store)
     const place = join(folder, 'trial')
     mkdirSync(place)
     return [
-      { name: 'store', state: 'offered', detail: `snapshots by ${driver}, because ${reason}; new layers are kept as ${chosen === 'erofs' ? 'EROFS images' : 'directories'}` },
+      { name: 'store', state: 'offered', detail: `snapshots by ${driver}, because ${reason}; new layers are kept as ${formatWords[chosen]}, because ${why}` },
       await tryContainer(place, { kind: driver === 'vfs' ? 'directory' : 'overlay', program: choice.driver === 'fuse-overlayfs' ? choice.program : undefined }),
     ]
   } catch (error) {
@@ -74,6 +75,13 @@ async function examineStore(root: string): Promise<HostFinding[]> {
   } finally {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
   }
+}
+
+const formatWords: Readonly<Record<FormatDescription['chosen'], string>> = {
+  overlay: 'directories',
+  erofs: 'EROFS images',
+  auto: 'EROFS images, but for small ones that RUN leaves',
+  contrary: 'directories, but for small ones that RUN leaves',
 }
 
 function nearestFolder(path: string): string {

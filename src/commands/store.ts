@@ -8,24 +8,24 @@ export const storeCommand: CommandSpec = {
   operands: '[convert]',
   minOperands: 0,
   maxOperands: 1,
-  summary: 'Say how layers are kept, or keep all of them another way: unpacked (overlay), or as tar and EROFS image',
-  options: [{ name: 'to', value: 'FORMAT', help: 'overlay or erofs; with convert' }, { name: 'json', help: 'Print JSON' }],
+  summary: 'Say how layers are kept, or keep all of them another way: unpacked (overlay), as tar and EROFS image (erofs), or as suits each (auto)',
+  options: [{ name: 'to', value: 'FORMAT', help: 'overlay, erofs or auto; with convert' }, { name: 'json', help: 'Print JSON' }],
   examples: ['tsbuild store', 'tsbuild store convert --to erofs'],
   run: async ({ operands: [verb], options }, app) => {
     const to = options.text('to')
     if (verb !== undefined && verb !== 'convert') throw new UsageError(`unknown operand "${verb}": there is "convert"`)
     if ((verb === 'convert') !== (to !== undefined)) throw new UsageError('"convert" and "--to" go together')
-    if (to !== undefined && to !== 'overlay' && to !== 'erofs') throw new UsageError(`unknown format "${to}": there are "overlay" and "erofs"`)
+    if (to !== undefined && to !== 'overlay' && to !== 'erofs' && to !== 'auto') throw new UsageError(`unknown format "${to}": there are "overlay", "erofs" and "auto"`)
     await using engine = await app.openEngine()
     if (to === undefined) {
-      const { driver, reason } = describeDriver(engine.store)
-      const { chosen, erofs, layers } = await describeFormat(engine.store)
-      if (options.has('json')) app.print(JSON.stringify({ chosen, erofs, layers, driver, driverReason: reason }))
+      const { driver, reason: driverReason } = describeDriver(engine.store)
+      const { chosen, reason, erofs, layers } = await describeFormat(engine.store)
+      if (options.has('json')) app.print(JSON.stringify({ chosen, reason, erofs, layers, driver, driverReason }))
       else {
-        app.print(`new layers: ${chosen}`)
+        app.print(`new layers: ${chosen}, since ${reason}`)
         app.print(`layers: ${layers.overlay} unpacked, ${layers.erofs} as tar and EROFS image`)
         app.print(`EROFS: ${erofs.kind === 'unavailable' ? `not here: ${erofs.reason}` : erofs.backing === 'file' ? 'mounted from files' : 'mounted by loop devices'}`)
-        app.print(`snapshots: by ${driver}, since ${reason}`)
+        app.print(`snapshots: by ${driver}, since ${driverReason}`)
       }
       return 0
     }

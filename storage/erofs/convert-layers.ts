@@ -10,8 +10,9 @@ import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
 import { syncFilesystem } from '../tree/upkeep-trees.ts'
-import type { LayerFormatName } from './choose-format.ts'
-import { findSupport, storeFormat } from './choose-format.ts'
+import { manyEntries } from '../layer/mixed-format.ts'
+import type { FormatPolicy, LayerFormatName } from './choose-format.ts'
+import { findSupport, storePolicy } from './choose-format.ts'
 import { requireBacking } from './erofs-support.ts'
 
 export interface ConvertReport {
@@ -31,22 +32,23 @@ const layersInUse = `
   SELECT 1 FROM used WHERE chain_id = ?`
 
 /**
- * Keeps every layer in a format from now on, those that are there too. Each layer changes over by itself, so that what was
- * broken off goes on where it was when it is called again. New layers of other processes get the format when they open
- * the store the next time.
+ * Keeps every layer in a format from now on, those that are there too; with `auto` those become images that would have
+ * been made so. Each layer changes over by itself, so that what was broken off goes on where it was when it is called
+ * again. New layers of other processes get the format when they open the store the next time.
  * @throws {FormatUnavailable} @throws {LayerDamaged}
  */
-export async function convertLayers(store: Store, to: LayerFormatName, task: Task): Promise<ConvertReport> {
+export async function convertLayers(store: Store, to: FormatPolicy, task: Task): Promise<ConvertReport> {
   const parts = getParts(store)
   const lock = await takeLock(parts.layout, { name: 'gc', exclusive: true }, task)
   try {
-    // Unpacking looks into layers that are not, so it takes mounts either way where there are any.
-    if (to === 'erofs') requireBacking(await findSupport(parts.database, parts.layout.trash))
-    storeFormat(parts.database, to)
+    const support = await findSupport(parts.database, parts.layout.trash)
+    if (to === 'erofs') requireBacking(support)
+    storePolicy(parts.database, to)
+    const conversion = { store, parts, to: to === 'auto' && !(support.kind === 'available' && support.backing === 'file') ? 'overlay' : to, mayMount: support.kind === 'available' } as const
     const counts = { converted: 0, unchanged: 0, inUse: 0 }
     for (const layer of parts.database.all('SELECT * FROM layers ORDER BY id').map(parseLayerRow)) {
       task.signal.throwIfAborted()
-      counts[await convert({ store, parts, to }, layer, task)] += 1
+      counts[await convert(conversion, layer, task)] += 1
     }
     return counts
   } finally {
@@ -57,14 +59,18 @@ export async function convertLayers(store: Store, to: LayerFormatName, task: Tas
 interface Conversion {
   readonly store: Store
   readonly parts: StoreParts
-  readonly to: LayerFormatName
+  readonly to: FormatPolicy
+  /** Whether layers can be looked into that are not unpacked. */
+  readonly mayMount: boolean
 }
 
-async function convert({ store, parts, to }: Conversion, listed: StoredLayer, task: Task): Promise<keyof ConvertReport> {
+async function convert({ store, parts, to, mayMount }: Conversion, listed: StoredLayer, task: Task): Promise<keyof ConvertReport> {
   const layer = parts.layers.find(listed.chainId)
-  if (layer?.dir === undefined || (layer.origin === 'indexed') === (to === 'erofs')) return 'unchanged'
-  if (isInUse(parts, layer)) return 'inUse'
-  const made = await (to === 'erofs' ? makeIndexed(store, layer, task) : makeUnpacked(store, layer, task))
+  const wanted = layer === undefined ? undefined : formatWanted(layer, to)
+  if (layer?.dir === undefined || (layer.origin === 'indexed') === (wanted === 'erofs')) return 'unchanged'
+  // Layers below that are used stay what they are.
+  if (isInUse(parts, layer) || (!mayMount && parts.layers.visibleStack(layer.parent).some(({ origin }) => origin === 'indexed'))) return 'inUse'
+  const made = await (wanted === 'erofs' ? makeIndexed(store, layer, task) : makeUnpacked(store, layer, task))
   if (made.inodes > 2) await syncFilesystem(parts.layout.root, task)
   else await syncFiles(parts, made)
   const converted = { ...made, chainId: layer.chainId, parent: layer.parent }
@@ -78,6 +84,12 @@ async function convert({ store, parts, to }: Conversion, listed: StoredLayer, ta
   discardLayer(parts.layout, (isReplaced ? layer.dir : made.dir) ?? '')
   if (isReplaced) parts.layers.replace(converted)
   return isReplaced ? 'converted' : 'inUse'
+}
+
+/** Images stay images: which of them would be small trees nobody knows any more. Inodes count the root, entries do not. */
+function formatWanted({ origin, inodes }: StoredLayer, to: FormatPolicy): LayerFormatName {
+  if (to !== 'auto') return to
+  return origin === 'indexed' || origin === 'foreign' || inodes > manyEntries ? 'erofs' : 'overlay'
 }
 
 function isInUse({ layout, database, session }: StoreParts, layer: StoredLayer): boolean {

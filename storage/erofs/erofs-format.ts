@@ -57,7 +57,7 @@ export class ErofsFormat implements LayerFormat {
     const { layout, records } = this.#parts
     const lowers = records.visibleStack(parent)
     const packing = { root: layout.root, directory: upperdir, xattrs: 'trusted', hasRoot: false, opaqueMarks: 'where-they-hide', lowers: this.#parts.lowers.mountable(lowers) } as const
-    const changeset = new PackedChangeset(packTree(packing, task), async (read) => { await pourTree(packing, read, task) })
+    const changeset = new PackedChangeset(packTree(packing, task), { pour: async (read) => { await pourTree(packing, read, task) } })
     const layer = await this.#keep({ dir, changeset, compression: 'none', expected: undefined, isBottom: parent === undefined, lowers }, task)
     if (layer === undefined) throw new TypeError('the helper asked for lower layers that it had')
     return layer

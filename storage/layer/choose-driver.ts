@@ -4,6 +4,7 @@ import { isErrno } from '../../core/errors.ts'
 import { findSystemProgram } from '../../core/find-program.ts'
 import { createTask } from '../../core/task.ts'
 import { tryMount } from '../erofs/mount-layers.ts'
+import { mayMount } from '../erofs/mount-rights.ts'
 import { DriverUnavailable, TreeFailure } from '../errors.ts'
 import { isInUserNamespace } from './user-namespace.ts'
 
@@ -86,12 +87,4 @@ function findFuse(): FuseSupport {
     if (isErrno(error, 'EACCES', 'EPERM')) return { program: undefined, obstacle: `${device} may not be opened: its mode is 0666 where plain users may use FUSE` }
     throw error
   }
-}
-
-/** CAP_SYS_ADMIN. */
-const systemAdministration = 1n << 21n
-
-function mayMount(): boolean {
-  const [, capabilities] = /^CapEff:\s*([0-9a-f]+)$/mu.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-  return capabilities !== undefined && (BigInt(`0x${capabilities}`) & systemAdministration) !== 0n
 }

@@ -12,6 +12,8 @@ export interface UnpackWork {
   readonly expected: DiffId | undefined
   readonly origin: LayerOrigin
   readonly isBottom: boolean
+  /** How many entries it has, where that is known before it is read. */
+  readonly entries?: number | undefined
   /** The layers below that can be seen, top first; undefined while they are still on their way. */
   readonly lowers: readonly StoredLayer[] | undefined
 }

@@ -42,7 +42,7 @@ export class StackedLayers implements LayerStore {
       return found
     }
     const work = { changeset, expected, isBottom: parent === undefined, lowers }
-    const layer = await this.#unpackOwnOrForeign(changeset instanceof PackedChangeset, work, task)
+    const layer = await this.#unpackOwnOrForeign(work, task)
     return addLayer(this.#context, parent, layer)
   }
 
@@ -85,8 +85,8 @@ export class StackedLayers implements LayerStore {
     await this.#sync.run(task)
   }
 
-  #unpackOwnOrForeign(isOwn: boolean, work: Omit<UnpackWork, 'origin'>, task: Task): Promise<LoneLayer> {
-    if (isOwn) return this.#unpack({ ...work, origin: 'packed' }, task)
+  #unpackOwnOrForeign(work: Omit<UnpackWork, 'origin'>, task: Task): Promise<LoneLayer> {
+    if (work.changeset instanceof PackedChangeset) return this.#unpack({ ...work, origin: 'packed', entries: work.changeset.entries }, task)
     return this.#context.format.keepsTars ? this.#unpack({ ...work, origin: 'foreign' }, task) : this.#unpackAndKeep(work, task)
   }
 

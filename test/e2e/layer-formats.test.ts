@@ -22,14 +22,15 @@ describe('layers unpacked and as EROFS images', () => {
     const ids = [overlay, erofs].map((command) => command.must('build', '-q', '--build-arg', 'SOURCE_DATE_EPOCH=1000', '-t', 'app', context))
     expect(ids[0]).toMatch(/^sha256:/u)
     expect(ids[1]).toBe(ids[0])
-    expect(erofs.must('store')).toMatch(/^new layers: erofs\nlayers: 0 unpacked, [1-9]/u)
-    expect(overlay.must('store')).toMatch(/^new layers: overlay\nlayers: [1-9]\d* unpacked, 0 as tar/u)
+    expect(erofs.must('store')).toMatch(/^new layers: erofs, since it is asked for\nlayers: 0 unpacked, [1-9]/u)
+    expect(overlay.must('store')).toMatch(/^new layers: overlay, since it is asked for\nlayers: [1-9]\d* unpacked, 0 as tar/u)
     for (const question of [['ls', 'app'], ['waste', 'app'], ['why', 'app', '/tree/a'], ['diff', 'busybox', 'app']]) {
       expect(erofs.must('layer', ...question, '--json')).toBe(overlay.must('layer', ...question, '--json'))
     }
   })
 
   it('are converted into each other, and the image runs all the while', () => {
+    expect(chosen.must('store', 'convert', '--to', 'overlay')).toMatch(/^0 layers converted/u)
     importBusybox(chosen)
     chosen.must('build', '-t', 'app', chosen.context('context', files))
     const inspected = (): unknown => (JSON.parse(chosen.must('inspect', 'app')) as { readonly RootFS: unknown }[])[0]?.RootFS
@@ -41,6 +42,11 @@ describe('layers unpacked and as EROFS images', () => {
       expect(inspected()).toEqual(before)
       expect(chosen.must('fsck')).toMatch(/clean/u)
     }
+    expect(chosen.must('store')).toMatch(/^new layers: overlay, since the store was converted to it\nlayers: 4 unpacked/u)
+    // Somebody else's layer becomes an image, the three small ones stay.
+    expect(chosen.must('store', 'convert', '--to', 'auto')).toMatch(/^1 layers converted, 3 were so already/u)
+    expect(chosen.must('store')).toMatch(/^new layers: auto, since the kernel mounts EROFS images from files\nlayers: 3 unpacked, 1 as tar/u)
+    expect(chosen.must('run', '--network', 'none', 'app')).toBe('x')
     expect(chosen.run('store', 'convert')).toMatchObject({ exitCode: 2 })
     expect(chosen.run('store', 'convert', '--to', 'squashfs')).toMatchObject({ exitCode: 2 })
   })

@@ -56,6 +56,12 @@ describe('--verify-reproducible', () => {
     expect(readdirSync(temporary)).toEqual([])
   })
 
+  it('finds the order of what a step made in that a later one writes down', () => {
+    const { exitCode, stderr } = verify('steps', 'FROM busybox\nRUN mkdir /d && cd /d && touch zz b m a k q w e r t\nRUN find /d >/order\n', '--source-date-epoch', '1000000000')
+    expect(exitCode, stderr).toBe(1)
+    expect(stderr).toContain('/order: content is')
+  })
+
   it('names the layer, the path and the field that differ, and makes no image', () => {
     for (const [name, run, path, args] of [
       ['hostname', 'echo 1 >/same && hostname >/host', '/host: content is', ['--source-date-epoch', '1000000000']],

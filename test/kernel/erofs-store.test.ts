@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
-import type { Layer, LayerFormatName, Store } from '../../storage/index.ts'
-import { convertLayers, describeFormat, fsck, gc, mountImage, openStore } from '../../storage/index.ts'
+import type { FormatPolicy, Layer, Store } from '../../storage/index.ts'
+import { convertLayers, describeFormat, fsck, gc, mountImage, openStore, packChangeset, probeErofs } from '../../storage/index.ts'
 import { tryMount } from '../../storage/erofs/mount-layers.ts'
 import { workInOverlay, writableFolder } from '../support/overlay.ts'
 import { useStores } from '../support/stores.ts'
@@ -15,8 +15,8 @@ import { useTemporaryFolder } from '../support/temporary-folder.ts'
 const folder = useTemporaryFolder('erofs-store')
 const indexing = useStores(folder, 'erofs')
 
-async function withStore<T>(root: string, format: LayerFormatName, work: (store: Store) => Promise<T>): Promise<T> {
-  await using store = await openStore(root, { format })
+async function withStore<T>(root: string, format: FormatPolicy | undefined, work: (store: Store) => Promise<T>): Promise<T> {
+  await using store = await openStore(root, format === undefined ? {} : { format })
   return await work(store)
 }
 
@@ -33,7 +33,7 @@ async function treeOf(store: Store, layer: Layer): Promise<readonly string[]> {
 }
 
 /** A stack of three layers, of somebody else, committed and committed, made in the formats given. */
-async function makeStack(root: string, formats: readonly [LayerFormatName, LayerFormatName, LayerFormatName]): Promise<Layer[]> {
+async function makeStack(root: string, formats: readonly [FormatPolicy, FormatPolicy, FormatPolicy]): Promise<Layer[]> {
   const base = archive(directory('d/'), file('d/a', 'a'), file('d/b', 'b'.repeat(5000)), symlink('l', 'd'), hardLink('d/c', 'd/b'))
   const bottom = await withStore(root, formats[0], (store) => store.layers.apply(undefined, stream(base), undefined, task))
   const middle = await withStore(root, formats[1], (store) => commit(store, bottom, (upper) => { writeFileSync(join(upper, 'middle'), 'm') }))
@@ -252,6 +252,15 @@ describe('where EROFS layers cannot be mounted', () => {
     const script = `mount -t overlay overlay -o lowerdir=${at}/lower,upperdir=${at}/upper,workdir=${at}/work ${at}/merged && exec "$@"`
     expect(probe(['unshare', '-m', 'sh', '-c', script, 'sh'], join(at, 'merged'))).toEqual({ kind: 'available', backing: 'loop' })
   })
+  it('finds out also while others empty the folder, which is that of the trash', async () => {
+    const at = mkdtempSync(join(folder, 'emptied-'))
+    const emptying = spawn('sh', ['-c', `while :; do rm -rf ${at}/*; sleep 0.013; done`])
+    try {
+      for (let time = 0; time < 20; time += 1) expect(await probeErofs(at)).toEqual({ kind: 'available', backing: 'file' })
+    } finally {
+      emptying.kill()
+    }
+  })
   it('refuses a word that names no format', async () => {
     expect(existsSync(join(folder, 'none'))).toBe(false)
     const asked = process.env['TSBUILD_LAYER_FORMAT'] ?? ''
@@ -261,5 +270,78 @@ describe('where EROFS layers cannot be mounted', () => {
     } finally {
       process.env['TSBUILD_LAYER_FORMAT'] = asked
     }
+  })
+})
+
+describe('a store that nobody says anything to', () => {
+  const stores = useStores(folder, 'auto')
+  const origins = (root: string): unknown[] => {
+    const database = new DatabaseSync(join(root, 'state.db'))
+    try {
+      return database.prepare('SELECT origin FROM layers ORDER BY id').all().map((row) => row['origin'])
+    } finally {
+      database.close()
+    }
+  }
+  const entries = (count: number) => Array.from({ length: count }, (_, index) => ({ type: 'file' as const, path: Buffer.from(`f${String(index).padStart(4, '0')}`), mode: 0o644, uid: 0, gid: 0, mtimeNs: 0n, content: { kind: 'bytes' as const, bytes: Buffer.from('x') } }))
+
+  it('keeps archives and large trees as images, and small trees as they lie there', async () => {
+    const root = stores.newRoot()
+    const store = await stores.open(root)
+    const base = await store.layers.apply(undefined, stream(archive(file('somebody', 'else'))), undefined, task)
+    const small = await store.layers.apply(base.chainId, packChangeset(entries(499), task), undefined, task)
+    const large = await store.layers.apply(small.chainId, packChangeset(entries(500), task), undefined, task)
+    const few = await commit(store, large, (upper) => { for (let index = 0; index < 100; index += 1) writeFileSync(join(upper, `n${index}`), '') })
+    const many = await commit(store, few, (upper) => { for (let index = 0; index < 500; index += 1) writeFileSync(join(upper, `m${index}`), '') })
+    expect([base, small, large, few, many].map(({ inodes }) => inodes)).toEqual([2, 500, 2, 101, 2])
+    expect((await treeOf(store, many)).length).toBeGreaterThan(1100)
+    await store.layers.sync(task)
+    expect(origins(root)).toEqual(['indexed', 'packed', 'indexed', 'committed', 'indexed'])
+    expect(await describeFormat(store)).toMatchObject({ chosen: 'auto', layers: { overlay: 2, erofs: 3 } })
+    await store[Symbol.asyncDispose]()
+    expect(await withStore(root, 'auto', (again) => convertLayers(again, 'overlay', task))).toEqual({ converted: 3, unchanged: 2, inUse: 0 })
+    expect(await withStore(root, 'auto', (again) => convertLayers(again, 'auto', task))).toEqual({ converted: 3, unchanged: 2, inUse: 0 })
+    expect(await withStore(root, 'auto', (again) => convertLayers(again, 'overlay', task))).toMatchObject({ converted: 3 })
+    expect(await withStore(root, undefined, (again) => describeFormat(again))).toMatchObject(process.env['TSBUILD_LAYER_FORMAT'] ? {} : { chosen: 'overlay', reason: 'the store was converted to it' })
+  })
+
+  it('mounts an image once for all its steps, where nobody sees it', async () => {
+    const store = await stores.open()
+    const base = await store.layers.apply(undefined, stream(archive(directory('d/'), file('d/a', 'a'))), undefined, task)
+    const before = readFileSync('/proc/self/mountinfo', 'utf8')
+    const held = (): string | undefined => store.layers.lowers(base.chainId).map((lower) => lower.kind === 'erofs' ? lower.held : undefined)[0]
+    const path = held() ?? ''
+    expect(readdirSync(path)).toEqual(['d'])
+    expect(await treeOf(store, base)).toEqual(await treeOf(store, base))
+    expect(held()).toBe(path)
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before)
+    await store[Symbol.asyncDispose]()
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it('keeps all layers unpacked, and says why, where images would take loop devices or more rights', () => {
+    const at = mkdtempSync(join(folder, 'unsuited-'))
+    const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'index.ts')}').then(async ({ openStore, describeFormat }) => { const { chosen, reason } = await describeFormat(await openStore('${at}/store')); console.log(chosen, reason) })`
+    const say = (prefix: string): string => execFileSync('unshare', ['-m', 'sh', '-c', `${prefix} "$@"`, 'sh', process.execPath, '-e', script], { encoding: 'utf8', env: { ...process.env, TSBUILD_LAYER_FORMAT: '' } })
+    expect(say(`mount -t tmpfs tmpfs ${at} && exec`)).toMatch(/^overlay EROFS images can be mounted by loop devices only, which are left to those who ask/u)
+    expect(say('exec setpriv --bounding-set -sys_admin')).toMatch(/^overlay mounting them takes CAP_SYS_ADMIN/u)
+    expect(say('exec unshare --user --map-root-user')).toMatch(/^overlay mounting them takes root of the system/u)
+  })
+
+  it('names the way out where its images cannot be mounted any more, and can be taken', async () => {
+    const root = join(folder, 'without-rights')
+    const layers = await makeStack(root, ['auto', 'overlay', 'erofs'])
+    const top = layers[2]?.chainId ?? ''
+    const script = `import('${join(import.meta.dirname, '..', '..', 'storage', 'index.ts')}').then(async ({ openStore, convertLayers }) => {
+      const task = { signal: new AbortController().signal, emit() {} }
+      await using store = await openStore('${root}')
+      try { store.layers.lowers('${top}') } catch ({ code, message }) { console.log(code, message) }
+      await store[Symbol.asyncDispose]()
+      await using again = await openStore('${root}')
+      console.log(JSON.stringify(await convertLayers(again, 'overlay', task)), again.layers.lowers('${top}').map(({ kind }) => kind).join())
+    })`
+    const said = execFileSync('setpriv', ['--bounding-set', '-sys_admin', process.execPath, '-e', script], { encoding: 'utf8' })
+    expect(said).toMatch(/^STORAGE_FORMAT_UNAVAILABLE .*"tsbuild store convert --to overlay" unpacks those that are there\n\{"converted":2,"unchanged":1,"inUse":0\} directory,directory,directory\n$/u)
+    await expectClean(root)
   })
 })

@@ -11,7 +11,7 @@ import { fsck, gc, measureUsage, openStore } from '../../storage/index.ts'
 import { run } from '../support/container.ts'
 import { writableFolder } from '../support/overlay.ts'
 import { applied, writeImage } from '../support/stored-images.ts'
-import { expectClean, useStores } from '../support/stores.ts'
+import { expectClean, formatOfArchives, useStores } from '../support/stores.ts'
 import { collect, stream, task } from '../support/streams.ts'
 import { archive, directory, file } from '../support/tar-forge.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
@@ -51,7 +51,7 @@ describe('a snapshot', () => {
 describe('gc', () => {
   it('predicts and frees what nothing needs, and only that', async () => {
     // An unpacked layer of somebody else has its tar as a blob.
-    const tarBlobs = process.env['TSBUILD_LAYER_FORMAT'] === 'erofs' ? 0 : 1
+    const tarBlobs = formatOfArchives === 'erofs' ? 0 : 1
     const root = stores.newRoot()
     let store = await stores.open(root)
     const kept = await applied(store, file('kept', 'x'.repeat(10_000)))

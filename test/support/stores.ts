@@ -1,7 +1,8 @@
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect } from 'vitest'
-import type { LayerFormatName, StorageDriverName, Store } from '../../storage/index.ts'
-import { fsck, openStore } from '../../storage/index.ts'
+import type { FormatPolicy, LayerFormatName, StorageDriverName, Store } from '../../storage/index.ts'
+import { fsck, openStore, probeErofs } from '../../storage/index.ts'
 import { task } from './streams.ts'
 
 export interface Stores {
@@ -14,13 +15,22 @@ export interface Stores {
   readonly longestName: number
 }
 
-/** What a layer of so many files and directories takes in a store that is opened without saying how. */
-export function inodesOfLayer(unpacked: number, format = process.env['TSBUILD_LAYER_FORMAT']): number {
+/** How a store keeps somebody else's layers that is opened without saying how. */
+export const formatOfArchives: LayerFormatName = await findFormat(process.env['TSBUILD_LAYER_FORMAT'])
+
+async function findFormat(asked: string | undefined): Promise<LayerFormatName> {
+  if (asked === 'overlay' || asked === 'erofs') return asked
+  const support = await probeErofs(tmpdir())
+  return support.kind === 'available' && support.backing === 'file' ? 'erofs' : 'overlay'
+}
+
+/** What somebody else's layer of so many files and directories takes. */
+export function inodesOfLayer(unpacked: number, format = formatOfArchives): number {
   return format === 'erofs' ? 2 : unpacked
 }
 
 /** Stores below a folder. After each test every one is closed, and opened once more: fsck must find nothing. */
-export function useStores(folder: string, format?: LayerFormatName, driver?: StorageDriverName): Stores {
+export function useStores(folder: string, format?: FormatPolicy, driver?: StorageDriverName): Stores {
   const opened: Store[] = []
   const roots = new Set<string>()
   let count = 0
@@ -35,7 +45,7 @@ export function useStores(folder: string, format?: LayerFormatName, driver?: Sto
   })
   return {
     newRoot,
-    inodes: (unpacked) => inodesOfLayer(unpacked, format),
+    inodes: (unpacked) => inodesOfLayer(unpacked, format === 'auto' ? undefined : format),
     // It keeps room for its own prefix of deleted names.
     longestName: driver === 'fuse-overlayfs' ? 251 : 255,
     open: async (root = newRoot()) => {

@@ -10,9 +10,12 @@
 
 struct lower lower_read(struct wire *wire)
 {
-    struct lower lower = {.kind = wire_u8(wire), .path = wire_text(wire), .tar = ""};
+    struct lower lower = {.kind = wire_u8(wire), .path = wire_text(wire), .tar = "", .held = -1};
     if (lower.kind > LOWER_EROFS_LOOP) wire->broken = true;
-    if (lower.kind != LOWER_DIRECTORY) lower.tar = wire_text(wire);
+    if (lower.kind == LOWER_DIRECTORY) return lower;
+    lower.tar = wire_text(wire);
+    const char *held = wire_text(wire);
+    if (*held) lower.held = open(held, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return lower;
 }
 
@@ -28,6 +31,13 @@ static int mount_files(const char *index, const char *tar)
     close(context);
     errno = error;
     return mounted;
+}
+
+/* A clone of the mount that somebody else holds, with what is known of its files, or one of our own. */
+static int clone_or_mount(const struct lower *lower)
+{
+    int cloned = lower->held < 0 ? -1 : kernel_open_tree(lower->held, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    return cloned < 0 ? mount_files(lower->path, lower->tar) : cloned;
 }
 
 /* The devices give themselves back when the mount is gone. */
@@ -64,7 +74,7 @@ int lower_open(const struct lower *lower, int flags)
 {
     switch (lower->kind) {
     case LOWER_DIRECTORY: return open(lower->path, flags | O_DIRECTORY | O_CLOEXEC);
-    case LOWER_EROFS: return mount_files(lower->path, lower->tar);
+    case LOWER_EROFS: return clone_or_mount(lower);
     case LOWER_EROFS_LOOP: break;
     }
     return mount_loops(lower->path, lower->tar);

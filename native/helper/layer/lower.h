@@ -1,7 +1,8 @@
 /*
  * A layer as a request names it, in whichever format it is kept:
- *   u8 kind, text path, and for EROFS text tar
- * The path of an EROFS layer is its index, whose files lie in the tar.
+ *   u8 kind, text path, and for EROFS text tar, text held
+ * The path of an EROFS layer is its index, whose files lie in the tar. What is held is a mount of it attached nowhere, which is
+ * cloned where the kernel can; "" is none.
  */
 #ifndef TSBUILD_LAYER_LOWER_H
 #define TSBUILD_LAYER_LOWER_H
@@ -18,6 +19,7 @@ struct lower {
     enum lower_kind kind;
     const char *path;
     const char *tar;
+    int held; /* opened while /proc can still be seen; -1 for none */
 };
 
 /* What one takes at least in a request. */

@@ -12,11 +12,14 @@ import type { ChangesetEntry, EntryMetadata, FileContent } from './changeset-ent
 export class PackedChangeset implements AsyncIterable<Uint8Array> {
   /** Instead of reading it here: lets somebody read it from a pipe. undefined where it passes through this process. */
   readonly pour: ((read: PipeReader) => Promise<void>) | undefined
+  /** How many it has, where that is known. */
+  readonly entries: number | undefined
   readonly #bytes: AsyncGenerator<Uint8Array, unknown, undefined>
 
-  constructor(bytes: AsyncGenerator<Uint8Array, unknown, undefined>, pour?: (read: PipeReader) => Promise<void>) {
+  constructor(bytes: AsyncGenerator<Uint8Array, unknown, undefined>, { pour, entries }: { readonly pour?: (read: PipeReader) => Promise<void>; readonly entries?: number | undefined } = {}) {
     this.#bytes = bytes
     this.pour = pour
+    this.entries = entries
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, unknown, undefined> {
@@ -32,8 +35,9 @@ export class PackedChangeset implements AsyncIterable<Uint8Array> {
  */
 export function packChangeset(entries: AsyncIterable<ChangesetEntry> | Iterable<ChangesetEntry>, task: Task): PackedChangeset {
   const work = { mode: 'pack-list', request: new WireWriter().finish(), doing: 'pack', root: tmpdir() }
-  return new PackedChangeset(readTreeMode(work, task, encodeEntries(entries)), async (read) => {
-    await pourTreeMode(work, { read, input: encodeEntries(entries) }, task)
+  return new PackedChangeset(readTreeMode(work, task, encodeEntries(entries)), {
+    pour: async (read) => { await pourTreeMode(work, { read, input: encodeEntries(entries) }, task) },
+    entries: Array.isArray(entries) ? entries.length : undefined,
   })
 }
 
