@@ -62,7 +62,7 @@ export class BuildBases implements BaseImages {
       return (await started).image
     } catch (error) {
       // Checks do without an image that cannot be had, and so must what looks at all that were found.
-      this.#found.delete(key)
+      if (this.#found.get(key) === started) this.#found.delete(key)
       this.#task.signal.throwIfAborted()
       throw new StepFailed({ stage: name, step: 1, steps: 1, source: `FROM ${name}`, place }, error, place.nearestStage?.())
     }

@@ -8,10 +8,12 @@ export interface ImageSize {
   readonly inodes: number
 }
 
-export async function measureImage(store: Store, image: StoredImage): Promise<ImageSize> {
-  const chains = (await openImages(store, image)).flatMap(({ chain }) => chain)
-  const layers = findLayers(store, [...new Set(chains)])
-  return { sizeBytes: sum(layers.map(({ diskBytes }) => diskBytes)), inodes: sum(layers.map(({ inodes }) => inodes)) }
+/** Also when it was made, as its config says if it does; of an index its first image. */
+export async function measureImage(store: Store, image: StoredImage): Promise<ImageSize & { readonly createdMs: number | undefined }> {
+  const images = await openImages(store, image)
+  const layers = findLayers(store, [...new Set(images.flatMap(({ chain }) => chain))])
+  const createdMs = Date.parse(images[0]?.config.created ?? '')
+  return { createdMs: Number.isNaN(createdMs) ? undefined : createdMs, sizeBytes: sum(layers.map(({ diskBytes }) => diskBytes)), inodes: sum(layers.map(({ inodes }) => inodes)) }
 }
 
 /** One line of an image's history. */

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Authority, Certificate } from '../test/support/certificates.ts'
@@ -24,6 +25,10 @@ import { createTransport } from './transport.ts'
 const image = createImage({ layerBytes: [100_000] })
 const [layer = image.config] = image.layers
 const task = recordingTask()
+/** The type of a TLS record. */
+const handshake = 22
+/** In the first message of a client that offers TLS 1.3 and 1.2. @see RFC 8446, 4.2.1 */
+const supportedVersions = Buffer.from('002b00050403040303', 'hex')
 let directory: string
 let certs: string
 let round = 0
@@ -106,6 +111,47 @@ describe('TLS', () => {
     await trust(certs, registry.host, { 'ca.crt': authority.certificate })
     expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls' })
     expect(registry.log).toEqual([])
+  })
+
+  it('is not agreed on again in the middle of an answer', async () => {
+    const tls: TlsFiles & { maxVersion: string } = { key: own.key, cert: own.cert, maxVersion: 'TLSv1.2' }
+    await using registry = await startWithImage(image, { tls })
+    await trust(certs, registry.host, { 'ca.crt': authority.certificate })
+    const { bytes, mediaType } = image.manifest
+    let wishes = 0
+    registry.on({ path: /manifests/u }, ({ request: { socket }, response }) => {
+      if (!(socket instanceof TLSSocket)) throw new TypeError('there is no TLS')
+      response.writeHead(200, { 'content-type': mediaType, 'content-length': bytes.byteLength })
+      response.write(bytes.subarray(0, 10))
+      wishes += 1
+      socket.renegotiate({}, () => { response.end(bytes.subarray(10)) })
+    })
+    expect(await failureOf(fetchManifest(registry.host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE' })
+    expect(wishes).toBeGreaterThan(0)
+  })
+
+  it('is not talked down to an older version by somebody on the way', async () => {
+    await using registry = await startWithImage(image, { tls: own })
+    const greetings: Buffer[] = []
+    const between = createServer((client) => {
+      const server = connect(Number(registry.host.split(':')[1]), '127.0.0.1')
+      client.once('data', (greeting: Buffer) => {
+        greetings.push(Buffer.from(greeting))
+        // The extension that offers TLS 1.3 gets a number that means nothing.
+        greeting.writeUInt16BE(0x5a5a, greeting.indexOf(supportedVersions))
+        server.write(greeting)
+        client.pipe(server).pipe(client)
+      })
+      for (const [one, other] of [[client, server], [server, client]] as const) one.on('error', () => other.destroy())
+    })
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
+    const host = `127.0.0.1:${(between.address() as AddressInfo).port}`
+    await trust(certs, host, { 'ca.crt': authority.certificate })
+    expect(await failureOf(fetchManifest(host))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'tls', isTransient: false })
+    // Nor does it try again with less than it can, or without TLS.
+    expect(greetings.map((greeting) => [greeting[0], greeting.includes(supportedVersions)])).toEqual([[handshake, true]])
+    expect(registry.log).toEqual([])
+    between.close()
   })
 
   it('is not checked where the configuration says so', async () => {

@@ -1,10 +1,12 @@
 export { removeStaleCgroups } from './cgroup/container-cgroup.ts'
 export { canLimit } from './cgroup/delegation.ts'
 export type { CgroupHierarchy } from './cgroup/hierarchies.ts'
+export type { ContainerEvent, OutputEvent, UsageSampled } from './container-events.ts'
+export type { ContainerExit, LimitCause, NotExecuted, Pressure, UsageReport } from './container-exit.ts'
 export type {
-  BridgePort, ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, Device, DeviceRate, Executor, ForwardedSignal, Isolation, LimitCause, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, NotExecuted, OutputEvent, Pressure,
-  Privilege, ProcessSpec, ProcessUser, PublishedPort, Rootfs, Seccomp, SignalSource, Ulimit, UpperDirs, UsageReport, UsageSampled, UserNetworkProgram,
+  BridgePort, ClockOffsets, ContainerSpec, Device, DeviceRate, Executor, Isolation, Limits, LowerLayer, Mount, NamespaceChoice, Namespaces, Network, Privilege, ProcessSpec, ProcessUser, PublishedPort, Rootfs, Seccomp, Ulimit, UpperDirs, UserNetworkProgram,
 } from './container-spec.ts'
+export type { ContainerStdio, ForwardedSignal, SignalSource } from './container-stdio.ts'
 export type { CgroupController, SetupStage } from './errors.ts'
 export { ContainerLost, ContainerSetupFailed, InvalidSpec, LimitNotApplicable, NetworkUnavailable, OciRuntimeFailed, OciRuntimeMissing, UserNamespaceUnavailable } from './errors.ts'
 export { examineHost } from './doctor/examine-host.ts'

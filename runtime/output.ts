@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
-import type { OutputEvent } from './container-spec.ts'
+import type { OutputEvent } from './container-events.ts'
 
 export interface OutputReader {
   /** To be called when the container has ended: settles when all that it wrote has been emitted. */

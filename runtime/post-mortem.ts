@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readSync, statfsSync } from 'node:fs'
 import { isErrno } from '../core/errors.ts'
-import type { LimitCause, Rootfs } from './container-spec.ts'
+import type { LimitCause } from './container-exit.ts'
+import type { Rootfs } from './container-spec.ts'
 
 /** What the kernel's log says about the last process that the OOM killer chose in a container; undefined where we may not read it. */
 export function findVictim(containerId: string): LimitCause['victim'] {

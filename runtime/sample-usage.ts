@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { readCounter } from './cgroup/driver.ts'
-import type { UsageSampled } from './container-spec.ts'
+import type { UsageSampled } from './container-events.ts'
 
 const firstMs = 200
 const intervalMs = 250

@@ -1,5 +1,5 @@
 import type { HelperProcess } from '../native/index.ts'
-import type { ForwardedSignal, SignalSource } from './container-spec.ts'
+import type { ForwardedSignal, SignalSource } from './container-stdio.ts'
 
 const forwarded: readonly ForwardedSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH']
 

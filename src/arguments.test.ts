@@ -16,6 +16,7 @@ const command: CommandSpec = {
     { name: 'pull', value: 'MODE', bare: 'always', help: '' },
     { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: '' },
   ],
+  foreignOptions: { volume: 'use --mount', v: 'use --mount' },
   examples: [],
   run: () => Promise.resolve(0),
 }
@@ -32,6 +33,11 @@ describe('parseArguments', () => {
     const { operands, options } = parse('-it', 'busybox', 'ls', '-l', '--tty=no', '--', '-e')
     expect(operands).toEqual(['busybox', 'ls', '-l', '--tty=no', '--', '-e'])
     expect([options.has('interactive'), options.has('tty'), options.has('env')]).toEqual([true, true, false])
+  })
+
+  it('says what to do in place of an option that others have', () => {
+    expect(() => parse('--volume', '/a:/a', 'img')).toThrow('"tsbuild run" has no --volume: use --mount')
+    expect(() => parse('-v', '/a:/a', 'img')).toThrow('has no -v: use --mount')
   })
 
   it('collects repeated options in order, in every spelling', () => {

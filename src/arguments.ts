@@ -65,6 +65,8 @@ function firstOperand(args: readonly string[], options: readonly OptionSpec[]): 
 function findOption(command: CommandSpec, options: readonly OptionSpec[], token: OptionToken): OptionSpec {
   const option = options.find(({ name }) => name === token.name)
   if (option !== undefined) return option
+  const instead = Object.hasOwn(command.foreignOptions ?? {}, token.name) ? command.foreignOptions?.[token.name] : undefined
+  if (instead !== undefined) throw new UsageError(`"tsbuild ${command.name}" has no ${token.rawName}: ${instead}`, command.name)
   const suggestion = findNearest(token.name, options.map(({ name }) => name))
   throw new UsageError(`unknown option ${token.rawName} for "tsbuild ${command.name}"${suggestion === undefined ? '' : `; did you mean --${suggestion}?`}`, command.name)
 }

@@ -10,6 +10,8 @@ export interface OptionSpec {
   /** What it means to give the option without a value, which then has to follow an equals sign: `--pull`, `--pull=never`. */
   readonly bare?: string
   readonly isRepeatable?: boolean
+  /** Taken for the sake of scripts, and not shown. */
+  readonly isHidden?: boolean
   readonly help: string
 }
 
@@ -24,6 +26,8 @@ export interface CommandSpec {
   readonly stopsAtOperand?: boolean
   readonly summary: string
   readonly options: readonly OptionSpec[]
+  /** Options that other tools have for this, without dashes, and what to do here. */
+  readonly foreignOptions?: Readonly<Record<string, string>>
   readonly examples: readonly string[]
   /** The pid of a process whose user namespace a plain user's command has to be in; default a new one. */
   readonly findNamespace?: (input: CommandInput, app: App) => number | undefined

@@ -26,7 +26,7 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'dns', value: 'IP', isRepeatable: true, help: 'Name server, in place of the host\'s' },
   { name: 'dns-search', value: 'DOMAIN', isRepeatable: true, help: 'Domain that names are searched in' },
   { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
-  { name: 'isolation', value: 'MODE', help: 'namespaces, or chroot where nothing else can be had (default: by what this host allows)' },
+  { name: 'isolation', value: 'MODE', help: 'namespaces, chroot where nothing else can be had, or default: by what this host allows' },
   { name: 'runtime', value: 'NAME|PATH', help: 'Make containers with another OCI runtime: runc, crun, runsc' },
 ]
 
@@ -79,10 +79,10 @@ function parseUserNamespace(text: string, user: string | undefined): UserNamespa
 function parseExecutor(options: OptionValues): Executor {
   const runtime = options.text('runtime')
   if (runtime === '') throw new UsageError('option --runtime takes the name or path of a program')
-  const isolation = parseChoice(options, 'isolation', ['namespaces', 'chroot'])
+  const isolation = parseChoice(options, 'isolation', ['namespaces', 'chroot', 'default'])
   if (runtime !== undefined && isolation === 'chroot') throw new UsageError('options --runtime and --isolation chroot exclude each other')
   if (runtime !== undefined) return { kind: 'oci', runtime }
-  return isolation === 'chroot' || (isolation === undefined && needsChroot()) ? { kind: 'chroot' } : { kind: 'helper' }
+  return isolation === 'chroot' || ((isolation ?? 'default') === 'default' && needsChroot()) ? { kind: 'chroot' } : { kind: 'helper' }
 }
 
 /** What the user has to know before the first container starts. */

@@ -22,7 +22,7 @@ Example: tsbuild -t app:1 .
 }
 
 export function commandHelp(command: CommandSpec): string {
-  const options = [...command.options, helpOption]
+  const options = [...command.options, helpOption].filter(({ isHidden }) => isHidden !== true)
   return `Usage: tsbuild ${command.name} [OPTIONS]${command.operands === '' ? '' : ` ${command.operands}`}
 
 ${command.summary}

@@ -11,7 +11,7 @@ const groups: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>> = new 
   ['image', new Map<string, readonly string[]>([...same(ofImages), ['ls', ['images']], ['list', ['images']], ['rm', ['rmi']], ['inspect', ['inspect', '--type=image']], ['prune', ['prune', '--filter=type=image']]])],
   ['container', new Map<string, readonly string[]>([...same(ofContainers), ['ls', ['ps']], ['list', ['ps']], ['inspect', ['inspect', '--type=container']]])],
   ['builder', new Map<string, readonly string[]>([...same(['build']), pruneCache])],
-  ['buildx', new Map<string, readonly string[]>([...same(['build']), pruneCache, ['b', ['build']], ['du', ['df']]])],
+  ['buildx', new Map<string, readonly string[]>([...same(['build']), pruneCache, ['b', ['build']], ['du', ['df']], ['history', ['history']]])],
 ])
 
 const helpWords: readonly string[] = ['--help', '-h', 'help']

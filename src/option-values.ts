@@ -51,14 +51,23 @@ export function parseChoice<Word extends string>(options: OptionValues, name: st
   return word
 }
 
+/** undefined where none was asked for, which is this machine's then. */
+export function askedPlatform(options: OptionValues): Platform | undefined {
+  return options.has('platform') ? platformOption(options) : undefined
+}
+
 export function platformOption(options: OptionValues): Platform {
-  const host = hostPlatform(process.arch)
   const text = options.text('platform')
-  return text === undefined ? host : parsePlatform(text, host)
+  return text === undefined ? hostPlatform(process.arch) : readPlatform(text)
 }
 
 /** `linux/amd64,linux/arm64`, or the option more than once; none is this machine's. */
 export function platformsOption(options: OptionValues): Platform[] {
+  return options.texts('platform').flatMap((text) => text.split(',')).map((text) => readPlatform(text.trim()))
+}
+
+/** `local` is what buildx calls this machine's. */
+function readPlatform(text: string): Platform {
   const host = hostPlatform(process.arch)
-  return options.texts('platform').flatMap((text) => text.split(',')).map((text) => parsePlatform(text.trim(), host))
+  return text === 'local' ? host : parsePlatform(text, host)
 }

@@ -10,7 +10,7 @@ export const outputOptions: readonly OptionSpec[] = [
   { name: 'push', help: 'Also push the image under its names' },
   { name: 'load', help: 'Also load the image into docker, or else podman' },
   { name: 'annotation', value: '[LEVEL:]NAME=VALUE', isRepeatable: true, help: 'Annotation of the manifest, or of the level manifest-descriptor or index' },
-  { name: 'squash', value: 'FIRST-LAST', bare: 'all', help: 'Make one layer of those the Dockerfile makes, or of a range counted from 1' },
+  { name: 'squash', value: 'FIRST-LAST', bare: 'all', help: 'Make one layer of those the Dockerfile makes, or of a range counted from 1: 2-4, or 2- to the last' },
 ]
 
 export interface Outputs {
@@ -151,7 +151,8 @@ export function parseSquash(options: OptionValues): SquashRange | 'all' | undefi
   const text = options.text('squash')
   if (text === undefined || text === 'false') return undefined
   if (text === 'all' || text === 'true') return 'all'
-  const [, first = '', last = ''] = /^([1-9]\d{0,3})-([1-9]\d{0,3})$/u.exec(text) ?? []
-  if (first === '' || Number(first) >= Number(last)) throw new UsageError(`option --squash takes a range of layers such as 2-4, not "${text}"`)
-  return { first: Number(first), last: Number(last) }
+  const [, first = '', last = ''] = /^([1-9]\d{0,3})-([1-9]\d{0,3})?$/u.exec(text) ?? []
+  const range = { first: Number(first), last: last === '' ? Infinity : Number(last) }
+  if (first === '' || range.first >= range.last) throw new UsageError(`option --squash takes a range of layers such as 2-4, or 2- for all from there on, not "${text}"`)
+  return range
 }

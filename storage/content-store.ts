@@ -1,6 +1,6 @@
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import type { Task } from '../core/task.ts'
@@ -19,6 +19,7 @@ import { explainFull, openPrivate } from './root/explain-full.ts'
 import { claimIncoming } from './root/incoming-file.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
+import { syncFolder } from './root/sync-folder.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
 
 /** A blob being written: nothing of it can be found before `publish`. */
@@ -247,15 +248,6 @@ export class BlobStore implements ContentStore {
       // It may have been the last one that an image lacked.
       if (this.#database.get('SELECT 1 FROM image_blobs WHERE digest = ?', digest) !== undefined) writeIndex(this.#layout, this.#database)
     })
-  }
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }
 

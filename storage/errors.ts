@@ -296,7 +296,7 @@ export class NotOurStore extends TsbuildError {
   }
 }
 
-/** Its database is damaged, or the machine does not let it be read or written. */
+/** Its database is damaged, or the machine does not let it be made, read or written. */
 export class StoreUnusable extends TsbuildError {
   readonly code = 'STORAGE_UNUSABLE'
   readonly root: string

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { readdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
 import { BlobStore } from './content-store.ts'
-import { DriverUnavailable, NotOurStore, StoreTooNew } from './errors.ts'
+import { DriverUnavailable } from './errors.ts'
 import type { AskedPolicy, FormatChoice } from './erofs/choose-format.ts'
 import { chooseFormat, knownSupport, parsePolicy } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
@@ -32,15 +31,16 @@ import type { Database } from './records/database.ts'
 import { openDatabase, readText } from './records/database.ts'
 import { Images } from './records/images.ts'
 import { restoreIndex, writeIndex } from './records/index-json.ts'
+import { createFolders } from './root/create-folders.ts'
 import type { Layout } from './root/layout.ts'
-import { createLayout, formatVersion } from './root/layout.ts'
+import { createLayout } from './root/layout.ts'
 import { takeLock } from './root/lock.ts'
 import { buryDeadSessions, Session } from './root/session.ts'
 import { setParts } from './store-parts.ts'
 import type { Store } from './store.ts'
 import type { OverlayXattrs } from './tree/tree-helper.ts'
 import { removeTrees } from './tree/upkeep-trees.ts'
-import { fillReserve, releaseReserveIfFull } from './upkeep/reserve.ts'
+import { releaseReserveIfFull } from './upkeep/reserve.ts'
 
 export interface OpenOptions {
   /** For work that makes room, gc above all: gives the reserve back first when the filesystem is full. */
@@ -143,72 +143,6 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, form
 async function emptyTrash(layout: Layout): Promise<void> {
   const names = readdirSync(layout.trash)
   await removeTrees(layout.root, names.map((name) => join(layout.trash, name)), createTask())
-}
-
-function createFolders(layout: Layout): void {
-  const version = readVersion(layout)
-  if (version === formatVersion) {
-    checkOwner(layout)
-    return
-  }
-  if (version !== undefined) throw new StoreTooNew(layout.root, version)
-  mkdirSync(layout.root, { recursive: true, mode: 0o700 })
-  checkOwner(layout)
-  if (!existsSync(layout.content) && readdirSync(layout.root).length > 0) throw new NotOurStore(layout.root, 'the directory is neither empty nor a store')
-  // Layers hold setuid files: nobody else may get at them by a path.
-  chmodSync(layout.root, 0o700)
-  const blobs = join(layout.content, 'blobs', 'sha256')
-  for (const folder of [blobs, layout.layers, layout.snapshots, layout.sessions, layout.trash, layout.locks, layout.reserve]) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-  }
-  // Only a matter of speed (0047): filesystems that do not know it say so.
-  for (const folder of [layout.layers, layout.snapshots]) getAddon().spreadChildren(folder)
-  writeDurably(join(layout.content, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')
-  fillReserve(layout)
-  for (const folder of [dirname(blobs), layout.content, layout.root]) flush(folder)
-  nameVersion(layout)
-}
-
-/** Comes last: with the version in place the store counts as made. Several processes may be making it. */
-function nameVersion(layout: Layout): void {
-  const unnamed = join(layout.trash, randomUUID())
-  writeDurably(unnamed, `${formatVersion}\n`)
-  try {
-    renameSync(unnamed, layout.version)
-  } catch (error) {
-    // Who empties the trash has the store open, so that it is made.
-    if (!isErrno(error, 'ENOENT')) throw error
-  }
-  flush(layout.root)
-}
-
-function writeDurably(path: string, text: string): void {
-  writeFileSync(path, text, { flush: true })
-}
-
-function flush(path: string): void {
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function readVersion(layout: Layout): string | undefined {
-  try {
-    return readFileSync(layout.version, 'utf8').trim()
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    if (isErrno(error, 'EACCES')) checkOwner(layout)
-    throw error
-  }
-}
-
-function checkOwner(layout: Layout): void {
-  const { uid } = statSync(layout.root)
-  const own = process.geteuid?.()
-  if (uid !== own) throw new NotOurStore(layout.root, `it belongs to user ${uid}, and this process runs as ${own ?? 'nobody known'}; TSBUILD_ROOT can name another place`)
 }
 
 /** Decided once for a store: a user namespace may not set trusted attributes. */

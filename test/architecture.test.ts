@@ -91,7 +91,7 @@ describe('the sources', () => {
   })
 
   it('keep core small', () => {
-    expect(listSources('core').length).toBeLessThanOrEqual(6)
+    expect(listSources('core').length).toBeLessThanOrEqual(7)
   })
 })
 

@@ -7,10 +7,11 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import { isObject } from '../../oci/json.ts'
 import type { ImageIndex, Manifest } from '../../oci/manifest.ts'
 import { encodeDocument, parseManifestDocument } from '../../oci/manifest.ts'
-import { formatPlatform } from '../../oci/platform.ts'
+import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { selectPlatform } from '../../registry-client/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
+import { checkPlatform } from '../check-platform.ts'
 import type { Engine } from '../engine.ts'
 import { MalformedArchive } from './errors.ts'
 import { canonicalName } from '../find-image.ts'
@@ -28,11 +29,13 @@ interface ListedImage {
 
 /**
  * Reads the images of an archive and gives them the names it says, as docker load does: an OCI image layout in a tar, or
- * what `docker save` writes, old or new. Of several platforms the given one is taken.
- * @throws {MalformedArchive}
+ * what `docker save` writes, old or new. Of several platforms the given one is taken, by
+ * default this machine's; an image of the only other one is not what was asked for.
+ * @throws {MalformedArchive} @throws {ImageUnavailable}
  */
-export async function loadImages({ store }: Engine, { archive, platform }: { archive: Readable; platform: Platform }, task: Task): Promise<StoredImage[]> {
-  const listed = await list(store, { archive, platform }, task)
+export async function loadImages({ store }: Engine, { archive, platform }: { archive: Readable; platform: Platform | undefined }, task: Task): Promise<StoredImage[]> {
+  const listed = await list(store, { archive, platform: platform ?? hostPlatform(process.arch) }, task)
+  for (const { names, descriptor, config } of listed) checkPlatform(names[0] ?? descriptor.digest, config, platform)
   const loaded: StoredImage[] = []
   for (const image of listed) loaded.push(await storeImage(store, image, task))
   return loaded

@@ -94,12 +94,15 @@ interface LocalDockerfile {
   readonly path: string | undefined
 }
 
+/** Docker falls back to the lower-case name; Containerfile is Buildah's. */
+const defaultNames = ['Dockerfile', 'dockerfile', 'Containerfile'] as const
+
 async function readLocalDockerfile(root: string, request: ContextRequest, task: Task): Promise<LocalDockerfile> {
   const elsewhere = await readOtherDockerfile(request, task)
   if (elsewhere !== undefined) return { source: elsewhere, path: undefined }
   const path = request.dockerfile === undefined ? defaultDockerfile(root) : resolve(request.dockerfile)
   const text = readText(path, maxDockerfileBytes)
-  if (text === undefined) throw new ContextUnreadable(shownPath(path), `there is no such file${suggestion(path)}`)
+  if (text === undefined) throw new ContextUnreadable(shownPath(path), `there is no such file${suggestion(path)}${request.dockerfile === undefined ? `; -f FILE names another than ${defaultNames.join(', ')}` : ''}`)
   return { source: { name: shownPath(path), text }, path }
 }
 
@@ -113,11 +116,9 @@ async function readOtherDockerfile(request: ContextRequest, task: Task): Promise
   return { name: dockerfile, text: decodeText(dockerfile, await readAll(dockerfile, answer.bytes)) }
 }
 
-/** Docker falls back to the lower-case name. */
 function defaultDockerfile(root: string): string {
-  const [usual, fallback] = [resolve(root, 'Dockerfile'), resolve(root, 'dockerfile')]
-  const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
-  return !exists(usual) && exists(fallback) ? fallback : usual
+  const exists = (name: string): boolean => statSync(resolve(root, name), { throwIfNoEntry: false }) !== undefined
+  return resolve(root, defaultNames.find(exists) ?? defaultNames[0])
 }
 
 interface Opening { readonly trees: ContextTrees; readonly task: Task }
@@ -134,7 +135,7 @@ async function openStream(request: ContextRequest, { name, bytes }: { readonly n
 async function openTree(request: ContextRequest, view: RootfsView, task: Task): Promise<BuildContext> {
   const elsewhere = await readOtherDockerfile(request, task)
   if (elsewhere !== undefined) return { dockerfile: elsewhere, view, ignore: undefined, digests: undefined }
-  const names = request.dockerfile === undefined ? ['Dockerfile', 'dockerfile'] : [request.dockerfile]
+  const names = request.dockerfile === undefined ? defaultNames : [request.dockerfile]
   for (const name of names) {
     const path = await view.resolve(cleanSource(name))
     const entry = await view.lstat(path)

@@ -118,7 +118,7 @@ function addFolder(hash: EntryHash, place: ScanPlace, { folder, prefix }: Walk):
     const relative = prefix + listing.nameText(start, 'latin1')
     if (listing.type(start) === 'file' && !listing.hasCapability(start)) {
       const isLinked = listing.links(start) > 1
-      hash.addFile({ relative, mode: listing.mode(start), sizeBytes: listing.sizeBytes(start), fileId: isLinked ? listing.fileId(start) : undefined }, listing.digest(start) ?? '')
+      hash.addFile({ relative, mode: listing.mode(start), sizeBytes: listing.sizeBytes(start), fileId: isLinked ? listing.fileId(start) : undefined }, takenDigest(listing, start))
     } else {
       const walked = entryAt(place, folder, { start, relative: Buffer.from(relative, 'latin1'), path: joinPath(path, listing.name(start)) })
       if (walked !== undefined) hash.add(walked, walked.digest?.() ?? '')
@@ -126,6 +126,12 @@ function addFolder(hash: EntryHash, place: ScanPlace, { folder, prefix }: Walk):
     const below = inside.get(start)
     if (below !== undefined) addFolder(hash, place, { folder: below, prefix: `${relative}/` })
   }
+}
+
+function takenDigest(listing: FolderListing, start: number): string {
+  const digest = listing.digest(start)
+  if (digest === undefined) throw new TypeError('a file has no digest after all were taken')
+  return digest
 }
 
 function listEntries(place: ScanPlace, folder: ScannedFolder, above: Buffer): WalkedEntry[] {

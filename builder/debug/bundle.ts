@@ -1,7 +1,6 @@
 import { createReadStream, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
-import { hostPlatform } from '../../oci/platform.ts'
 import { createFileSink } from '../archive/archive-sink.ts'
 import { loadImages } from '../archive/load.ts'
 import { saveImages } from '../archive/save.ts'
@@ -27,7 +26,7 @@ export async function writeBundle(engine: Engine, { kept, folder }: { readonly k
 /** Brings a bundle's layers into the store. */
 export async function readBundle(engine: Engine, folder: string, task: Task): Promise<KeptStep> {
   const kept = readKeptStep(folder, folder)
-  await loadImages(engine, { archive: createReadStream(join(folder, imagesFile)), platform: hostPlatform(process.arch) }, task)
+  await loadImages(engine, { archive: createReadStream(join(folder, imagesFile)), platform: undefined }, task)
   return kept
 }
 

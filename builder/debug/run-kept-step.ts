@@ -35,7 +35,7 @@ export async function runKeptStep({ store }: Engine, { kept, at, args, secrets, 
   }
   const quiet = silent<unknown>(task)
   await using held = new AsyncDisposableStack()
-  const opened = held.use(await openMounts({ id: `sha256:${kept.build}` as NodeId, node, input: () => emptyResult }, mountParts, quiet))
+  const opened = held.use(await openMounts({ id: `sha256:${kept.build}` as NodeId, node, input: () => emptyResult }, { ...mountParts, user: spec.process.user }, quiet))
   const binds: Mount[] = []
   for (const bind of kept.binds) {
     const tree = held.use(await store.layers.prepare(present(bind)))

@@ -115,7 +115,7 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   const { chainId } = step.input(step.node.base)
   const user = await resolveUser(store.layers.view(chainId), step.node.user)
   const devices = deviceEdits(await findDevices(step.node.devices, { folders: settings.cdiFolders, allowed: settings.allowed, warn: (message) => { task.emit({ type: 'warning-raised', rule: 'DeviceMissing', message, range: undefined }) } }))
-  await using opened = await openMounts(step, parts.mounts, task)
+  await using opened = await openMounts(step, { ...parts.mounts, user }, task)
   await using snapshot = await store.layers.prepare(chainId)
   using open = await openNetwork(effectiveNetwork(step.node, settings), { ...settings, isIsolated: true, ports: [], warn: (reason) => { warnOnce(reason, settings, task) } })
   using ids = leaseIds(settings.userNamespace)

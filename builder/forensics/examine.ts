@@ -28,9 +28,9 @@ export async function examineImages(images: readonly OpenedLayers[], task: Task)
 async function examineImage(image: OpenedLayers, read: Map<string, LayerEntry[]>, task: Task): Promise<ExaminedImage> {
   const tree = new MergedTree()
   const layers: ExaminedLayer[] = []
-  for (const [index, { diffId, step, readEntries }] of image.layers.entries()) {
-    const entries = read.get(diffId) ?? await readEntries(task)
-    read.set(diffId, entries)
+  for (const [index, { diffId, identity, step, readEntries }] of image.layers.entries()) {
+    const entries = read.get(identity) ?? await readEntries(task)
+    read.set(identity, entries)
     tree.apply(entries, index)
     layers.push({ diffId, step, entries })
   }

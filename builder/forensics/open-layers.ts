@@ -11,11 +11,12 @@ import { parseImageConfig } from '../../oci/image-config.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { Platform } from '../../oci/platform.ts'
-import { formatPlatform } from '../../oci/platform.ts'
+import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import { verifyBytes } from '../../oci/verify.ts'
 import { selectPlatform } from '../../registry-client/index.ts'
 import { decompress } from '../../storage/index.ts'
 import { readImages } from '../archive/load.ts'
+import { checkPlatform } from '../check-platform.ts'
 import type { Engine } from '../engine.ts'
 import { ImageNotFound } from '../errors.ts'
 import { MalformedArchive } from '../archive/errors.ts'
@@ -28,6 +29,8 @@ import { readLayerEntries, readStoredEntries } from './layer-entry.ts'
 /** One layer of an image, wherever that is. */
 export interface OpenedLayer {
   readonly diffId: string
+  /** Layers of which it is equal have the same bytes: by what was verified, never by a diffID that a config only claims. */
+  readonly identity: string
   /** The instruction that made it, as the image's history has it. */
   readonly step: string
   readonly readEntries: (task: Task) => Promise<LayerEntry[]>
@@ -45,13 +48,24 @@ const maxLayerBytes = 2 ** 40
 
 /**
  * The layers of what a user named: a folder with an OCI image layout, an archive as `save` and `docker save` write it, an image
- * of the store, or else one of a registry, of which nothing is kept.
- * @throws {ImageNotFound} @throws {MalformedArchive}
+ * of the store, or else one of a registry, of which nothing is kept. Of several platforms the one asked for is taken, by
+ * default this machine's; an image of the only other one is not what was asked for.
+ * @throws {ImageNotFound} @throws {ImageUnavailable} @throws {MalformedArchive}
  */
-export async function openLayers(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedLayers> {
+export async function openLayers(engine: Engine, { source, platform }: { source: string; platform: Platform | undefined }, task: Task): Promise<OpenedLayers> {
+  const { config, ...opened } = await openSource(engine, { source, platform: platform ?? hostPlatform(process.arch) }, task)
+  checkPlatform(source, config, platform)
+  return opened
+}
+
+interface OpenedSource extends OpenedLayers {
+  readonly config: ImageConfig
+}
+
+async function openSource(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedSource> {
   if (/^[./]/u.test(source) || existsSync(source)) return openPath(engine, { source, platform }, task)
   try {
-    return await openStored(engine, source)
+    return await openStored(engine, { source, platform })
   } catch (error) {
     if (!(error instanceof ImageNotFound)) throw error
   }
@@ -61,16 +75,16 @@ export async function openLayers(engine: Engine, { source, platform }: { source:
   return describe(found.name, found, openBlob)
 }
 
-async function openStored({ store }: Engine, source: string): Promise<OpenedLayers> {
+async function openStored({ store }: Engine, { source, platform }: { source: string; platform: Platform }): Promise<OpenedSource> {
   const stored = findImage(store, source)
-  const { config } = await openImage(store, stored)
+  const { config } = await openImage(store, stored, platform)
   const chain = chainIds(config.rootfs.diff_ids)
   const steps = stepsOf(config)
-  const layers = chain.map((chainId, index): OpenedLayer => ({ diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', readEntries: (task) => readStoredEntries(store, chainId, task) }))
-  return { name: stored.names[0] ?? stored.id, layers }
+  const layers = chain.map((chainId, index): OpenedLayer => ({ diffId: config.rootfs.diff_ids[index] ?? '', identity: `layer ${config.rootfs.diff_ids[index] ?? ''}`, step: steps[index] ?? '', readEntries: (task) => readStoredEntries(store, chainId, task) }))
+  return { name: stored.names[0] ?? stored.id, config, layers }
 }
 
-async function openPath(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedLayers> {
+async function openPath(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedSource> {
   if (statSync(source).isDirectory()) return openLayout(source, platform)
   const [image, ...others] = await readImages(engine, { archive: createReadStream(source, { highWaterMark: 1024 * 1024 }), platform }, task)
   if (image === undefined || others.length > 0) throw new MalformedArchive(`it has ${image === undefined ? 'no image' : `${others.length + 1} images`}, and one is wanted`)
@@ -78,7 +92,7 @@ async function openPath(engine: Engine, { source, platform }: { source: string; 
 }
 
 /** @see image-spec image-layout.md */
-async function openLayout(folder: string, platform: Platform): Promise<OpenedLayers> {
+async function openLayout(folder: string, platform: Platform): Promise<OpenedSource> {
   const path = ({ digest }: Descriptor): string => join(folder, 'blobs', digestAlgorithm(digest), digestHex(digest))
   const openManifest = async (bytes: Uint8Array, mediaType: string): Promise<Manifest> => {
     const document = parseManifestDocument(bytes, mediaType)
@@ -94,12 +108,13 @@ async function openLayout(folder: string, platform: Platform): Promise<OpenedLay
   return describe(folder, { manifest, config }, (blob, task) => verifyBytes(openBlob(blob, task), blob))
 }
 
-function describe(name: string, { manifest, config }: { manifest: Manifest; config: ImageConfig }, openBlob: OpenBlob): OpenedLayers {
+function describe(name: string, { manifest, config }: { manifest: Manifest; config: ImageConfig }, openBlob: OpenBlob): OpenedSource {
   const steps = stepsOf(config)
   return {
     name,
+    config,
     layers: manifest.layers.map((blob, index): OpenedLayer => ({
-      diffId: config.rootfs.diff_ids[index] ?? '', step: steps[index] ?? '', readEntries: (task) => readLayerEntries(unpacked(openBlob(blob, task)), task),
+      diffId: config.rootfs.diff_ids[index] ?? '', identity: `blob ${blob.digest}`, step: steps[index] ?? '', readEntries: (task) => readLayerEntries(unpacked(openBlob(blob, task)), task),
     })),
   }
 }

@@ -39,6 +39,11 @@ describe('the headers of a tar', () => {
     expect(read(Buffer.concat([tar(body), Buffer.alloc(512)])).equals(tar(Buffer.alloc(1024)))).toBe(true)
   })
 
+  it('never lead back', () => {
+    const tar = Buffer.concat([forge({ name: 'octal', size: Buffer.from('-00000002000') }), forgePax({ size: '-512' }), file('pax', ''), file('after', ''), Buffer.alloc(512)])
+    expect(read(tar).length).toBeLessThanOrEqual(tar.length + 1024)
+  })
+
   it('end where the tar ends', () => {
     expect(read(Buffer.alloc(0)).length).toBe(0)
     expect(read(file('a', 'x').subarray(0, 700)).length).toBe(1024)

@@ -61,7 +61,8 @@ function* blanks(count: number): Generator<Uint8Array, void, undefined> {
 function parseSize(header: Buffer): number {
   const isBinary = ((header[sizeStart] ?? 0) & 0x80) !== 0
   if (isBinary) return Number(header.readBigUInt64BE(sizeEnd - 8))
-  return Number.parseInt(header.toString('latin1', sizeStart, sizeEnd).replaceAll(/[\0 ]/gu, ''), 8) || 0
+  const [digits = '0'] = /[0-7]+/u.exec(header.toString('latin1', sizeStart, sizeEnd)) ?? []
+  return Number.parseInt(digits, 8)
 }
 
 /** @see pax(1) "pax Extended Header": the length of a record, a blank, its name and value, a newline */
@@ -71,7 +72,7 @@ function findPaxSize(records: Buffer): number | undefined {
     const length = Number(records.toString('latin1', at, blank))
     if (blank === -1 || !(length > 0)) return undefined
     const [name, value] = records.toString('latin1', blank + 1, at + length - 1).split('=', 2)
-    if (name === 'size') return Number(value)
+    if (name === 'size' && /^\d+$/u.test(value ?? '')) return Number(value)
     at += length
   }
   return undefined

@@ -1,14 +1,15 @@
 import type { Dirent } from 'node:fs'
-import { closeSync, constants, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { readXattrs } from '../../storage/index.ts'
+import { scanOpenFile } from './file-scanner.ts'
+import { GzipBudget } from './gzip-scanner.ts'
 import type { Leak } from './leak.ts'
 import { leaksAt } from './leak.ts'
 import { maskText } from './log-mask.ts'
 import type { SecretPattern } from './secret-patterns.ts'
 import { SecretScanner } from './secret-search.ts'
 
-const chunkBytes = 1024 * 1024
 /** Enough to see what is wrong. */
 export const maxLeaks = 5
 
@@ -18,6 +19,7 @@ export const maxLeaks = 5
  */
 export async function scanDirectory(path: string, patterns: readonly SecretPattern[], signal: AbortSignal): Promise<Leak[]> {
   const leaks: Leak[] = []
+  const budget = new GzipBudget()
   const walk = async (fd: number, shown: string): Promise<void> => {
     const folder = `/proc/self/fd/${fd}`
     for (const entry of readdirSync(folder, { withFileTypes: true, encoding: 'buffer' })) {
@@ -25,7 +27,7 @@ export async function scanDirectory(path: string, patterns: readonly SecretPatte
       signal.throwIfAborted()
       const child = Buffer.concat([Buffer.from(`${folder}/`), entry.name])
       const place = maskText(`${shown}/${entry.name.toString()}`, patterns)
-      leaks.push(...scanEntry({ child, entry, place, patterns }))
+      leaks.push(...await scanEntry({ child, entry, place, patterns, budget }))
       if (entry.isFile()) await setImmediate()
       if (entry.isDirectory()) await within(child, constants.O_DIRECTORY, (inner) => walk(inner, place))
     }
@@ -39,14 +41,15 @@ interface Scanned {
   readonly entry: Dirent<Buffer>
   readonly place: string
   readonly patterns: readonly SecretPattern[]
+  readonly budget: GzipBudget
 }
 
-function scanEntry({ child, entry, place, patterns }: Scanned): Leak[] {
+async function scanEntry({ child, entry, place, patterns, budget }: Scanned): Promise<Leak[]> {
   return [
     ...scanBytes(`name of "${place}"`, [entry.name], patterns),
     ...(entry.isSymbolicLink() ? scanBytes(`link target of "${place}"`, [readlinkSync(child, { encoding: 'buffer' })], patterns) : []),
     ...scanBytes(`extended attributes of "${place}"`, [...readXattrs(child)].map(([name, value]) => Buffer.concat([Buffer.from(`${name}=`), value])), patterns),
-    ...(entry.isFile() ? scanFile(`file "${place}"`, child, patterns) : []),
+    ...(entry.isFile() ? await scanFile(`file "${place}"`, child, { patterns, budget }) : []),
   ]
 }
 
@@ -58,16 +61,8 @@ export function scanBytes(place: string, values: readonly Uint8Array[], patterns
   })
 }
 
-function scanFile(place: string, path: Buffer, patterns: readonly SecretPattern[]): Leak[] {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  try {
-    const scanner = new SecretScanner(patterns)
-    const chunk = Buffer.allocUnsafe(chunkBytes)
-    for (let length = readSync(fd, chunk); length > 0; length = readSync(fd, chunk)) scanner.add(chunk.subarray(0, length))
-    return leaksAt(place, scanner.found)
-  } finally {
-    closeSync(fd)
-  }
+async function scanFile(place: string, path: Buffer, search: { readonly patterns: readonly SecretPattern[]; readonly budget: GzipBudget }): Promise<Leak[]> {
+  return within(path, constants.O_NONBLOCK, (fd) => scanOpenFile(fd, { place, start: 0, sizeBytes: fstatSync(fd).size }, search))
 }
 
 async function within<T>(path: Buffer, flags: number, work: (fd: number) => Promise<T>): Promise<T> {

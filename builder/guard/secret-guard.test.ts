@@ -9,7 +9,7 @@ import { SecretLeaked } from './errors.ts'
 import { LogMask, maskText } from './log-mask.ts'
 import { SecretGuard } from './secret-guard.ts'
 import type { SecretPattern } from './secret-patterns.ts'
-import { secretPatterns } from './secret-patterns.ts'
+import { isTooShort, secretPatterns } from './secret-patterns.ts'
 import { SecretScanner } from './secret-search.ts'
 
 const value = 'hunter2/Top+Secret=42 ünd'
@@ -87,6 +87,7 @@ describe('the search for secrets', () => {
   })
 
   it('does not search for what is too short to mean anything', () => {
+    expect([`abc${'\n'.repeat(2000)}`, '', 'abcde\r\n', 'abcdef'].map((text) => isTooShort(Buffer.from(text)))).toEqual([true, true, true, false])
     expect(secretPatterns('t', Buffer.from('12345\n'))).toEqual([])
   })
 

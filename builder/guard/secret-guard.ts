@@ -1,4 +1,4 @@
-import { readSync, openSync, closeSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import type { ImageConfig } from '../../oci/image-config.ts'
@@ -6,15 +6,13 @@ import type { ChangesetEntry, FileContent } from '../../storage/index.ts'
 import { PackedChangeset, packChangeset } from '../../storage/index.ts'
 import { SecretLeaked } from './errors.ts'
 import type { BuildPlan } from '../plan/plan.ts'
+import { FileScanner, scanOpenFile } from './file-scanner.ts'
+import { GzipBudget } from './gzip-scanner.ts'
 import type { Leak } from './leak.ts'
-import { leaksAt } from './leak.ts'
 import { maskText } from './log-mask.ts'
 import { scanConfig, scanValue } from './scan-config.ts'
 import { maxLeaks, scanBytes, scanDirectory } from './scan-directory.ts'
 import type { SecretPattern } from './secret-patterns.ts'
-import { SecretScanner } from './secret-search.ts'
-
-const chunkBytes = 1024 * 1024
 
 /** Keeps the values of a build's secrets out of what the build keeps. */
 export class SecretGuard {
@@ -64,12 +62,13 @@ export class SecretGuard {
   }
 
   async *#checked(packed: AsyncIterable<Uint8Array>, entries: readonly ChangesetEntry[]): AsyncGenerator<Uint8Array, void, undefined> {
-    const scanner = new SecretScanner(this.patterns)
+    using scanner = new FileScanner(this.patterns, new GzipBudget())
     for await (const bytes of packed) {
-      scanner.add(bytes)
+      await scanner.add(bytes)
       yield bytes
     }
-    if (scanner.found.size > 0) refuse(locate(entries, this.patterns), leaksAt('a copied file', scanner.found))
+    const leaks = scanner.leaks('a copied file')
+    if (leaks.length > 0) refuse(await locate(entries, this.patterns), leaks)
   }
 }
 
@@ -79,34 +78,27 @@ function refuse(leaks: readonly Leak[], otherwise: readonly Leak[] = []): void {
   if (all.length > 0) throw new SecretLeaked(all.slice(0, maxLeaks))
 }
 
-function locate(entries: readonly ChangesetEntry[], patterns: readonly SecretPattern[]): Leak[] {
-  return entries.flatMap((entry) => {
+async function locate(entries: readonly ChangesetEntry[], patterns: readonly SecretPattern[]): Promise<Leak[]> {
+  const leaks: Leak[] = []
+  const budget = new GzipBudget()
+  for (const entry of entries) {
     const place = maskText(`/${entry.path.toString()}`, patterns)
-    return [
-      ...scanBytes(`name of "${place}"`, [entry.path], patterns),
-      ...(entry.type === 'symlink' ? scanBytes(`link target of "${place}"`, [entry.target], patterns) : []),
-      ...(entry.type === 'file' ? leaksAt(`file "${place}"`, scanContent(entry.content, patterns)) : []),
-    ]
-  })
+    leaks.push(...scanBytes(`name of "${place}"`, [entry.path], patterns))
+    if (entry.type === 'symlink') leaks.push(...scanBytes(`link target of "${place}"`, [entry.target], patterns))
+    if (entry.type === 'file') leaks.push(...await scanContent(`file "${place}"`, entry.content, { patterns, budget }))
+  }
+  return leaks
 }
 
-function scanContent(content: FileContent, patterns: readonly SecretPattern[]): ReadonlySet<SecretPattern> {
-  const scanner = new SecretScanner(patterns)
+async function scanContent(place: string, content: FileContent, search: { readonly patterns: readonly SecretPattern[]; readonly budget: GzipBudget }): Promise<Leak[]> {
   if (content.kind === 'bytes') {
-    scanner.add(content.bytes)
-    return scanner.found
+    using scanner = new FileScanner(search.patterns, search.budget)
+    await scanner.add(content.bytes)
+    return scanner.leaks(place)
   }
   const fd = openSync(content.kind === 'host' ? Buffer.concat([Buffer.from(join(content.root, '/')), content.path]) : content.file, 'r')
   try {
-    const start = content.kind === 'range' ? content.offset : 0
-    const chunk = Buffer.allocUnsafe(chunkBytes)
-    for (let done = 0; done < content.sizeBytes;) {
-      const length = readSync(fd, chunk, 0, Math.min(chunk.length, content.sizeBytes - done), start + done)
-      if (length === 0) break
-      scanner.add(chunk.subarray(0, length))
-      done += length
-    }
-    return scanner.found
+    return await scanOpenFile(fd, { place, start: content.kind === 'range' ? content.offset : 0, sizeBytes: content.sizeBytes }, search)
   } finally {
     closeSync(fd)
   }

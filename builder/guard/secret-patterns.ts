@@ -10,28 +10,37 @@ export interface SecretPattern {
   readonly isLoose: boolean
 }
 
-/** A shorter value would be found everywhere by chance. */
-export const minSecretLength = 6
+const minSecretLength = 6
 /** A line of a longer value that may be a secret by itself. */
 const minLineLength = 16
 const maxPatternLength = 64 * 1024
 
-/** Everything to search for a secret. Empty when its value is too short. */
+/** Everything to search for a secret. Empty when its value is too short, or public. */
 export function secretPatterns(secret: string, value: Uint8Array): SecretPattern[] {
-  const whole = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  const trimmed = Buffer.from(whole.toString('latin1').replace(/[\r\n]+$/u, ''), 'latin1')
-  if (trimmed.length < minSecretLength) return []
+  const trimmed = trim(value)
   const text = trimmed.toString('latin1')
-  if (isPublic(text)) return []
+  if (isTooShort(value) || isPublic(text)) return []
   const patterns = [trimmed, ...secretLines(text).map((line) => Buffer.from(line, 'latin1'))].flatMap((bytes) => patternsOf(secret, bytes.subarray(0, maxPatternLength)))
   return [...new Map(patterns.map((pattern) => [`${pattern.isLoose} ${pattern.text}`, pattern])).values()]
+}
+
+/** Whether it would be found everywhere by chance. */
+export function isTooShort(value: Uint8Array): boolean {
+  return trim(value).length < minSecretLength
+}
+
+/** Programs read a value without the line break at its end. */
+function trim(value: Uint8Array): Buffer {
+  let length = value.byteLength
+  while (value[length - 1] === 0x0a || value[length - 1] === 0x0d) length -= 1
+  return Buffer.from(value.buffer, value.byteOffset, length)
 }
 
 const publicBlocks = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE|X509 CRL|(?:RSA )?PUBLIC KEY)-----.*?-----END \1-----/gsu
 const privateBlocks = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?)-----(.*?)-----END \1-----/gsu
 
 /** Certificates and public keys, with comments: images are full of those that a bundle of authorities has. */
-export function isPublic(value: string): boolean {
+function isPublic(value: string): boolean {
   const rest = value.replaceAll(publicBlocks, '')
   return rest !== value && rest.split('\n').every((line) => /^\s*(?:#|$)/u.test(line))
 }

@@ -6,9 +6,9 @@ import type { CopyOrigin, PlannedMount, RunNode } from '../plan/plan.ts'
 import type { MountParts } from './mount-parts.ts'
 import { mountSourceDigest } from './mount-source.ts'
 
-/** Mounts as they are written: what caches hold, what secrets are, and who the agent is does not count. */
+/** Mounts as they are written: what caches hold and whose they are, what secrets are, and who the agent is does not count. */
 export function mountDefinitions({ mounts }: RunNode): KeyPart[] {
-  return mounts.map((mount) => ({ name: nameOf(mount), value: JSON.stringify({ ...mount, from: undefined }) }))
+  return mounts.map((mount) => ({ name: nameOf(mount), value: JSON.stringify({ ...mount, from: undefined, isOwned: undefined }) }))
 }
 
 /** What bind mounts show, by the layers of their stages; undefined when one of them is of the build context. */

@@ -1,7 +1,6 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { basename, resolve } from 'node:path'
+import { readdirSync, rmSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { Writable } from 'node:stream'
-import { isErrno } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -17,7 +16,7 @@ import { writeStream } from '../archive/archive-sink.ts'
 import type { Engine } from '../engine.ts'
 import { OutputConflict } from '../errors.ts'
 import { writeThere } from '../output/no-room.ts'
-import { explainPlace, writeOutputFile } from '../output/output-file.ts'
+import { makeOutputFolder, writeOutputFile } from '../output/output-file.ts'
 import { uploadPortable } from '../transfer/push.ts'
 import { CacheMountUnsuitable } from './errors.ts'
 
@@ -129,20 +128,11 @@ function seedOf({ seed, id }: CacheMount): { name: string; changeset: () => Asyn
 }
 
 async function writeFolder(path: string, files: AsyncIterable<Uint8Array>, task: Task): Promise<void> {
-  if (!isMade(path) && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
+  if (!makeOutputFolder(path) && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
   try {
     await exportTree(path, files, task)
   } catch (error) {
     rmSync(path, { recursive: true, force: true })
     throw error
-  }
-}
-
-/** Whether a folder was not there before. */
-function isMade(path: string): boolean {
-  try {
-    return mkdirSync(resolve(path), { recursive: true }) !== undefined
-  } catch (error) {
-    throw isErrno(error, 'EEXIST') ? new OutputConflict(path, 'it is no folder, and one is to be written') : explainPlace(path, error)
   }
 }

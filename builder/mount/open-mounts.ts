@@ -29,8 +29,13 @@ export interface OpenBind {
   readonly readonly: boolean
 }
 
+/** And whose the process of the step is. */
+export interface StepMountParts extends MountParts {
+  readonly user: { readonly uid: number; readonly gid: number }
+}
+
 /** Makes what the RUN --mounts of a step need. Nothing of it is in the step's layer afterwards. */
-export async function openMounts(step: Step<RunNode>, parts: MountParts, task: Task<BuildEvent>): Promise<OpenMounts> {
+export async function openMounts(step: Step<RunNode>, parts: StepMountParts, task: Task<BuildEvent>): Promise<OpenMounts> {
   const held = new AsyncDisposableStack()
   try {
     const opener = new MountOpener(step, parts, held)
@@ -49,12 +54,12 @@ class MountOpener {
   readonly env: string[] = []
   readonly binds: OpenBind[] = []
   readonly #step: Step<RunNode>
-  readonly #parts: MountParts
+  readonly #parts: StepMountParts
   readonly #held: AsyncDisposableStack
   /** By what the store knows a cache by: a step that mounts one twice holds it once. */
   readonly #caches = new Map<string, string>()
 
-  constructor(step: Step<RunNode>, parts: MountParts, held: AsyncDisposableStack) {
+  constructor(step: Step<RunNode>, parts: StepMountParts, held: AsyncDisposableStack) {
     this.#step = step
     this.#parts = parts
     this.#held = held
@@ -67,7 +72,8 @@ class MountOpener {
     const sharings = this.#step.node.mounts.flatMap((other) => other.type === 'cache' && cacheName(other) === cacheName(mount) ? other.sharing : [])
     const sharing = (['locked', 'private'] as const).find((strict) => sharings.includes(strict)) ?? 'shared'
     const seed = mount.from === undefined ? undefined : await this.#seed(mount, task)
-    const held = this.#held.use(await this.#parts.store.mounts.hold({ id, uid, gid, mode, sharing, seed }, silent(task)))
+    const owner = mount.isOwned ? { uid, gid } : { uid: this.#parts.user.uid, gid: this.#parts.user.gid }
+    const held = this.#held.use(await this.#parts.store.mounts.hold({ id, uid, gid, mode, sharing, seed, owner }, silent(task)))
     this.#caches.set(cacheName(mount), held.path)
   }
 

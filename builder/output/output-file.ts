@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import { OutputConflict } from '../errors.ts'
 
 /** A file that somebody asked for, complete or not there: what is at its path stays until `finish`. */
@@ -43,6 +44,15 @@ export async function writeOutputFile(path: string, mode: number, bytes: AsyncIt
   await file.finish()
 }
 
+/** Makes a folder that somebody asked for, with those above it. @returns whether it was not there before @throws {OutputConflict} */
+export function makeOutputFolder(path: string): boolean {
+  try {
+    return makeFolder(path)
+  } catch (error) {
+    throw isErrno(error, 'EEXIST') ? new OutputConflict(path, 'it is no folder, and one is to be written') : explainPlace(path, error)
+  }
+}
+
 /** Whether that could be done, without doing it. @throws {OutputConflict} */
 export function checkOutputFile(path: string): void {
   checkPlace(findTarget(path))
@@ -72,7 +82,7 @@ export function explainPlace(path: string, error: unknown): unknown {
 }
 
 function findProblem(folder: string, error: unknown): string | undefined {
-  if (isErrno(error, 'ENOENT')) return existsSync(folder) ? `"${folder}" takes no new files; name another place` : `the folder "${folder}" does not exist; make it first`
+  if (isErrno(error, 'ENOENT')) return existsSync(folder) ? `"${folder}" takes nothing new; name another place` : `the folder "${folder}" does not exist; make it first`
   if (isErrno(error, 'ENOTDIR')) return `"${folder}" is no folder; name another place`
   if (isErrno(error, 'EACCES', 'EPERM')) return `this user may not write to "${folder}"; name another place`
   return isErrno(error, 'EROFS') ? `"${folder}" is on a filesystem that is mounted read-only; name another place` : undefined

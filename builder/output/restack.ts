@@ -32,8 +32,10 @@ async function squashRange(store: Store, image: BuiltImage, { range, task }: { r
   const { diffIds } = image.rootfs
   const below = image.planned.base?.diffIds.length ?? 0
   const own = diffIds.length - below
-  const last = Math.min(range.last, own)
-  if (range.first > own) throw new UnsuitableRequest(`layers from ${range.first} on cannot be squashed: the Dockerfile made ${own}`)
+  const isOpen = range.last === Infinity
+  const last = isOpen ? own : range.last
+  const isAll = isOpen && range.first === 1
+  if (!isAll && Math.max(range.first, last) > own) throw new UnsuitableRequest(`layers ${range.first} to ${isOpen ? 'the last' : last} cannot be squashed: the Dockerfile made ${own}`)
   if (last <= range.first) return image
   const chain = chainIds(diffIds)
   const start = below + range.first - 1

@@ -8,6 +8,7 @@ import { compareEntryPaths, exportTree, packChangeset } from '../../storage/inde
 import { joinPath } from '../copy/select.ts'
 import { walkRoot } from '../copy/walk.ts'
 import { OutputConflict } from '../errors.ts'
+import { makeOutputFolder } from './output-file.ts'
 import { viewEntries } from './view-entries.ts'
 
 /** The whole root filesystem as a tar. */
@@ -21,7 +22,7 @@ export async function rootfsTar(store: Store, top: ChainId | undefined, task: Ta
  * @throws {OutputConflict} where a folder would give way to something else, or something else to a folder
  */
 export async function writeRootfs(store: Store, { top, folder }: { top: ChainId | undefined; folder: string }, task: Task): Promise<void> {
-  const isNew = mkdirSync(folder, { recursive: true }) !== undefined
+  const isNew = makeOutputFolder(folder)
   // Inside, so that it is on the same filesystem even where the folder is a mount point.
   const staging = join(folder, `.tsbuild-${randomUUID()}`)
   mkdirSync(staging, { mode: 0o700 })

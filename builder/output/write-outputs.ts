@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { lstatSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Task } from '../../core/task.ts'
@@ -19,7 +20,7 @@ import type { Departure } from '../transfer/portable-tree.ts'
 import { uploadDeparture, uploadTree } from '../transfer/push.ts'
 import type { BuildOutput, Destination } from './build-output.ts'
 import { writeThere } from './no-room.ts'
-import { checkOutputFile, checkPlace, writeOutputFile } from './output-file.ts'
+import { checkOutputFile, checkPlace, explainPlace, writeOutputFile } from './output-file.ts'
 import { rootfsTar, writeRootfs } from './rootfs.ts'
 
 /** What is written of a build. */
@@ -55,11 +56,19 @@ function checkDestination(type: BuildOutput['type'], to: Exclude<Destination, { 
     checkOutputFile(path)
     return
   }
-  const there = lstatSync(path, { throwIfNoEntry: false })
+  const there = lookAt(path)
   if (there !== undefined && !there.isDirectory()) throw new OutputConflict(path, 'it is no folder, and one is to be written')
   if (type !== 'oci') return
   if (there !== undefined && readdirSync(path).length > 0) throw new OutputConflict(path, 'the folder is not empty')
   checkPlace(path)
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    throw explainPlace(path, error)
+  }
 }
 
 /** Writes the outputs one after the other. Layers are durable already. */

@@ -49,11 +49,11 @@ async function lowerMount(mount: RunMount, { state, place, context, sshNumber }:
 
 /** With `from` a cache is made of that directory, and whose owner and mode it has is said there. */
 async function lowerCache(mount: CacheMount, target: string, { place, context }: { place: Place; context: MountContext }): Promise<PlannedCacheMount> {
-  const { id, source, from, sharing, isReadOnly, mode, uid, gid } = mount
+  const { id, source, from, sharing, isReadOnly, mode, uid, gid, isOwned } = mount
   if (from === undefined && source !== '') {
     throw new DockerfileError(place, { rule: 'mount', problem: 'a cache mount has a source and no from', remedy: 'say from=STAGE for what the cache is to begin with, or leave source out' })
   }
-  const owner = from === undefined ? { mode, uid, gid } : { mode: 0o755, uid: 0, gid: 0 }
+  const owner = from === undefined ? { mode, uid, gid, isOwned } : { mode: 0o755, uid: 0, gid: 0, isOwned: true }
   return {
     type: 'cache', target, sharing, isReadOnly, source, ...owner,
     id: `${context.cacheNamespace}/${id ?? posix.normalize(target)}`,

@@ -140,6 +140,8 @@ export interface PlannedCacheMount {
   readonly mode: number
   readonly uid: number
   readonly gid: number
+  /** Whether it is said whose it is. A new one that is not belongs to the user of the step. */
+  readonly isOwned: boolean
 }
 
 /** A file, an environment variable, or both. */

@@ -5,7 +5,7 @@ import { silent } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { ChainId, DiffId } from '../../oci/digest.ts'
 import { chainIds } from '../../oci/digest.ts'
-import { DigestMismatch, MalformedDocument } from '../../oci/errors.ts'
+import { MalformedDocument } from '../../oci/errors.ts'
 import type { Layer, Store } from '../../storage/index.ts'
 import { countMissingBytes, readSpace } from '../../storage/index.ts'
 import { NoRoom } from '../errors.ts'
@@ -65,17 +65,10 @@ async function ingest<E>(store: Store, { source, wanted }: { source: LayerSource
   const { blob, diffId, parent } = wanted
   const quiet = silent(task)
   for (;;) {
-    const asked: number[] = []
-    const open = (fromByte: number): AsyncIterable<Uint8Array> => {
-      asked.push(fromByte)
-      return source.open({ blob, fromByte }, task)
-    }
     try {
-      return await store.ingestLayer({ parent, blob, bytes: open, diffId }, quiet)
+      return await store.ingestLayer({ parent, blob, bytes: (fromByte) => source.open({ blob, fromByte }, task), diffId }, quiet)
     } catch (error) {
-      // What an earlier call had left may have been the wrong part; it is gone now.
-      const isLeftoverWrong = asked.some((fromByte) => fromByte > 0) && error instanceof DigestMismatch
-      if (!isLeftoverWrong && !source.isWorthRetrying(error)) throw error
+      if (!source.isWorthRetrying(error)) throw error
     }
   }
 }

@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers'
 import { allOrNone, createLimit } from '../../core/limit.ts'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
@@ -8,12 +9,14 @@ import { maxDocumentBytes } from '../../oci/json.ts'
 import { parseManifestDocument } from '../../oci/manifest.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import type { Platform } from '../../oci/platform.ts'
-import { formatPlatform } from '../../oci/platform.ts'
+import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
+import { verifyBytes } from '../../oci/verify.ts'
 import type { TransferEvent } from '../../registry-client/index.ts'
 import { refuseForeign, selectPlatform, WrongContent } from '../../registry-client/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
 import { createFileSink } from '../archive/archive-sink.ts'
 import { writeArchive } from '../archive/save.ts'
+import { checkPlatform } from '../check-platform.ts'
 import type { Engine } from '../engine.ts'
 import { ImageUnavailable, UnsuitableRequest } from '../errors.ts'
 import { canonicalName } from '../find-image.ts'
@@ -32,8 +35,8 @@ import { formatLocation } from './location.ts'
 export interface CopyRequest {
   readonly from: Location
   readonly to: Location
-  /** `all` copies an index with everything in it. */
-  readonly platform: Platform | 'all'
+  /** Default this machine's; `all` copies an index with everything in it. */
+  readonly platform: Platform | 'all' | undefined
   /** For what leaves the store; everything else is copied as it is. */
   readonly blobs: BlobOptions
   readonly maxConcurrent: number
@@ -68,17 +71,30 @@ async function openTarget(engine: Engine, to: Exclude<Location, { transport: 'ts
   return to.transport === 'oci' ? openLayoutTarget(engine, to) : openArchiveTarget(await createFileSink(to.path), to.tag)
 }
 
-async function choosePlatform(source: ImageSource, { platform, name }: { readonly platform: Platform; readonly name: string }, task: Task<TransferEvent>): Promise<LoadedDocument> {
+async function choosePlatform(source: ImageSource, { platform, name }: { readonly platform: Platform | undefined; readonly name: string }, task: Task<TransferEvent>): Promise<LoadedDocument> {
+  const wanted = platform ?? hostPlatform(process.arch)
   let chosen = source.top
   for (let depth = 0; ; depth += 1) {
     const document = parseManifestDocument(chosen.bytes, chosen.descriptor.mediaType)
-    if (document.kind === 'manifest') return chosen
+    if (document.kind === 'manifest') {
+      if (depth === 0 && platform !== undefined) checkPlatform(name, parseImageConfig(await readConfig(source, document.manifest, task)), platform)
+      return chosen
+    }
     if (depth === maxDepth) throw new MalformedDocument('index', `indexes are nested deeper than ${maxDepth}`)
-    const entry = selectPlatform(document.index, platform)
-    if (entry === undefined) throw new ImageUnavailable(name, `it has no image for ${formatPlatform(platform)}; --all copies those it has`)
+    const entry = selectPlatform(document.index, wanted)
+    if (entry === undefined) throw new ImageUnavailable(name, `it has no image for ${formatPlatform(wanted)}; --all copies those it has`)
     const { mediaType, digest, size } = entry
     chosen = { descriptor: { mediaType, digest, size }, bytes: await source.document(entry, silent(task)) }
   }
+}
+
+function readConfig(source: ImageSource, { config }: Manifest, task: Task<TransferEvent>): Promise<Uint8Array> {
+  checkSize(config)
+  return buffer(verifyBytes(source.blob({ blob: config, fromByte: 0 }, silent(task)), config))
+}
+
+function checkSize({ size }: Manifest['config']): void {
+  if (size > maxDocumentBytes) throw new MalformedDocument('image config', `it has ${size} bytes, more than ${maxDocumentBytes}`)
 }
 
 interface Passage { readonly source: ImageSource; readonly target: ImageTarget; readonly maxConcurrent: number }
@@ -132,7 +148,7 @@ interface StoreWork { readonly source: ImageSource; readonly chosen: LoadedDocum
 
 async function intoStore({ store }: Engine, { source, chosen, manifest, names, maxConcurrent }: StoreWork, task: Task<TransferEvent>): Promise<StoredImage> {
   const quiet = silent(task)
-  if (manifest.config.size > maxDocumentBytes) throw new MalformedDocument('image config', `it has ${manifest.config.size} bytes, more than ${maxDocumentBytes}`)
+  checkSize(manifest.config)
   await store.content.ingest(manifest.config, source.blob({ blob: manifest.config, fromByte: 0 }, task), quiet)
   const config = parseImageConfig(await store.content.readDocument(manifest.config))
   await ensureLayers<TransferEvent>(store, {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -12,6 +12,7 @@ import { parseManifestDocument } from '../../oci/manifest.ts'
 import { verifyBytes } from '../../oci/verify.ts'
 import { MalformedArchive } from '../archive/errors.ts'
 import { OutputConflict } from '../errors.ts'
+import { makeOutputFolder } from '../output/output-file.ts'
 import type { ImageSource } from './image-source.ts'
 import type { ImageTarget } from './image-target.ts'
 
@@ -48,7 +49,7 @@ export async function openDirSource(path: string): Promise<ImageSource> {
 export async function openDirTarget(path: string): Promise<ImageTarget> {
   await refuseOther(path)
   const staging = `${resolve(path)}.${randomUUID()}`
-  await mkdir(staging, { recursive: true })
+  makeOutputFolder(staging)
   return {
     takesSeveralAtOnce: true,
     putBlob: (blob, source, task) => pipeline(Readable.from(source.blob({ blob, fromByte: 0 }, task)), createWriteStream(join(staging, digestHex(blob.digest)), { flush: true })),

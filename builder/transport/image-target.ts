@@ -16,6 +16,7 @@ import { parseReference } from '../../registry-client/index.ts'
 import type { ArchiveSink } from '../archive/archive-sink.ts'
 import type { Engine } from '../engine.ts'
 import { MalformedArchive } from '../archive/errors.ts'
+import { makeOutputFolder } from '../output/output-file.ts'
 import { noteOrigin } from '../transfer/blob-origins.ts'
 import type { ImageSource, LoadedDocument } from './image-source.ts'
 
@@ -55,8 +56,8 @@ function blobName(digest: Digest): string {
 const marker = '{"imageLayoutVersion":"1.0.0"}'
 
 /** An OCI layout in a folder, which may have other images in it. What has its place by digest is complete. */
-export async function openLayoutTarget({ store }: Engine, { path, tag }: { readonly path: string; readonly tag: string | undefined }): Promise<ImageTarget> {
-  await mkdir(path, { recursive: true })
+export function openLayoutTarget({ store }: Engine, { path, tag }: { readonly path: string; readonly tag: string | undefined }): ImageTarget {
+  makeOutputFolder(path)
   let top: Descriptor | undefined
   const put = async ({ digest }: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<boolean> => {
     const final = join(path, blobName(digest))

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, realpath, rename, rm } from 'node:fs/promises'
+import { open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import type { Task } from '../../core/task.ts'
 import type { JsonObject } from '../../oci/json.ts'
 import { isObject } from '../../oci/json.ts'
@@ -103,7 +104,7 @@ async function resolveLink(path: string): Promise<string> {
 
 async function replaceFile(path: string, text: string): Promise<void> {
   const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder, 0o700)
   const temporary = join(folder, `.config-${randomUUID()}`)
   try {
     const file = await open(temporary, 'wx', 0o600)

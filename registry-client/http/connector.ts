@@ -55,10 +55,12 @@ export async function openConnector(request: HttpRequest, authorities: Authoriti
 async function tlsSettings(request: HttpRequest, authorities: Authorities, options: ConnectorOptions): Promise<AgentOptions> {
   const found = await findCertificates(options.certificateDirectories, request.url.host)
   const client = found.client === undefined ? {} : { cert: found.client.certificate, key: found.client.key }
-  if (request.trust !== 'checked') return { ...client, rejectUnauthorized: false }
-  if (authorities === 'configured') return found.authorities.length === 0 ? client : { ...client, ca: [...found.authorities] }
+  // What was agreed on and checked in the beginning holds to the end: as with Docker, no server makes us agree on it again.
+  const own = { ...client, secureOptions: process.getBuiltinModule('node:crypto').constants.SSL_OP_NO_RENEGOTIATION }
+  if (request.trust !== 'checked') return { ...own, rejectUnauthorized: false }
+  if (authorities === 'configured') return found.authorities.length === 0 ? own : { ...own, ca: [...found.authorities] }
   const { getCACertificates } = process.getBuiltinModule('node:tls')
-  return { ...client, ca: [...found.authorities, ...getCACertificates('default'), ...getCACertificates('system')] }
+  return { ...own, ca: [...found.authorities, ...getCACertificates('default'), ...getCACertificates('system')] }
 }
 
 /** One bad address spoils the name: which of them is connected to is not for us to say. */

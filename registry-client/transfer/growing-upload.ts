@@ -6,9 +6,8 @@ import { isTransient } from '../http/retry.ts'
 import type { Reference } from '../reference.ts'
 import type { Connections } from './connections.ts'
 import { pushPlace } from './places.ts'
-import type { SourceReader } from './source-reader.ts'
 import { bring, bringRest, findSession, openRoute, openUpload } from './upload.ts'
-import type { Route, Session, Upload } from './upload-session.ts'
+import type { Route, Session } from './upload-session.ts'
 import { append, begin } from './upload-session.ts'
 
 /** Fewer are not sent ahead: each request costs a turn, and a blob that small is asked for first. */
@@ -20,10 +19,10 @@ const leastBytes = 4 * 1024 * 1024
  */
 export async function pushGrowing(connections: Connections, { repository, growing }: { repository: Reference; growing: GrowingBlob }, task: Task<TransferEvent>): Promise<Descriptor> {
   const place = pushPlace(repository, connections.registries)
-  const reader: SourceReader = { piece: (fromByte, length) => growing.read(fromByte, length), [Symbol.asyncDispose]: () => Promise.resolve() }
+  const reader: Route['reader'] = { piece: (fromByte, length) => growing.read(fromByte, length) }
   const ahead = await sendAhead(openRoute({ connections, place, reader }, task), growing)
   const upload = openUpload({ connections, place, reader }, ahead.blob, task)
-  const session = ahead.isBroken ? await findLeft(upload, ahead.session) : ahead.session
+  const session = ahead.isBroken && ahead.session !== undefined ? await findSession(upload, ahead.session) : ahead.session
   upload.progress.finished(await (session === undefined ? bring(upload, {}) : bringRest(upload, session)))
   return ahead.blob
 }
@@ -53,8 +52,4 @@ async function sendAhead(route: Route, growing: GrowingBlob): Promise<Ahead> {
       isBroken = true
     }
   }
-}
-
-async function findLeft(upload: Upload, session: Session | undefined): Promise<Session | undefined> {
-  return session === undefined ? undefined : findSession(upload, session)
 }

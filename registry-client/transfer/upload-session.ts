@@ -13,7 +13,7 @@ export interface Route {
   readonly connections: Connections
   readonly endpoint: Endpoint
   readonly place: Place
-  readonly reader: SourceReader
+  readonly reader: Pick<SourceReader, 'piece'>
   readonly what: string
   readonly scopes: readonly string[]
   readonly task: Task

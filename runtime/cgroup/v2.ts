@@ -9,7 +9,8 @@ import { blockDeviceNumber, defaultCpuPeriodUs, isThere, readCounter, readKeyedC
 import type { CgroupHierarchy } from './hierarchies.ts'
 import { readWords } from './hierarchies.ts'
 import { findStranger, vacate } from './vacate.ts'
-import type { Limits, Pressure } from '../container-spec.ts'
+import type { Pressure } from '../container-exit.ts'
+import type { Limits } from '../container-spec.ts'
 import type { CgroupController } from '../errors.ts'
 import { LimitNotApplicable } from '../errors.ts'
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, wri
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import type { Privilege, ProcessSpec } from '../container-spec.ts'
 import { OciContainerExists, OciContainerNotFound } from './errors.ts'
 import type { Hook } from './hooks.ts'
@@ -30,7 +31,7 @@ const stateFile = 'state.json'
 /** The folder of a container's own. @throws {OciContainerExists} */
 export function makeStateFolder(root: string, id: string): string {
   const folder = join(root, id)
-  mkdirSync(root, { recursive: true, mode: 0o700 })
+  makeFolder(root, 0o700)
   try {
     mkdirSync(folder, { mode: 0o700 })
     return folder

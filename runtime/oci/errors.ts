@@ -1,5 +1,5 @@
 import { TsbuildError } from '../../core/errors.ts'
-import type { NotExecuted } from '../container-spec.ts'
+import type { NotExecuted } from '../container-exit.ts'
 
 /** No container of this state folder has this id. */
 export class OciContainerNotFound extends TsbuildError {

@@ -1,5 +1,6 @@
 import { startHelper } from '../../native/index.ts'
-import type { Privilege, ProcessSpec, SignalSource } from '../container-spec.ts'
+import type { Privilege, ProcessSpec } from '../container-spec.ts'
+import type { SignalSource } from '../container-stdio.ts'
 import { ContainerLost } from '../errors.ts'
 import type { Console, ContainerReport } from '../helper-protocol.ts'
 import { decodeReport, encodeExec } from '../helper-protocol.ts'

@@ -1,4 +1,5 @@
-import type { ContainerSpec, ContainerStdio, Limits } from '../container-spec.ts'
+import type { ContainerSpec, Limits } from '../container-spec.ts'
+import type { ContainerStdio } from '../container-stdio.ts'
 import { InvalidSpec } from '../errors.ts'
 import { getHost } from '../host-support.ts'
 

@@ -4,30 +4,35 @@ import type { App } from '../app.ts'
 import { parseArguments } from '../arguments.ts'
 import type { CommandInput } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { chosenForm } from '../listing-options.ts'
 import { withoutManagementWord } from '../management-words.ts'
-import { formatAge, formatCommand, formatElapsed, formatTable, printable, shorten, shortId } from '../render/format.ts'
+import { formatAge, formatCommand, formatElapsed, printable, shorten, shortId } from '../render/format.ts'
 import { PlainRenderer } from '../render/plain.ts'
 import { summarize } from '../render/summary.ts'
+import type { ListingRow } from '../render/template.ts'
+import { formatListing } from '../render/template.ts'
 import { symbolsFor, unstyled } from '../render/tree/style.ts'
 import { stepLine } from '../render/tree/tree-items.ts'
 import { buildCommand } from './build.ts'
 
 const plainColumns = 120
 
+const headings: ListingRow = { ID: 'BUILD', Started: 'STARTED', Took: 'TOOK', Outcome: 'OUTCOME', Steps: 'STEPS', Cached: 'CACHED', Image: 'IMAGE', What: 'WHAT' }
+const tableFormat = 'table {{.ID}}\t{{.Started}}\t{{.Took}}\t{{.Outcome}}\t{{.Steps}}\t{{.Cached}}\t{{.Image}}\t{{.What}}'
+
 export function listRecords({ options }: CommandInput, app: App): number {
+  const form = chosenForm(options)
   const records = listBuilds(defaultRoot(app.env))
-  if (options.has('json')) {
+  if (form === 'json') {
     app.print(JSON.stringify(records))
     return 0
   }
   const now = Date.now()
-  app.print(formatTable([
-    ['BUILD', 'STARTED', 'TOOK', 'OUTCOME', 'STEPS', 'CACHED', 'IMAGE', 'WHAT'],
-    ...records.map((record) => [
-      record.id, formatAge(now - record.startedAtMs), record.endedAtMs === undefined ? '' : formatElapsed(record.endedAtMs - record.startedAtMs), record.outcome,
-      String(record.steps.total), String(record.steps.cached), record.image === undefined ? '' : shortId(record.image), printable(record.title),
-    ]),
-  ]))
+  const rows = records.map((record): ListingRow => ({
+    ID: record.id, Started: formatAge(now - record.startedAtMs), Took: record.endedAtMs === undefined ? '' : formatElapsed(record.endedAtMs - record.startedAtMs), Outcome: record.outcome,
+    Steps: String(record.steps.total), Cached: String(record.steps.cached), Image: record.image === undefined ? '' : shortId(record.image), What: printable(record.title),
+  }))
+  for (const line of formatListing(form === 'quiet' ? '{{.ID}}' : options.text('format') ?? tableFormat, rows, headings)) app.print(line)
   return 0
 }
 

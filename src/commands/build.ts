@@ -10,6 +10,7 @@ import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseConfinement, warnOfIsolation } from '../confinement-options.ts'
 import { UsageError } from '../errors.ts'
 import { failureOption, openFailureHandler } from '../failure-options.ts'
+import { checkImplied, foreignBuildOptions, impliedBuildOptions } from '../foreign-build-options.ts'
 import { parseChoice, parseDuration, parsePositive, platformsOption } from '../option-values.ts'
 import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
@@ -29,7 +30,7 @@ export const buildCommand: CommandSpec = {
   summary: 'Build an image from a Dockerfile and a folder of files',
   options: [
     { name: 'tag', short: 't', value: 'NAME', isRepeatable: true, help: 'Name for the image' },
-    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default Dockerfile of the context); - for standard input' },
+    { name: 'file', short: 'f', value: 'FILE', help: 'Dockerfile (default Dockerfile of the context, or Containerfile); - for standard input' },
     { name: 'build-context', value: 'NAME=VALUE', isRepeatable: true, help: 'Folder, docker-image://, oci-layout://, git or http for COPY --from and FROM' },
     { name: 'check', help: 'Check the Dockerfile and build nothing' },
     { name: 'call', value: 'METHOD[,format=json]', help: 'Ask instead of building: check, outline or targets' },
@@ -60,8 +61,17 @@ export const buildCommand: CommandSpec = {
     { name: 'metadata-file', value: 'FILE', help: 'Write digests and names to a file, as JSON' },
     { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
+    ...impliedBuildOptions,
   ],
-  examples: ['tsbuild -t app:1 .', 'tsbuild build -t app:1 --memory 1g --network none --progress plain .'],
+  foreignOptions: foreignBuildOptions,
+  examples: [
+    'tsbuild -t app:1 .',
+    'tsbuild build -t app:1 --memory 1g --network none --progress plain .',
+    'tsbuild build --target test --build-arg VERSION=2 --secret id=token,src=token.txt .',
+    'tsbuild build -t registry.example/app:1 --platform linux/amd64,linux/arm64 --push --sbom --provenance .',
+    'tsbuild build -o type=local,dest=out .',
+    'tsbuild build -f - . <Dockerfile',
+  ],
   run: runBuild,
 }
 
@@ -71,6 +81,7 @@ function runBuild({ operands: [context = '.'], options }: CommandInput, app: App
 }
 
 async function buildFrom(context: string, options: OptionValues, app: App): Promise<number> {
+  checkImplied(options)
   checkResultFiles(options)
   const { request, loader } = requestWithOutputs(context, options, app)
   warnOfIsolation({ executor: request.executor ?? { kind: 'helper' } }, app)

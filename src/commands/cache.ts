@@ -7,8 +7,15 @@ import type { CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { formatAge, formatBytes, formatTable } from '../render/format.ts'
 
-const verbs = ['ls', 'inspect', 'rm', 'export', 'import'] as const
-type Verb = (typeof verbs)[number]
+/** What each verb takes: its options, and how many IDs. */
+const verbs = {
+  ls: { options: ['json'], ids: 'no ID; "cache inspect ID" shows one' },
+  inspect: { options: [], ids: 'one ID' },
+  rm: { options: ['all'], ids: 'IDs or --all' },
+  export: { options: ['output', 'push'], ids: 'one ID; --output names a file or folder, --push a registry' },
+  import: { options: ['input', 'pull', 'uid', 'gid', 'mode', 'namespace'], ids: 'one ID; --input names a file or folder, --pull a registry' },
+} as const satisfies Readonly<Record<string, { readonly options: readonly string[]; readonly ids: string }>>
+type Verb = keyof typeof verbs
 
 export const cacheCommand: CommandSpec = {
   name: 'cache',
@@ -30,14 +37,20 @@ export const cacheCommand: CommandSpec = {
   ],
   examples: ['tsbuild cache ls', 'tsbuild cache export --push registry.example/ci/npm-cache:1 /root/.npm', 'tsbuild cache import --pull registry.example/ci/npm-cache:1 /root/.npm'],
   run: async ({ operands: [word = '', ...ids], options }, app) => {
-    const verb = verbs.find((known) => known === word)
-    if (verb === undefined) throw new UsageError(`unknown operand "${word}": there are ${verbs.join(', ')}`, 'cache')
-    const wantsOne = verb === 'inspect' || verb === 'export' || verb === 'import'
-    if (wantsOne && ids.length !== 1) throw new UsageError(`"cache ${verb}" needs one ID`, 'cache')
-    if (verb === 'rm' && (ids.length === 0) !== options.has('all')) throw new UsageError('"cache rm" needs IDs or --all', 'cache')
+    const verb = parseVerb(word)
+    const fits = verb === 'ls' ? ids.length === 0 : verb === 'rm' ? (ids.length === 0) === options.has('all') : ids.length === 1
+    if (!fits) throw new UsageError(`"cache ${verb}" takes ${verbs[verb].ids}`, 'cache')
+    for (const { name } of cacheCommand.options) if (options.has(name) && !new Set<string>(verbs[verb].options).has(name)) throw new UsageError(`"cache ${verb}" does not know --${name}`, 'cache')
     await using engine = await app.openEngine()
     return await runVerb({ verb, ids, options }, engine, app)
   },
+}
+
+function parseVerb(word: string): Verb {
+  const names = Object.keys(verbs) as Verb[]
+  const verb = names.find((known) => known === word)
+  if (verb === undefined) throw new UsageError(`unknown operand "${word}": there are ${names.join(', ')}`, 'cache')
+  return verb
 }
 
 async function runVerb({ verb, ids, options }: { verb: Verb; ids: readonly string[]; options: OptionValues }, engine: Engine, app: App): Promise<number> {
@@ -50,6 +63,7 @@ async function runVerb({ verb, ids, options }: { verb: Verb; ids: readonly strin
     case 'inspect': {
       const found = await findCacheMounts(engine.store, id, task)
       app.print(JSON.stringify(found, undefined, 2))
+      if (found.length === 0) app.note(noMount(id))
       return found.length > 0 ? 0 : 3
     }
     case 'rm': return remove(engine, ids, app)
@@ -73,7 +87,7 @@ async function list({ store }: Engine, asJson: boolean, app: App): Promise<void>
     return
   }
   const now = Date.now()
-  app.print(formatTable([['NAME', 'ID', 'OWNER', 'MODE', 'SIZE', 'INODES', 'LAST USED'], ...mounts.map(({ name, id, uid, gid, mode, diskBytes, inodes, usedAtMs }) => (
+  app.print(formatTable([['NAME', 'ID', 'OWNER', 'MODE', 'SIZE', 'INODES', 'LAST USED'], ...mounts.map(({ name, id, owner: { uid, gid }, mode, diskBytes, inodes, usedAtMs }) => (
     [name, id, `${uid}:${gid}`, mode.toString(8).padStart(4, '0'), formatBytes(diskBytes), String(inodes), formatAge(now - usedAtMs)]
   ))]))
 }
@@ -88,8 +102,12 @@ async function remove({ store }: Engine, ids: readonly string[], app: App): Prom
     if (outcome === 'in-use') exitCode = 1
     app.print(outcome === 'removed' ? `removed ${id}` : `${id}: ${outcome === 'in-use' ? 'a build uses it' : 'it is gone already'}`)
   }
-  for (const id of missing) app.note(`error: there is no cache mount "${id}"`)
+  for (const id of missing) app.note(noMount(id))
   return exitCode
+}
+
+function noMount(id: string): string {
+  return `error: there is no cache mount "${id}"; "tsbuild cache ls" lists them`
 }
 
 async function write(engine: Engine, { id, options }: { id: string; options: OptionValues }, app: App): Promise<void> {
@@ -110,7 +128,10 @@ function openInput(options: OptionValues): CachePlace {
   const path = options.text('input')
   if (name !== undefined && path !== undefined) throw new UsageError('give --pull or --input, not both')
   if (name !== undefined) return { kind: 'registry', name }
-  if (path !== undefined && statSync(path).isDirectory()) return { kind: 'folder', path }
+  if (path === undefined && process.stdin.isTTY) throw new UsageError('an archive does not come from a terminal: give --input or --pull, or redirect standard input')
+  const there = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
+  if (path !== undefined && there === undefined) throw new UsageError(`option --input names "${path}", and there is no such file or folder`)
+  if (path !== undefined && there?.isDirectory() === true) return { kind: 'folder', path }
   return { kind: 'tar', bytes: (path === undefined ? process.stdin : createReadStream(path)) as AsyncIterable<Uint8Array> }
 }
 

@@ -13,32 +13,46 @@ const tableFormat = 'table {{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Inod
 
 export const historyCommand: CommandSpec = {
   name: 'history',
-  operands: 'IMAGE | builds | show BUILD | logs BUILD [STEP] | rerun BUILD',
+  operands: 'IMAGE | builds | show [BUILD] | logs [BUILD [STEP]] | rerun [BUILD]',
   minOperands: 1,
   maxOperands: 3,
-  summary: 'Show the steps an image was made by, the newest first, with what each layer takes; or what is kept of builds: list them, show one, its log or that of a step, run it again',
+  summary: 'Show the steps an image was made by, the newest first, with what each layer takes; or what is kept of builds: list them, show one, its log or that of a step, run it again. BUILD is an id, the beginning of one, or latest, which is the default',
   options: [
     { name: 'quiet', short: 'q', help: 'Print only ids' },
     { name: 'no-trunc', help: 'Do not shorten the steps, nor the image\'s id' },
-    formatOption(headings),
+    { ...formatOption(headings), help: `${formatOption(headings).help}; of builds .ID, .Started, .Took, .Outcome, .Steps, .Cached, .Image, .What` },
     { name: 'json', help: 'Print JSON; for builds and show too' },
   ],
-  examples: ['tsbuild history app:1', "tsbuild history --format '{{.Size}} {{.CreatedBy}}' app:1", 'tsbuild history builds', 'tsbuild history logs latest', 'tsbuild history rerun 4f2a'],
+  examples: ['tsbuild history app:1', "tsbuild history --format '{{.Size}} {{.CreatedBy}}' app:1", 'tsbuild history builds', "tsbuild history builds --format '{{.ID}} {{.Outcome}} {{.What}}'", 'tsbuild history logs', 'tsbuild history rerun 4f2a'],
   run: runHistory,
 }
 
+/** What follows `history` when it is no image: how many operands at most, and which options. */
+const buildWords: Readonly<Record<string, { readonly operands: number; readonly options: readonly string[] }>> = {
+  builds: { operands: 1, options: ['quiet', 'format', 'json'] },
+  ls: { operands: 1, options: ['quiet', 'format', 'json'] },
+  show: { operands: 2, options: ['json'] },
+  inspect: { operands: 2, options: ['json'] },
+  logs: { operands: 3, options: [] },
+  rerun: { operands: 2, options: [] },
+}
+
 async function runHistory(input: CommandInput, app: App): Promise<number> {
-  const [first = '', build, step] = input.operands
-  const isOfBuilds = build !== undefined || first === 'builds'
-  for (const option of ['quiet', 'no-trunc', 'format']) if (isOfBuilds && input.options.has(option)) throw new UsageError(`option --${option} is for the steps of an image, not for "tsbuild history ${first}"`, 'history')
-  if (build === undefined) return isOfBuilds ? (await import('./build-records.ts')).listRecords(input, app) : showHistory(input, app)
-  if (first !== 'show' && input.options.has('json')) throw new UsageError(`option --json is for an image, builds and show, not for "tsbuild history ${first}"`, 'history')
+  const { operands: [word = '', build = 'latest', step], options } = input
+  const takes = Object.hasOwn(buildWords, word) ? buildWords[word] : undefined
+  const tooMany = input.operands[takes?.operands ?? 1]
+  if (tooMany !== undefined) throw new UsageError(`"tsbuild history ${word}" takes no "${tooMany}": there are an image, builds, show, logs and rerun`, 'history')
+  if (takes === undefined) return showHistory(input, app)
+  const wrong = historyCommand.options.find(({ name }) => options.has(name) && !takes.options.includes(name))
+  if (wrong !== undefined) throw new UsageError(`option --${wrong.name} is not for "tsbuild history ${word}"`, 'history')
   const records = await import('./build-records.ts')
-  if (first === 'logs') return records.showLogs(build, step, app)
-  if (step !== undefined) throw new UsageError(`"tsbuild history ${first}" takes one build, not also "${step}"`, 'history')
-  if (first === 'show') return records.showRecord(build, input, app)
-  if (first === 'rerun') return records.rerunBuild(build, app)
-  throw new UsageError(`"tsbuild history" takes an image, or builds, show, logs or rerun, not "${first} ${build}"`, 'history')
+  switch (word) {
+    case 'logs': return records.showLogs(build, step, app)
+    case 'rerun': return records.rerunBuild(build, app)
+    case 'show':
+    case 'inspect': return records.showRecord(build, input, app)
+    default: return records.listRecords(input, app)
+  }
 }
 
 async function showHistory({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {

@@ -8,7 +8,7 @@ import { formatAge, formatBytes, shortId } from '../render/format.ts'
 import type { ListingRow } from '../render/template.ts'
 import { formatListing } from '../render/template.ts'
 
-interface ImageRow { readonly name: string | undefined; readonly repository: string; readonly tag: string; readonly id: string; readonly createdAtMs: number; readonly sizeBytes: number; readonly inodes: number }
+interface ImageRow { readonly name: string | undefined; readonly repository: string; readonly tag: string; readonly id: string; readonly createdAtMs: number; readonly createdMs: number | undefined; readonly sizeBytes: number; readonly inodes: number }
 
 const headings: ListingRow = { Repository: 'REPOSITORY', Tag: 'TAG', ID: 'IMAGE ID', CreatedSince: 'CREATED', CreatedAt: 'CREATED AT', Size: 'SIZE', Inodes: 'INODES' }
 const tableFormat = 'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.Inodes}}'
@@ -44,7 +44,7 @@ async function listImages({ operands: [name], options }: CommandInput, app: App)
   }
   const wanted = rows.filter((row) => (name === undefined || isNamed(row, name)) && isWanted(row))
   const isWhole = options.has('no-trunc')
-  if (form === 'json') app.print(JSON.stringify(wanted.map(({ name: _name, ...row }) => row)))
+  if (form === 'json') app.print(JSON.stringify(wanted.map(({ name: _name, createdMs, ...row }) => ({ ...row, created: createdMs === undefined ? undefined : new Date(createdMs).toISOString() }))))
   else if (form === 'quiet') [...new Set(wanted.map(({ id }) => id))].forEach((id) => app.print(isWhole ? id : shortId(id)))
   else for (const line of formatListing(options.text('format') ?? tableFormat, wanted.map((row) => listingRow(row, isWhole)), headings)) app.print(line)
   return 0
@@ -63,7 +63,7 @@ function isNamed({ repository, tag }: ImageRow, name: string): boolean {
 function listingRow(row: ImageRow, isWhole: boolean): ListingRow {
   return {
     Repository: row.repository, Tag: row.tag, ID: isWhole ? row.id : shortId(row.id),
-    CreatedSince: formatAge(Date.now() - row.createdAtMs), CreatedAt: new Date(row.createdAtMs).toISOString(),
+    CreatedSince: row.createdMs === undefined ? 'N/A' : formatAge(Date.now() - row.createdMs), CreatedAt: row.createdMs === undefined ? 'N/A' : new Date(row.createdMs).toISOString(),
     Size: formatBytes(row.sizeBytes), Inodes: String(row.inodes),
   }
 }

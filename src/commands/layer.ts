@@ -3,7 +3,7 @@ import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { platformOption } from '../option-values.ts'
+import { askedPlatform } from '../option-values.ts'
 import { formatBytes, formatTable, parseBytes, printable, printableLine, shortId } from '../render/format.ts'
 
 export const layerCommand: CommandSpec = {
@@ -20,7 +20,7 @@ stored and transferred in vain.`,
     { name: 'max-bytes', value: 'SIZE', help: 'waste: exit code 1 when more is wasted' },
     { name: 'max-inodes', value: 'N', help: 'waste: exit code 1 when more inodes are wasted' },
     { name: 'max-share', value: 'PERCENT', help: 'waste: exit code 1 when a larger share of all bytes is wasted' },
-    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Which image of several platforms' },
+    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Which image of several platforms (default this machine\'s); one that is for another only is refused' },
     { name: 'json', help: 'Print JSON' },
   ],
   examples: ['tsbuild layer ls app:1', 'tsbuild layer why app:1 /etc/passwd', 'tsbuild layer waste --max-share 5% app:1', 'tsbuild layer diff app:1 ./app.tar'],
@@ -52,7 +52,7 @@ async function examine(sources: readonly string[], { input, app }: Work, show: (
   await using engine = await app.openEngine()
   const task = createTask(app)
   const opened: OpenedLayers[] = []
-  for (const source of sources) opened.push(await openLayers(engine, { source, platform: platformOption(input.options) }, task))
+  for (const source of sources) opened.push(await openLayers(engine, { source, platform: askedPlatform(input.options) }, task))
   return await show(await examineImages(opened, task))
 }
 

@@ -89,11 +89,15 @@ function hasExecuted(initPid: number): boolean {
   }
 }
 
-/** The first answer is what `run -d` waits for; afterwards nobody listens. */
+/** The first answer is what `run -d` waits for; afterwards nobody listens. The container stays when `run -d` was interrupted meanwhile. */
 function answer(words: SupervisorAnswer): void {
   if (hasAnswered) return
   hasAnswered = true
-  writeSync(1, JSON.stringify(words))
+  try {
+    writeSync(1, JSON.stringify(words))
+  } catch (error) {
+    if (!isErrno(error, 'EPIPE')) throw error
+  }
   closeSync(1)
 }
 

@@ -49,7 +49,7 @@ function headline({ finished }: BuildProgress, { style, symbols, startedAtMs }: 
 function countFact({ steps }: BuildProgress): string | undefined {
   if (steps.length === 0) return undefined
   const counts = (['cached', 'executed', 'failed', 'canceled'] as const).map((state) => ({ state, count: steps.filter((step) => step.state === state).length })).filter(({ count }) => count > 0)
-  return `${steps.length} ${steps.length === 1 ? 'step' : 'steps'}: ${counts.map(({ state, count }) => `${count} ${state}`).join(', ')}`
+  return `${steps.length} ${steps.length === 1 ? 'step' : 'steps'}: ${counts.length === 0 ? 'none ended' : counts.map(({ state, count }) => `${count} ${state}`).join(', ')}`
 }
 
 function memoryFact({ steps }: BuildProgress): string | undefined {
@@ -79,7 +79,7 @@ function imageFacts(layers: readonly FinishedLayer[]): string[] {
   const largest = [...layers].sort((one, other) => other.sizeBytes - one.sizeBytes).slice(0, largestLayers)
   return [
     `${formatBytes(total.sizeBytes)} and ${formatCount(total.inodes)} inodes in ${layers.length} ${layers.length === 1 ? 'layer' : 'layers'}${layers.length > largest.length ? ', the largest:' : ':'}`,
-    ...largest.map((layer) => `${formatBytes(layer.sizeBytes).padStart(6)} ${formatCount(layer.inodes).padStart(7)}  ${printable(layer.createdBy).replaceAll(/\s+/gu, ' ')}`),
+    ...largest.map((layer) => `${formatBytes(layer.sizeBytes).padStart(6)} ${formatCount(layer.inodes).padStart(7)}  ${layer.createdBy === '' ? '(its image does not say by what)' : printable(layer.createdBy).replaceAll(/\s+/gu, ' ')}`),
   ]
 }
 

@@ -1,15 +1,12 @@
-import { constants } from 'node:fs'
+import { IndexDamaged } from '../errors.ts'
 import type { FileContent } from '../layer/changeset/changeset-entry.ts'
+import { findEntryType } from '../layer/view/entry-type.ts'
 import type { LayerTree, ListedName } from '../layer/view/layer-tree.ts'
 import type { TreeEntry } from '../layer-store.ts'
 import type { Inode, NamedInode } from './erofs-image.ts'
 import { ErofsImage } from './erofs-image.ts'
 
 const maxRemembered = 1024
-const types: ReadonlyMap<number, TreeEntry['type']> = new Map([
-  [constants.S_IFREG, 'file'], [constants.S_IFDIR, 'directory'], [constants.S_IFLNK, 'symlink'], [constants.S_IFCHR, 'char'], [constants.S_IFBLK, 'block'],
-  [constants.S_IFIFO, 'fifo'], [constants.S_IFSOCK, 'socket'],
-])
 
 /** A layer as its tar and an index of it. */
 export class ErofsTree implements LayerTree {
@@ -74,8 +71,8 @@ export class ErofsTree implements LayerTree {
   }
 
   #describe(inode: Inode): TreeEntry {
-    const type = types.get(inode.mode & constants.S_IFMT)
-    if (type === undefined) throw new TypeError(`inode ${inode.number} of "${this.#index}" has mode ${inode.mode}`)
+    const type = findEntryType(inode.mode)
+    if (type === undefined) throw new IndexDamaged(this.#index, `inode ${inode.number} has mode ${inode.mode}`)
     const device = type === 'char' || type === 'block' ? inode.place : 0
     return {
       type,
@@ -94,5 +91,5 @@ export class ErofsTree implements LayerTree {
 }
 
 function isDirectory(inode: Inode): boolean {
-  return (inode.mode & constants.S_IFMT) === constants.S_IFDIR
+  return findEntryType(inode.mode) === 'directory'
 }

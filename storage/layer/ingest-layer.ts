@@ -5,7 +5,7 @@ import { chainId as computeChainId, digestAlgorithm } from '../../oci/digest.ts'
 import { DigestMismatch } from '../../oci/errors.ts'
 import { limitBytes } from '../../oci/verify.ts'
 import type { BlobWriter, ContinuedWriter } from '../content-store.ts'
-import { LayerMissing } from '../errors.ts'
+import { HostileArchive, LayerMissing, MalformedCompression } from '../errors.ts'
 import type { Layer } from '../layer-store.ts'
 import type { IncomingLayer, OpenBlob } from '../store.ts'
 import { addLayer } from './add-layer.ts'
@@ -77,7 +77,13 @@ export class LayerIntake {
     const source = { isBroken: false }
     // What had arrived stays when no more came; it goes when it is not what it should be.
     const giveUp = (): Promise<void> => (source.isBroken || task.signal.aborted ? writer.leave() : writer.discard())
-    return this.#pass(incoming, { writer, bytes: continued(writer, bytes, source), giveUp }, task)
+    try {
+      return await this.#pass(incoming, { writer, bytes: continued(writer, bytes, source), giveUp }, task)
+    } catch (error) {
+      // What an earlier call had left may be what is wrong. It is gone now.
+      if (writer.heldBytes === 0 || task.signal.aborted || !isOfContent(error)) throw error
+      return this.#storeAndUnpack(incoming, task)
+    }
   }
 
   async #pass(incoming: IncomingLayer, { writer, bytes, giveUp }: Passage, task: Task): Promise<LoneLayer | undefined> {
@@ -152,6 +158,11 @@ async function* continued(writer: ContinuedWriter, open: OpenBlob, source: { isB
 /** Of a source that looks at the digest itself: what it gave is wrong, and not only too little. */
 function isMismatch(error: unknown): boolean {
   return error instanceof DigestMismatch || (error instanceof Error && error.cause instanceof DigestMismatch)
+}
+
+/** Wrong bytes can be met by whoever undoes the compression or reads the archive, before all of them were hashed. */
+function isOfContent(error: unknown): boolean {
+  return error instanceof DigestMismatch || error instanceof MalformedCompression || error instanceof HostileArchive
 }
 
 async function close(bytes: AsyncIterable<Uint8Array> | OpenBlob): Promise<void> {

@@ -6,7 +6,7 @@ export interface CacheMount {
   readonly name: string
   /** As the Dockerfile calls it, after the namespace of the build. */
   readonly id: string
-  /** Of the directory itself, when it was made. */
+  /** As it is asked for. */
   readonly uid: number
   readonly gid: number
   readonly mode: number
@@ -17,6 +17,8 @@ export interface CacheMount {
 }
 
 export interface MeasuredCacheMount extends CacheMount {
+  /** Of the directory itself. */
+  readonly owner: { readonly uid: number; readonly gid: number }
   readonly inodes: number
   readonly diskBytes: number
 }
@@ -28,6 +30,8 @@ export interface CacheMountRequest extends Pick<CacheMount, 'id' | 'uid' | 'gid'
    * another one. This holds for all processes with the store open.
    */
   readonly sharing: 'shared' | 'private' | 'locked'
+  /** Of the directory of a new one; default `uid` and `gid`. */
+  readonly owner?: { readonly uid: number; readonly gid: number }
   /** What a new one is filled with, and a name that changes with it. */
   readonly seed: { readonly name: string; readonly changeset: () => AsyncIterable<Uint8Array> } | undefined
 }

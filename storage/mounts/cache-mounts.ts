@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
@@ -49,7 +49,10 @@ export class CacheMountDirectories implements CacheMounts {
   }
 
   async list(task: Task): Promise<MeasuredCacheMount[]> {
-    const records = readRows(this.#parts.database).map(parseRow).filter(({ name }) => existsSync(this.#path(name)))
+    const records = readRows(this.#parts.database).map(parseRow).flatMap((record) => {
+      const there = lstatSync(this.#path(record.name), { throwIfNoEntry: false })
+      return there === undefined ? [] : [{ ...record, owner: { uid: there.uid, gid: there.gid } }]
+    })
     const sizes = await measureTrees(this.#parts.layout.root, records.map(({ name }) => this.#path(name)), task)
     return records.map((record, index) => ({ ...record, inodes: sizes[index]?.inodes ?? 0, diskBytes: sizes[index]?.diskBytes ?? 0 }))
   }
@@ -97,11 +100,11 @@ export class CacheMountDirectories implements CacheMounts {
   }
 
   /** Complete before it has its name. */
-  async #make(name: string, { id, uid, gid, mode, seed }: CacheMountRequest, task: Task): Promise<void> {
+  async #make(name: string, { id, uid, gid, mode, seed, owner = { uid, gid } }: CacheMountRequest, task: Task): Promise<void> {
     const { layout, database, session, xattrs } = this.#parts
     const directory = session.createTemporaryPath()
     mkdirSync(directory, { mode: 0o755 })
-    chownSync(directory, uid, gid)
+    chownSync(directory, owner.uid, owner.gid)
     chmodSync(directory, mode)
     if (seed !== undefined) {
       await unpackTree({ root: layout.root, directory, xattrs, makesWhiteouts: false, maxBytes: maxChangesetBytes, maxSeconds: maxChangesetSeconds, lowers: [] }, seed.changeset(), task)

@@ -120,7 +120,7 @@ export function openDatabase(root: string, file: string): Database {
     close: () => { database.close() },
   }
   if (readVersion(opened) < newestVersion) {
-    explaining(root, () => { database.exec('PRAGMA journal_mode = WAL') })
+    explaining(root, () => { useLog(database) })
     opened.transaction('durable', () => {
       const version = readVersion(opened)
       for (const step of steps) if (step.version > version) database.exec(step.sql)
@@ -128,6 +128,19 @@ export function openDatabase(root: string, file: string): Database {
     })
   }
   return opened
+}
+
+/** Of a file that another process changes to a log at the same moment SQLite says at once that it is locked, whatever the timeout. */
+function useLog(database: DatabaseSync): void {
+  for (const deadline = performance.now() + busyTimeoutMs; ;) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if (sqliteCode(error) !== sqliteBusy || performance.now() > deadline) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    }
+  }
 }
 
 function readVersion(database: Database): number {
@@ -144,8 +157,8 @@ function explaining<T>(root: string, work: () => T): T {
 }
 
 function explain(root: string, error: unknown): unknown {
-  if (!isErrno(error, 'ERR_SQLITE_ERROR') || !('errcode' in error)) return explainFull(root, error)
-  const code = Number(error.errcode) & 0xff
+  const code = sqliteCode(error)
+  if (code === undefined) return explainFull(root, error)
   if (code === sqliteBusy) return new StoreBusy(root, { cause: error })
   const space = statfsSync(root)
   // Without room for its log SQLite says that it cannot open a file, or that writing failed.
@@ -153,6 +166,11 @@ function explain(root: string, error: unknown): unknown {
   if (isFull) return new StorageFull(root, space, { cause: error })
   const problem = findProblem(root, code)
   return problem === undefined ? error : new StoreUnusable(root, problem, { cause: error })
+}
+
+/** The primary code; undefined for what is no error of SQLite's. */
+function sqliteCode(error: unknown): number | undefined {
+  return isErrno(error, 'ERR_SQLITE_ERROR') && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
 }
 
 /** What is wrong with the store or the machine; undefined when the fault is ours. */

@@ -1,5 +1,6 @@
 import { getAddon } from '../../native/index.ts'
 import type { TreeEntry } from '../layer-store.ts'
+import { findEntryType } from '../layer/view/entry-type.ts'
 
 /** Where the fields of a record lie: struct folder_record of native/addon/folder-record.h. */
 const at = {
@@ -8,7 +9,6 @@ const at = {
 } as const
 const digestBytes = 32
 const flags = { digestKept: 1, digestTaken: 2, hasCapability: 4 } as const
-const types: ReadonlyMap<number, TreeEntry['type']> = new Map([[0o10, 'file'], [0o4, 'directory'], [0o12, 'symlink'], [0o2, 'char'], [0o6, 'block'], [0o1, 'fifo'], [0o14, 'socket']])
 /** So many files are hashed by one thread at a time. */
 const filesAtOnce = 256
 
@@ -69,8 +69,9 @@ export class FolderListing {
   }
 
   type(start: number): TreeEntry['type'] {
-    const type = types.get(this.#bytes.readUInt32LE(start + at.mode) >>> 12)
-    if (type === undefined) throw new TypeError(`a file of mode ${this.#bytes.readUInt32LE(start + at.mode)} is of no known type`)
+    const mode = this.#bytes.readUInt32LE(start + at.mode)
+    const type = findEntryType(mode)
+    if (type === undefined) throw new TypeError(`a file of mode ${mode} is of no known type`)
     return type
   }
 
@@ -134,7 +135,7 @@ export class FolderListing {
   async takeDigests(starts: readonly number[], keptBeforeNs: bigint): Promise<boolean> {
     const pieces = Array.from({ length: Math.ceil(starts.length / filesAtOnce) }, (_, index) => starts.slice(index * filesAtOnce, (index + 1) * filesAtOnce))
     await Promise.all(pieces.map((piece) => getAddon().digestFiles(this.#path, this.#bytes, Uint32Array.from(piece))))
-    return starts.filter((start) => this.#keep(start, keptBeforeNs)).length > 0
+    return starts.map((start) => this.#keep(start, keptBeforeNs)).includes(true)
   }
 
   /** Takes note of a file's digest that was found otherwise. @returns as takeDigests */

@@ -35,7 +35,7 @@ describe('a Dockerfile that is wrong', () => {
   })
 
   it('has a log that names a step which fails before it runs', () => {
-    expect(build('FROM busybox\nCOPY nothing /\n').stderr).toMatch(/^#2 \[stage-0 2\/2\] COPY nothing \/\n#2 ERROR 0\.0\ds$/mu)
+    expect(build('FROM busybox\nCOPY nothing /\n').stderr).toMatch(/^#2 \[stage-0 2\/2\] COPY nothing \/\n#2 ERROR \d+\.\d+s$/mu)
   })
 
   it.each(['FROM bilder', 'FROM scratch\nCOPY --from=bilder /etc/passwd /', 'RUN --mount=from=bilder,target=/x true'])('is asked whether it meant a stage: %s', (lines) => {

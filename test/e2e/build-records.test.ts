@@ -35,6 +35,12 @@ describe('the records of builds', () => {
     expect(must('history', 'logs', 'latest')).toMatch(/^#2 \d\.\d\ds why it failed$/mu)
     expect(must('history', 'logs', builds()[0]?.id.slice(0, 6) ?? '', '2')).toBe('why it failed')
     expect(run('history', 'logs', 'latest', '9')).toMatchObject({ exitCode: 2 })
+    expect(must('history', 'logs')).toBe(must('history', 'logs', 'latest'))
+    expect(must('buildx', 'history', 'inspect')).toBe(must('history', 'show', 'latest'))
+    expect(must('history', 'ls', '-q').split('\n')).toEqual(builds().map(({ id }) => id))
+    expect(must('history', 'builds', '--format', '{{.Outcome}} {{.Steps}}').split('\n')[0]).toBe('failed 2')
+    expect(must('history', '--format', '{{.ID}} {{.CreatedBy}}', 'listed:1').split('\n')).toEqual([`${must('images', '-q', 'listed')} RUN /bin/sh -c echo "to the log"; echo x > /x`, expect.stringContaining('<missing>') as string])
+    expect(run('history', 'builds', 'latest').exitCode).toBe(2)
     expect(run('history', 'show', 'ffffffffffff')).toMatchObject({ exitCode: 3 })
   })
 

@@ -119,6 +119,14 @@ CMD ["/final/out"]
     expect(run('build', '--progress', 'plain', '--memory', '64m', '--cpus', '0.5', '--pids-limit', '50', path).stderr).toContain(String(64 * 1024 * 1024))
   })
 
+  it('takes what scripts say to docker, and says what to do in place of what it has not', () => {
+    const path = join(command.folder, 'app')
+    must('build', '-q', '--rm', '--force-rm=true', '--isolation', 'default', '--platform', 'local', path)
+    for (const [wrong, remedy] of [['--rm=false', '--on-failure=keep'], ['--compress', 'leave it out'], ['--cpu-quota=1', '--cpus'], ['--timestamp=0', '--source-date-epoch']] as const) {
+      expect(run('build', wrong, path), wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(remedy) as string })
+    }
+  })
+
   it('writes the id to a file and as JSON events', () => {
     const path = join(command.folder, 'app')
     const iidfile = join(command.folder, 'iid')

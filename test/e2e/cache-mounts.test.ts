@@ -37,7 +37,7 @@ describe('tsbuild cache', () => {
     expect(one.must('cache', 'ls')).toMatch(/npm +1000:1000 +0750 +\S+ +4 /u)
     expect(JSON.parse(one.must('cache', 'inspect', mount?.name ?? ''))).toHaveLength(1)
     expect(one.run('cache', 'inspect', 'none').exitCode).toBe(3)
-    expect(one.run('cache', 'look').exitCode).toBe(2)
+    for (const wrong of [['look'], ['ls', 'npm'], ['ls', '--all'], ['rm', '--push', 'x', 'npm'], ['export', 'npm', 'npm.tar'], ['import', '-i', '/none', 'x']]) expect(one.run('cache', ...wrong).exitCode, wrong.join(' ')).toBe(2)
   })
 
   it('carries one to another machine by tar, folder and registry', () => {
@@ -64,8 +64,8 @@ describe('tsbuild cache', () => {
     symlinkSync(device, link)
     for (const [place, problem] of [
       [join(folder, 'none/x.tar'), `the folder "${join(folder, 'none')}" does not exist; make it first`], [join(file, 'x.tar'), `"${file}" is no folder; name another place`],
-      ['/proc/x.tar', '"/proc" takes no new files; name another place'], [folder, 'it is a folder; name a file in it'], [link, 'it is neither file nor folder; name another place, or redirect standard output there'],
-      [`${file}/`, 'it is no folder, and one is to be written'], [`${file}/x/`, `"${file}" is no folder; name another place`],
+      ['/proc/x.tar', '"/proc" takes nothing new; name another place'], [folder, 'it is a folder; name a file in it'], [link, 'it is neither file nor folder; name another place, or redirect standard output there'],
+      ['/proc/x/', '"/proc" takes nothing new; name another place'], [`${file}/`, 'it is no folder, and one is to be written'], [`${file}/x/`, `"${file}" is no folder; name another place`],
     ] as const) {
       const { exitCode, stderr } = one.run('cache', 'export', '-o', place, 'npm')
       expect([exitCode, stderr.split('\n')[0]], stderr).toEqual([1, `error: cannot write "${place}": ${problem}`])
@@ -85,6 +85,13 @@ describe('tsbuild cache', () => {
     two.must('push', '-q', `${registry.host}/app:1`)
     expect(two.run('cache', 'import', '--pull', `${registry.host}/app:1`, 'npm')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('is no cache mount') as string })
     expect(two.must('cache', 'ls', '--json')).toBe('[]')
+  })
+
+  it('are the user\'s of the step that makes them, where no owner is said, and one for all users', () => {
+    const path = two.context('users', { Dockerfile: 'FROM busybox\nUSER 1000:1001\nRUN --mount=type=cache,id=mine,target=/new/c echo 1 >/new/c/file\nUSER 0\nRUN --mount=type=cache,id=mine,target=/c cat /c/file && stat -c "%u:%g %a" /c\nRUN ! test -e /new\nUSER 1000\nRUN --mount=type=cache,id=roots,uid=0,target=/c ! touch /c/file\n' })
+    expect(two.run('build', '--no-cache', '--progress', 'plain', '--network', 'none', path)).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/ 1\n[^\n]* 1000:1001 755\n/u) as string })
+    expect(two.must('cache', 'ls')).toMatch(/mine +1000:1001 +0755 /u)
+    two.must('cache', 'rm', '--all')
   })
 
   it('tells mounts of one id apart by their names, and removes all', () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { succeed, useCommand } from '../support/command.ts'
 import type { Fault, TestRegistry } from '../support/registry.ts'
@@ -18,15 +17,17 @@ beforeAll(async () => {
 })
 afterAll(async () => { await registry[Symbol.asyncDispose]() })
 
-/** Holds each request for a while. */
-function countTogether(): { readonly hold: Fault; most: number } {
+/** Holds requests until as many are there as should be, and then a while longer; those after them pass. */
+function countTogether(expected: number): { readonly hold: Fault; most: number } {
   let now = 0
+  const { promise: released, resolve: release } = Promise.withResolvers<null>()
   const count = {
     most: 0,
     hold: async ({ proceed }: Parameters<Fault>[0]): Promise<void> => {
       now += 1
       count.most = Math.max(count.most, now)
-      await sleep(heldMs)
+      if (now === expected) setTimeout(() => { release(null) }, heldMs)
+      await released
       now -= 1
       await proceed()
     },
@@ -36,7 +37,7 @@ function countTogether(): { readonly hold: Fault; most: number } {
 
 describe('layers of one image go as many at a time as is asked for', () => {
   it.each([[['--max-concurrent-uploads', '1'], 1], [['--max-concurrent-uploads', '3'], 3], [[], 5]])('up: %j', async (options, most) => {
-    const count = countTogether()
+    const count = countTogether(most)
     registry.blobs.clear()
     registry.on({ method: 'PUT', path: /\/blobs\/uploads\//u }, count.hold)
     await succeed(start('push', ...options, `${registry.host}/several:1`))
@@ -44,10 +45,11 @@ describe('layers of one image go as many at a time as is asked for', () => {
   })
 
   it.each([[['--max-concurrent-downloads', '1'], 1], [['--max-concurrent-downloads', '2'], 2], [[], 3]])('down: %j', async (options, most) => {
-    const count = countTogether()
+    const count = countTogether(most)
     must('rmi', '-f', `${registry.host}/several:1`)
     must('prune', '-a', '-f')
-    registry.on({ method: 'GET', path: /\/blobs\/sha256/u }, count.hold)
+    const { layers } = JSON.parse(registry.manifests.get('several 1')?.bytes.toString() ?? '') as { layers: { digest: string }[] }
+    registry.on({ method: 'GET', path: new RegExp(layers.map(({ digest }) => digest).join('|'), 'u') }, count.hold)
     await succeed(start('pull', ...options, `${registry.host}/several:1`))
     expect(count.most).toBe(most)
   })

@@ -91,6 +91,13 @@ describe('standard input', () => {
     expect(buildInput(execFileSync('tar', ['-C', folder, '-c', '.']), '-f', 'Dockerfil', '-').said).toContain('did you mean "Dockerfile"')
   })
 
+  it('may have a Containerfile, and says how to name another', () => {
+    const tree = context('contained', { Containerfile: 'FROM scratch\nLABEL a=contained\n' })
+    expect(command.run('build', '-q', tree).exitCode).toBe(0)
+    expect(buildInput(execFileSync('tar', ['-C', tree, '-c', '.']), '-').exitCode).toBe(0)
+    expect(command.run('build', context('unnamed', { 'docker/app.docker': '' })).stderr).toContain('-f FILE')
+  })
+
   it('as a tar cannot lead out of itself', () => {
     const tree = context('linked', { 'x/y': '' })
     symlinkSync('/etc/hostname', join(tree, 'Dockerfile'))

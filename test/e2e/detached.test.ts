@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -128,6 +128,19 @@ describe('a detached container', () => {
     expect(run('kill', '-s', 'CONT', 'nobody', 'third')).toMatchObject({ exitCode: 3, stdout: 'third\n' })
     expect(run('rm', 'third', 'nobody')).toMatchObject({ exitCode: 1, stdout: '' })
     expect(run('rm', '-f', 'nobody', 'third')).toMatchObject({ exitCode: 0, stdout: 'third\n' })
+  })
+
+  it('outlives also a command that was killed before it could say so', async () => {
+    const asking = line.start('run', '-d', '--name', 'orphan', 'busybox', 'sleep', '600')
+    const folder = join(line.root, 'containers')
+    const isRecorded = (id: string): boolean => existsSync(join(folder, id, 'record.json')) && readFileSync(join(folder, id, 'record.json'), 'utf8').includes('orphan')
+    await expect.poll(() => existsSync(folder) && readdirSync(folder).some(isRecorded), { timeout: 10_000, interval: 1 }).toBe(true)
+    asking.kill('SIGKILL')
+    await once(asking, 'exit')
+    await expect.poll(() => state('orphan'), { timeout: 10_000 }).toBe('running')
+    await setTimeout(500)
+    expect(state('orphan')).toBe('running')
+    must('rm', '-f', 'orphan')
   })
 
   it('that is only beginning is not called stopped', async () => {

@@ -1,5 +1,8 @@
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
@@ -90,5 +93,32 @@ describe('layer', () => {
       expect([source, json('diff', 'app:1', source)]).toEqual([source, []])
     }
     expect(json('diff', 'busybox', 'app:1')).toMatchObject([{ path: '/data', kind: 'added' }, { path: '/data/big' }, { path: '/data/link' }, { path: '/data/sub' }, { path: '/data/sub/b' }, { path: '/data/text' }])
+  })
+
+  it('does not believe a diffID that a config only claims', () => {
+    const [layout, forged] = [join(tsbuild.folder, 'layout'), join(tsbuild.folder, 'forged')]
+    cpSync(layout, forged, { recursive: true })
+    const read = (digest: string): { layers: { digest: string; size: number }[] } => JSON.parse(readFileSync(join(forged, 'blobs', digest.replace(':', '/')), 'utf8')) as { layers: { digest: string; size: number }[] }
+    const write = (bytes: Buffer): { digest: string; size: number } => {
+      const hex = createHash('sha256').update(bytes).digest('hex')
+      writeFileSync(join(forged, 'blobs/sha256', hex), bytes)
+      return { digest: `sha256:${hex}`, size: bytes.length }
+    }
+    const index = JSON.parse(readFileSync(join(forged, 'index.json'), 'utf8')) as { manifests: { digest: string }[] }
+    const manifest = read(index.manifests[0]?.digest ?? '')
+    const top = manifest.layers.pop()
+    writeFileSync(join(tsbuild.folder, 'hidden'), 'hidden')
+    const other = write(gzipSync(execFileSync('tar', ['-C', tsbuild.folder, '-c', 'hidden'])))
+    manifest.layers.push({ ...top, ...other })
+    writeFileSync(join(forged, 'index.json'), JSON.stringify({ ...index, manifests: [{ ...index.manifests[0], ...write(Buffer.from(JSON.stringify(manifest))) }] }))
+    expect(json('diff', layout, forged)).toMatchObject([{ path: '/data/sub', kind: 'removed' }, { path: '/data/sub/b', kind: 'removed' }, { path: '/hidden', kind: 'added' }])
+  })
+
+  it('is not of another platform than the one asked for', () => {
+    const host = process.arch === 'x64' ? 'linux/amd64' : 'linux/arm64'
+    for (const source of ['app:1', join(tsbuild.folder, 'app.tar'), join(tsbuild.folder, 'docker.tar'), join(tsbuild.folder, 'layout')]) {
+      expect(json('ls', '--platform', host, source)).toHaveLength(5)
+      expect(tsbuild.run('layer', 'ls', '--platform', 'linux/s390x', source)).toMatchObject({ stdout: '', stderr: expect.stringMatching(/^error: .*linux\/s390x/u) as string })
+    }
   })
 })

@@ -130,6 +130,9 @@ describe('build --output', () => {
         expect(run(...args), args.join(' ')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`error: cannot write "${path}": `) as string })
       }
     }
+    for (const path of ['/proc/none', '/proc/none/such', '/dev/null/none']) {
+      expect(run('build', '-q', '--network', 'none', '-o', path, app), path).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`cannot write "${path}": `) as string })
+    }
     expect(run('report', '-o', join(folder, 'none/x.html'))).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('does not exist; make it first') as string })
     for (const spec of ['type=none', 'type=oci,dest=', 'type=tar,dest=x,compression=gzip', 'type=oci,dest=x,compression-level=99', 'type=image,name=a,compression=zstd', 'type=registry,name=a:1,push-by-digest=true']) expect(run('build', '-o', spec, app).exitCode, spec).toBe(2)
     expect(run('build', '-o', 'type=oci,dest=x,annotation.a=b', app)).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--annotation') as string })
@@ -163,7 +166,7 @@ describe('build --output', () => {
   it('squashes new layers, or a range of them, to the same tree', () => {
     build('-o', join(folder, 'plain'))
     const expected = describeTree(join(folder, 'plain'))
-    for (const [squash, layers] of [['--squash', 2], ['--squash=1-2', 4], ['--squash=2-4', 3], ['--squash=3-9', 4]] as const) {
+    for (const [squash, layers] of [['--squash', 2], ['--squash=1-2', 4], ['--squash=2-4', 3], ['--squash=3-', 4]] as const) {
       const to = join(folder, `squashed${squash}`)
       build('-t', 'squashed:1', squash, '-o', 'type=image', '-o', to)
       expect(describeTree(to), squash).toBe(expected)
@@ -171,7 +174,8 @@ describe('build --output', () => {
       expect(inspected?.RootFS.Layers, squash).toHaveLength(layers)
       expect(must('history', 'squashed:1').split('\n'), squash).toHaveLength(6)
     }
-    expect(run('build', '--network', 'none', '--squash=7-9', app).stderr).toContain('the Dockerfile made 4')
+    for (const range of ['7-9', '3-9', '7-']) expect(run('build', '--network', 'none', `--squash=${range}`, app).stderr, range).toContain('the Dockerfile made 4')
+    build('--squash', '-f', context('none-of-its-own', { Dockerfile: 'FROM busybox\nENV A=1\n' }) + '/Dockerfile')
   })
 })
 
@@ -190,6 +194,7 @@ describe('SOURCE_DATE_EPOCH', () => {
     expect(second).toBe(first)
     const [inspected] = JSON.parse(must('inspect', 'dated:1')) as { Created: string }[]
     expect(inspected?.Created).toBe('2001-09-09T01:46:40Z')
+    expect(must('images', '--format', '{{.CreatedAt}} {{.CreatedSince}}', 'dated')).toMatch(/^2001-09-09T01:46:40.000Z \d+ years ago$/u)
     expect(run('build', '--source-date-epoch', 'yesterday', dated)).toMatchObject({ exitCode: 2 })
   })
 

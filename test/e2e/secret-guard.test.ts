@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importBusybox, useCommand } from '../support/command.ts'
 
@@ -33,6 +34,7 @@ describe('a build that would keep the value of a secret', () => {
     ['in a file, as it is', `${mount} cp /run/secrets/t /etc/t`, 'file "/etc/t"'],
     ['in a file, as hex', `${mount} head -c -1 /run/secrets/t | od -An -v -tx1 > /c`, 'file "/c", hex'],
     ['in a file, for a URL', `${mount} sed 's,/,%2F,;s,+,%2B,' /run/secrets/t > /c`, 'file "/c", url-encoded'],
+    ['in a compressed file', `${mount} mkdir /app && tar -czf /app/backup.tgz -C /run/secrets t`, 'file "/app/backup.tgz", compressed by gzip'],
     ['in the name of a link', `${mount} ln -s "$(cat /run/secrets/t)" /link`, 'link target of "/link"'],
     ['in a copied file', 'COPY copied /', 'file "/copied"'],
     ['in the environment', `ENV TOKEN=${value}`, 'Dockerfile, line 2'],
@@ -47,6 +49,13 @@ describe('a build that would keep the value of a secret', () => {
     for (const encoding of encodings) expect(stdout + stderr).not.toContain(encoding)
     expect(run('inspect', 'leaky:1').exitCode).toBe(3)
     expect(run('build', '--progress', 'plain', '--build-arg', `A=${value}`, ...secret, path).exitCode).toBe(1)
+  })
+
+  it('fails also when a copied file holds it compressed', () => {
+    const path = context('archive', { Dockerfile: 'FROM busybox\nCOPY . /\n', a: 'a', z: 'z' })
+    writeFileSync(join(path, 'old.gz'), gzipSync(`a ${value} b`))
+    const { exitCode, stderr } = run('build', '--progress', 'plain', ...secret, path)
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining('"t" is in file "/old.gz", compressed by gzip') as string })
   })
 
   it('stores nothing of it', () => {

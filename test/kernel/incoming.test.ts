@@ -62,15 +62,27 @@ describe('a blob that arrives', () => {
     expect(asked).toEqual([half])
   })
 
-  it('begins anew when what had arrived is wrong, and nothing of it stays', async () => {
+  it.each([
+    ['in its last byte', (): Buffer => Buffer.concat([bytes.subarray(0, half - 1), Buffer.from([bytes.readUInt8(half - 1) ^ 1])])],
+    ['from the first on, as after a loss of power', (): Buffer => Buffer.alloc(half)],
+    ['and complete', (): Buffer => Buffer.alloc(bytes.length)],
+    ['and complete, and no gzip after its header', (): Buffer => Buffer.concat([bytes.subarray(0, 10), Buffer.alloc(bytes.length - 10, 0xff)])],
+    ['and another layer', (): Buffer => gzipSync(noiseTar('other'), { level: 0 }).subarray(0, bytes.length)],
+  ])('begins anew when what had arrived is wrong %s', async (_, leftover) => {
     const store = await stores.open()
     await expect(store.ingestLayer(fetching(broken).layer, task)).rejects.toThrow('the line was cut')
-    writeFileSync(join(store.root, 'incoming', incoming(store)[0] ?? ''), Buffer.concat([bytes.subarray(0, half - 1), Buffer.from([bytes.readUInt8(half - 1) ^ 1])]))
-    const wrong = fetching()
-    await expect(store.ingestLayer(wrong.layer, task)).rejects.toMatchObject({ code: expect.stringMatching(/OCI_DIGEST_MISMATCH|STORAGE_/u) as string })
+    writeFileSync(join(store.root, 'incoming', incoming(store)[0] ?? ''), leftover())
     const { layer, asked } = fetching()
-    await store.ingestLayer(layer, task)
-    expect([wrong.asked, asked, incoming(store)]).toEqual([[half], [0], []])
+    expect((await store.ingestLayer(layer, task)).chainId).toBe(sha256(tar))
+    expect([asked.at(-1), incoming(store)]).toEqual([0, []])
+  })
+
+  it('begins anew once when the source is wrong as well, and leaves nothing', async () => {
+    const store = await stores.open()
+    await expect(store.ingestLayer(fetching(broken).layer, task)).rejects.toThrow('the line was cut')
+    const { layer, asked } = fetching((fromByte) => stream(Buffer.from(bytes).fill(0, half).subarray(fromByte)))
+    await expect(store.ingestLayer(layer, task)).rejects.toMatchObject({ code: expect.stringMatching(/OCI_DIGEST_MISMATCH|STORAGE_/u) as string })
+    expect([asked, incoming(store)]).toEqual([[half, 0], []])
   })
 
   it('leaves nothing when its source finds out that it is wrong', async () => {

@@ -132,6 +132,7 @@ describe('a store', () => {
     writeFileSync(join(root, 'version'), '2\n')
     await expect(openStore(root)).rejects.toMatchObject({ code: 'STORAGE_TOO_NEW', version: '2' })
     await expect(openStore(folder)).rejects.toMatchObject({ code: 'STORAGE_NOT_OURS' })
+    for (const nowhere of ['/proc/store', join(root, 'version', 'store'), join(root, 'version')]) await expect(openStore(nowhere), nowhere).rejects.toMatchObject({ code: 'STORAGE_UNUSABLE', root: nowhere })
   })
 
   it('may be made by several processes at once', async () => {

@@ -52,6 +52,13 @@ export async function startWithImage(image: TestImage, options: { readonly tls?:
   return registry
 }
 
+/** Serves a document as the manifest `app:1`, and by its digest. */
+export function serveManifest(registry: TestRegistry, document: unknown, mediaType: string = mediaTypes.ociManifest): Descriptor {
+  const bytes = typeof document === 'string' ? Buffer.from(document) : Buffer.from(JSON.stringify(document))
+  for (const key of ['1', sha256(bytes)]) registry.manifests.set(`app ${key}`, { bytes, mediaType })
+  return describeBytes(bytes, mediaType)
+}
+
 /** The name `app:1` in a registry. */
 export function appOf({ host }: Pick<TestRegistry, 'host'>, repository = 'app'): Reference {
   return parseReference(`${host}/${repository}:1`)

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { mediaTypes } from '../../oci/descriptor.ts'
 import type { DiffId } from '../../oci/digest.ts'
+import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import { encodeImageConfig } from '../../oci/image-config.ts'
 import { encodeDocument } from '../../oci/manifest.ts'
 import type { Layer, Store } from '../../storage/index.ts'
@@ -10,6 +12,15 @@ import { archive } from './tar-forge.ts'
 export interface TestImage {
   readonly manifest: Descriptor
   readonly config: Descriptor
+}
+
+/** Where a store keeps a blob. */
+export function blobPath({ root }: Pick<Store, 'root'>, digest: string): string {
+  return join(root, 'content', 'blobs', 'sha256', digest.slice(7))
+}
+
+export function diffIdOf(tar: Buffer): DiffId {
+  return digestAsDiffId(sha256(tar))
 }
 
 /** A layer of these tar entries on nothing. */

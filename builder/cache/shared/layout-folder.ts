@@ -10,6 +10,7 @@ import { digestHex, sha256 } from '../../../oci/digest.ts'
 import { maxDocumentBytes } from '../../../oci/json.ts'
 import { encodeDocument, parseManifestDocument } from '../../../oci/manifest.ts'
 import { verifyBytes } from '../../../oci/verify.ts'
+import { makeOutputFolder } from '../../output/output-file.ts'
 
 const refName = 'org.opencontainers.image.ref.name'
 
@@ -79,6 +80,7 @@ export class LayoutFolder {
   #prepare(): void {
     const marker = join(this.#folder, 'oci-layout')
     if (existsSync(marker)) return
+    makeOutputFolder(this.#folder)
     mkdirSync(join(this.#folder, 'blobs', 'sha256'), { recursive: true })
     writeFileSync(marker, '{"imageLayoutVersion":"1.0.0"}')
   }

@@ -33,6 +33,8 @@ export interface CacheMount extends MountBase {
   readonly mode: number
   readonly uid: number
   readonly gid: number
+  /** Whether uid or gid is written there. */
+  readonly isOwned: boolean
 }
 
 export interface TmpfsMount extends MountBase {
@@ -176,6 +178,7 @@ class MountFields {
     return {
       type: 'cache', target: this.#text('target') ?? '', id: this.#text('id'), source: this.#text('source') ?? '', from: this.#text('from'),
       sharing: this.#choice('sharing', ['shared', 'private', 'locked']) ?? 'shared', isReadOnly: this.#isReadOnly(false), ...this.#owner(0o755),
+      isOwned: this.#values.has('uid') || this.#values.has('gid'),
     }
   }
 
