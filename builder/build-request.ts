@@ -1,5 +1,6 @@
 import type { Platform } from '../oci/platform.ts'
 import { formatPlatform, hostPlatform } from '../oci/platform.ts'
+import { formatReference, parseReference } from '../registry-client/index.ts'
 import type { AttestationRequest } from './attest/attestation-request.ts'
 import { noAttestations } from './attest/attestation-request.ts'
 import { checkAttestations } from './attest/check-attestations.ts'
@@ -74,10 +75,15 @@ export interface CheckedRequest {
 export function checkRequest(request: BuildRequest): CheckedRequest {
   const names = (request.names ?? []).map(canonicalName)
   const platforms = distinctPlatforms(request)
-  const outputs = (request.outputs ?? [{ type: 'image' }]).map((output) => 'names' in output ? { ...output, names: output.names.map(canonicalName) } : output)
+  const outputs = (request.outputs ?? [{ type: 'image' }]).map((output) => 'names' in output ? { ...output, names: output.names.map('isByDigest' in output && output.isByDigest ? repositoryName : canonicalName) } : output)
   checkOutputs(outputs, { names, platforms })
   checkAttestations(request.attestations ?? noAttestations, { outputs, annotations: request.annotations ?? noAnnotations })
   return { names, platforms, outputs }
+}
+
+/** What is pushed by its digest gets no tag. */
+function repositoryName(name: string): string {
+  return formatReference(parseReference(name, { defaultTag: undefined }))
 }
 
 /** Each once, however often and however spelled it is asked for. */

@@ -22,8 +22,9 @@ describe('parseRunMount', () => {
   it('gives every type its defaults', () => {
     expect(parse('target=/x')).toEqual({ type: 'bind', target: '/x', source: '', from: undefined, isReadOnly: true })
     expect(parse('type=cache,target=/x')).toEqual({
-      type: 'cache', target: '/x', id: undefined, source: '', from: undefined, sharing: 'shared', isReadOnly: false, mode: 0o755, uid: 0, gid: 0,
+      type: 'cache', target: '/x', id: undefined, source: '', from: undefined, sharing: 'shared', isReadOnly: false, mode: 0o755, uid: 0, gid: 0, isOwned: false,
     })
+    expect(parse('type=cache,target=/x,gid=7')).toMatchObject({ uid: 0, gid: 7, isOwned: true })
     expect(parse('type=tmpfs,target=/x')).toEqual({ type: 'tmpfs', target: '/x', sizeBytes: undefined, isReadOnly: false })
     expect(parse('type=secret,id=key')).toEqual({ type: 'secret', id: 'key', target: '/run/secrets/key', env: undefined, isRequired: false, mode: 0o400, uid: 0, gid: 0 })
     expect(parse('type=ssh')).toEqual({ type: 'ssh', id: 'default', target: undefined, isRequired: false, mode: 0o600, uid: 0, gid: 0 })
