@@ -38,7 +38,7 @@ describe('history', () => {
     expect(must('history', '--format', 'json', 'app:1').split('\n').map((step) => Object.keys(JSON.parse(step) as object))[0]).toEqual(['ID', 'CreatedSince', 'CreatedAt', 'CreatedBy', 'Size', 'Inodes', 'Comment'])
   })
 
-  it.each([['--format', '{{.Id}}', 'app:1'], ['--json', '--format', 'json', 'app:1'], ['--format', 'json', 'builds'], ['--no-trunc', 'show', 'latest'], ['--json', 'logs', 'latest']])('refuses what it would not look at: %s %s %s', (...args) => {
+  it.each([['--format', '{{.Id}}', 'app:1'], ['--json', '--format', 'json', 'app:1'], ['--no-trunc', 'show', 'latest'], ['--json', 'logs', 'latest']])('refuses what it would not look at: %s %s %s', (...args) => {
     expect(run('history', ...args)).toMatchObject({ exitCode: 2, stdout: '' })
   })
 })
