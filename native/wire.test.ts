@@ -11,4 +11,13 @@ describe('WireWriter', () => {
     expect(new WireReader(second).u32()).toBe(10_000)
     expect(writer.length).toBe(0)
   })
+
+  it('writes texts of every script as UTF-8, however long', () => {
+    for (const text of ['', 'a', 'é€😀', '\ud800', '€'.repeat(20_000)]) {
+      const bytes = Buffer.from(text)
+      const length = Buffer.alloc(4)
+      length.writeUInt32LE(bytes.length)
+      expect(new WireWriter().bytes(text).finish().subarray(4), text.slice(0, 9)).toEqual(Buffer.concat([length, bytes, Buffer.of(0)]))
+    }
+  })
 })

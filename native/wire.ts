@@ -1,6 +1,9 @@
+/** UTF-8 takes no more for a unit of a JavaScript string. */
+const mostBytesOfUnit = 3
+
 /** Writes a request for the helper: the other side of native/helper/wire.h, where the format is described. */
 export class WireWriter {
-  #bytes = Buffer.allocUnsafe(4096)
+  #bytes = Buffer.allocUnsafe(16 * 1024)
   #length = 0
 
   constructor() {
@@ -31,11 +34,12 @@ export class WireWriter {
 
   /** A text goes as UTF-8. */
   bytes(value: string | Uint8Array): this {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : value
-    this.u32(bytes.byteLength)
-    this.#reserve(bytes.byteLength + 1)
-    this.#bytes.set(bytes, this.#length)
-    this.#length += bytes.byteLength
+    if (typeof value !== 'string') return this.u32(value.byteLength).raw(value).u8(0)
+    // A request has hundreds of texts, and a buffer for each would cost a tenth of what starting a container takes Node.
+    this.#reserve(4 + mostBytesOfUnit * value.length)
+    const length = this.#bytes.write(value, this.#length + 4)
+    this.u32(length)
+    this.#length += length
     return this.u8(0)
   }
 
