@@ -340,7 +340,8 @@ describe('a store that nobody says anything to', () => {
       await using again = await openStore('${root}')
       console.log(JSON.stringify(await convertLayers(again, 'overlay', task)), again.layers.lowers('${top}').map(({ kind }) => kind).join())
     })`
-    const said = execFileSync('setpriv', ['--bounding-set', '-sys_admin', process.execPath, '-e', script], { encoding: 'utf8' })
+    const { TSBUILD_LAYER_FORMAT: _forced, ...env } = process.env
+    const said = execFileSync('setpriv', ['--bounding-set', '-sys_admin', process.execPath, '-e', script], { encoding: 'utf8', env })
     expect(said).toMatch(/^STORAGE_FORMAT_UNAVAILABLE .*"tsbuild store convert --to overlay" unpacks those that are there\n\{"converted":2,"unchanged":1,"inUse":0\} directory,directory,directory\n$/u)
     await expectClean(root)
   })
