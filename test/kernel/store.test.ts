@@ -51,7 +51,7 @@ describe('a snapshot', () => {
 describe('gc', () => {
   it('predicts and frees what nothing needs, and only that', async () => {
     // An unpacked layer of somebody else has its tar as a blob.
-    const tarBlobs = formatOfArchives === 'erofs' ? 0 : 1
+    const tarBlobs = formatOfArchives() === 'erofs' ? 0 : 1
     const root = stores.newRoot()
     let store = await stores.open(root)
     const kept = await applied(store, file('kept', 'x'.repeat(10_000)))

@@ -15,17 +15,17 @@ export interface Stores {
   readonly longestName: number
 }
 
-/** How a store keeps somebody else's layers that is opened without saying how. */
-export const formatOfArchives: LayerFormatName = await findFormat(process.env['TSBUILD_LAYER_FORMAT'])
+const support = await probeErofs(tmpdir())
 
-async function findFormat(asked: string | undefined): Promise<LayerFormatName> {
+/** How a store keeps somebody else's layers that is opened without saying how. Asked each time, since a test may change what the environment says. */
+export function formatOfArchives(): LayerFormatName {
+  const asked = process.env['TSBUILD_LAYER_FORMAT']
   if (asked === 'overlay' || asked === 'erofs') return asked
-  const support = await probeErofs(tmpdir())
   return support.kind === 'available' && support.backing === 'file' ? 'erofs' : 'overlay'
 }
 
 /** What somebody else's layer of so many files and directories takes. */
-export function inodesOfLayer(unpacked: number, format = formatOfArchives): number {
+export function inodesOfLayer(unpacked: number, format = formatOfArchives()): number {
   return format === 'erofs' ? 2 : unpacked
 }
 
