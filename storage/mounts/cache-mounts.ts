@@ -85,7 +85,8 @@ export class CacheMountDirectories implements CacheMounts {
       const used = database.transaction('quick', () => database.run('UPDATE cache_mounts SET used_ms = ? WHERE name = ?', Date.now(), name))
       if (used > 0 && existsSync(this.#path(name))) return { path: this.#path(name), [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose]() }
       await lock[Symbol.asyncDispose]()
-      const maker = await takeLock(layout, { name: mountLockName(name), exclusive: true }, task)
+      // Not the lock of those who use it: behind the first of them the second maker would wait until its step is over.
+      const maker = await takeLock(layout, { name: `making ${mountLockName(name)}`, exclusive: true }, task)
       try {
         if (!existsSync(this.#path(name))) await this.#make(name, request, task)
       } finally {
