@@ -7,7 +7,7 @@ import { mediaTypes } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { encodeDocument } from '../oci/manifest.ts'
 import { normalizePlatform } from '../oci/platform.ts'
-import { BridgePool, HelperReserve } from '../runtime/index.ts'
+import { BridgePool } from '../runtime/index.ts'
 import { noAttestations } from './attest/attestation-request.ts'
 import type { BuildOrigin } from './attest/describe-build.ts'
 import { describeBuild } from './attest/describe-build.ts'
@@ -108,11 +108,10 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   await using claims = new StepClaims(engine.store)
   const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
   using networks = new BridgePool({ subnet: request.subnet, isIsolated: true })
-  await using helpers = new HelperReserve()
   const cache = createStepCache(engine.store, { plan, place, noCache: request.noCache, claims }, task)
   const { rootfses, results } = await solveTrusting(() => {
     used.clear()
-    return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers, networks, helpers }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
+    return { plan, executors: createExecutors(engine, { request, context, bases, plan, layers, networks }), jobs: request.jobs ?? Math.max(defaultJobs, availableParallelism()), cache }
   }, shared, task)
   context.digests?.save()
   const images = plan.targets.map((target, index): BuiltImage => ({ planned: labeled(target, request.labels), rootfs: rootfses[index] ?? emptyResult, results, created: epochTime(request.sourceDateEpoch) }))

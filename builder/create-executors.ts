@@ -1,4 +1,4 @@
-import type { BridgePool, HelperReserve } from '../runtime/index.ts'
+import type { BridgePool } from '../runtime/index.ts'
 import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import type { BuildBases } from './base-images.ts'
@@ -50,11 +50,10 @@ interface ExecutorParts {
   readonly plan: BuildPlan
   readonly layers: CachedLayers
   readonly networks: BridgePool
-  readonly helpers: HelperReserve
 }
 
 /** What makes the nodes of a plan, by kind. */
-export function createExecutors({ store }: Engine, { request, context, bases, plan, layers, networks, helpers }: ExecutorParts): Executors {
+export function createExecutors({ store }: Engine, { request, context, bases, plan, layers, networks }: ExecutorParts): Executors {
   const policy = (node: NodeId): StepPolicy => plan.policies.get(node) ?? noPolicy
   const contexts = namedContexts(request)
   const folders = new Map([...contexts].flatMap(([name, named]) => named.kind === 'folder' ? [[name, openNamedFolder(named.path)] as const] : []))
@@ -81,7 +80,6 @@ export function createExecutors({ store }: Engine, { request, context, bases, pl
       mounts: { store, layers, context: openContextView, secrets: request.secrets ?? {}, sshAgents: request.sshAgents ?? {} },
       policy,
       networks,
-      helpers,
       onFailure: failureHandler(store, request, plan),
     }),
   }

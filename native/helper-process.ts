@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getAddon, helperPath } from './addon.ts'
@@ -43,61 +43,14 @@ const stdioCount = 3
  * Starts the helper. `onReport` gets every record but failures, in order; those end as HelperFailure in `ended`.
  * The helper dies with this process, whichever way that ends.
  */
-export function startHelper({ request, ...call }: HelperRequest, onReport: (report: HelperReport) => void): HelperProcess {
-  return follow(launch(call, getAddon().memoryFile(request, false)), onReport)
-}
-
-/** A helper that waits for its request, as is everything that has to be done before. */
-export interface PreparedHelper {
-  /** Once. @throws {Error} EPIPE when it is gone */
-  start(request: Uint8Array, onReport: (report: HelperReport) => void): HelperProcess
-  /** Instead: settles when it is gone and reaped. */
-  end(): Promise<void>
-}
-
-/** Starts a helper before anybody knows what it is for. It dies with this process as well. */
-export function prepareHelper(call: Omit<HelperRequest, 'request'>): PreparedHelper {
-  const [requestFd, writeFd] = getAddon().pipe(0)
-  let launched: Launched
-  try {
-    launched = launch(call, requestFd)
-  } catch (error) {
-    closeSync(writeFd)
-    throw error
-  }
-  return {
-    start: (request, onReport) => {
-      try {
-        for (let written = 0; written < request.length;) written += writeSync(writeFd, request, written)
-      } catch (error) {
-        // What became of it nobody asks any more.
-        follow(launched, () => undefined).ended.catch(() => undefined)
-        throw error
-      } finally {
-        closeSync(writeFd)
-      }
-      return follow(launched, onReport)
-    },
-    end: async () => {
-      closeSync(writeFd)
-      await follow(launched, () => undefined).ended
-    },
-  }
-}
-
-interface Launched {
-  readonly mode: string
-  readonly pid: number
-  readonly reportFd: number
-}
-
-/** Takes `requestFd` over. */
-function launch({ mode, stdio, fds = [] }: Omit<HelperRequest, 'request'>, requestFd: number): Launched {
+export function startHelper(request: HelperRequest, onReport: (report: HelperReport) => void): HelperProcess {
   const addon = getAddon()
+  const requestFd = addon.memoryFile(request.request, false)
   const [reportFd, helperReportFd] = addon.pipe(0)
+  let pid: number
   try {
-    const argv = ['tsbuild-helper', mode, String(process.pid), String(fds.length)]
-    return { mode, pid: addon.spawn(getProgram(), argv, [], [...stdio, requestFd, helperReportFd, ...fds]), reportFd }
+    const argv = ['tsbuild-helper', request.mode, String(process.pid), String(request.fds?.length ?? 0)]
+    pid = addon.spawn(getProgram(), argv, [], [...request.stdio, requestFd, helperReportFd, ...(request.fds ?? [])])
   } catch (error) {
     closeSync(reportFd)
     throw error
@@ -105,15 +58,12 @@ function launch({ mode, stdio, fds = [] }: Omit<HelperRequest, 'request'>, reque
     closeSync(requestFd)
     closeSync(helperReportFd)
   }
-}
-
-function follow({ mode, pid, reportFd }: Launched, onReport: (report: HelperReport) => void): HelperProcess {
   let isOver = false
   const ended = collectReports(reportFd, onReport).then(async (failure) => {
     // From here on it may be reaped at any moment, and its number be another process's.
     isOver = true
-    const exit = decodeStatus(await getAddon().waitProcess(pid))
-    if (failure !== undefined) throw new HelperFailure(mode, failure)
+    const exit = decodeStatus(await addon.waitProcess(pid))
+    if (failure !== undefined) throw new HelperFailure(request.mode, failure)
     return exit
   })
   return { pid, ended, kill: (signal) => { if (!isOver) process.kill(pid, signal) } }

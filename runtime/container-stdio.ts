@@ -1,17 +1,7 @@
-import type { HelperReserve } from './helper-reserve.ts'
-
 /** How the container's stdio is connected. */
 export type ContainerStdio =
   /** stdin is empty; what is written comes as OutputEvents. */
-  | {
-    readonly kind: 'events'
-    /** A terminal of its own, whose output all comes as stdout. */
-    readonly hasTerminal?: boolean
-    /** Told the pid of the container's init, as we see it. */
-    readonly onStarted?: (initPid: number) => void
-    /** Of somebody who runs one container after the other. */
-    readonly helpers?: HelperReserve
-  }
+  | { readonly kind: 'events'; /** A terminal of its own, whose output all comes as stdout. */ readonly hasTerminal?: boolean; /** Told the pid of the container's init, as we see it. */ readonly onStarted?: (initPid: number) => void }
   /** These descriptors of ours, passed through. */
   | { readonly kind: 'descriptors'; readonly fds: readonly [number, number, number]; readonly signals?: SignalSource }
   /** A terminal of its own, bridged to these descriptors of ours; the caller has put its terminal in raw mode. */

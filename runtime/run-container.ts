@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Task } from '../core/task.ts'
-import type { HelperProcess, HelperReport } from '../native/index.ts'
+import type { HelperProcess } from '../native/index.ts'
 import { findSignalName, getAddon, HelperFailure, startHelper } from '../native/index.ts'
 import type { ContainerCgroup } from './cgroup/container-cgroup.ts'
 import { createContainerCgroup } from './cgroup/container-cgroup.ts'
@@ -89,26 +89,20 @@ interface Work {
 
 function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
-  const note = (bytes: HelperReport): void => {
-    const report = decodeReport(bytes)
-    // Only the helper's own, which comes first: whoever may trace init can have it say what they like.
-    const isStart = report.kind === 'started' && !reports.some(({ kind }) => kind === 'started')
-    reports.push(report)
-    if (!isStart) return
-    attendant?.connect(report.pid, () => { started?.kill('SIGKILL') })
-    if (stdio.kind === 'events') stdio.onStarted?.(report.pid)
-  }
-  let started: HelperProcess | undefined
   const launch = (fds: readonly [number, number, number]): HelperProcess => {
-    started = startHelper({ mode, request, stdio: fds, fds: attendant === undefined ? [] : [attendant.fd] }, note)
-    return started
+    const helper = startHelper({ mode, request, stdio: fds, fds: attendant === undefined ? [] : [attendant.fd] }, (bytes) => {
+      const report = decodeReport(bytes)
+      // Only the helper's own, which comes first: whoever may trace init can have it say what they like.
+      const isStart = report.kind === 'started' && !reports.some(({ kind }) => kind === 'started')
+      reports.push(report)
+      if (!isStart) return
+      attendant?.connect(report.pid, () => { helper.kill('SIGKILL') })
+      if (stdio.kind === 'events') stdio.onStarted?.(report.pid)
+    })
+    return helper
   }
   if (stdio.kind === 'descriptors') return { helper: launch(stdio.fds), outputs: [], reports }
   if (stdio.kind === 'terminal') return { helper: launch([stdio.input, stdio.output, -1]), outputs: [], reports }
-  if (stdio.helpers !== undefined && mode === modes.helper && attendant === undefined && stdio.hasTerminal !== true) {
-    const { helper, stdout, stderr } = stdio.helpers.start(request, note)
-    return { helper, outputs: [readOutput(stdout, 'stdout', emit), readOutput(stderr, 'stderr', emit)], reports }
-  }
   const stdout = getAddon().pipe(0)
   const stderr = getAddon().pipe(0)
   try {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { BridgePool, ContainerEvent, ContainerExit, ContainerSpec, HelperReserve, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import type { BridgePool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { leaseIds, leavesNetworkUnchanged } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
@@ -53,7 +53,6 @@ export interface RunParts {
   readonly mounts: MountParts
   readonly policy: (node: NodeId) => StepPolicy
   readonly networks: BridgePool
-  readonly helpers: HelperReserve
   /** Sees what the last attempt of a step left before it is gone. */
   readonly onFailure: ((failed: FailedContainer, task: Task<BuildEvent>) => Promise<void>) | undefined
 }
@@ -127,7 +126,7 @@ async function runOnce(step: Step<RunNode>, parts: Attempt, task: Task<BuildEven
   })
   using ids = leaseIds(settings.userNamespace)
   const spec = containerSpec({ node: step.node, snapshot, user, settings, opened, devices, policy: parts.policy(step.id), network: open.network, idMaps: ids.idMaps })
-  const exit = await runInStore(store, spec, { kind: 'events', helpers: parts.helpers }, eventsOf(step, log, task)).finally(() => { log.end() })
+  const exit = await runInStore(store, spec, { kind: 'events' }, eventsOf(step, log, task)).finally(() => { log.end() })
   open.keep()
   if (exit.exitCode !== 0) {
     for (const leak of log.leaks) task.emit({ type: 'warning-raised', rule: 'SecretInLog', message: `the value of secret ${formatLeak(leak)}`, range: undefined })

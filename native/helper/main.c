@@ -1,7 +1,7 @@
 /*
  * The helper: one small static program for what Node cannot do itself. It is started by native/helper-process.ts as
  *   tsbuild-helper MODE PARENT EXTRA
- * with the request in descriptor 3 (a file, or a pipe that ends with it), the report pipe in 4, and EXTRA more that the mode wants from 5 on.
+ * with the request in descriptor 3, the report pipe in 4, and EXTRA more that the mode wants from 5 on.
  */
 #include "container/bundle.h"
 #include "container/chroot.h"
@@ -101,8 +101,6 @@ int main(int argc, char **argv)
     fcntl(REQUEST_FD, F_SETFD, FD_CLOEXEC);
     fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC);
     if (wire_open(REQUEST_FD, &request) < 0) {
-        /* Prepared for a request that never came. */
-        if (errno == ENODATA) return 0;
         report_failure(STAGE_REQUEST, "request");
         return 2;
     }

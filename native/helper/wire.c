@@ -4,40 +4,20 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define FIRST_CAPACITY ((size_t)64 * 1024)
-
-/* All that comes through a pipe, in memory of its own, of which `length` bytes are told. */
-static void *read_pipe(int fd, size_t *length)
-{
-    size_t capacity = FIRST_CAPACITY;
-    uint8_t *data = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    for (*length = 0; data != MAP_FAILED;) {
-        ssize_t came = read(fd, data + *length, capacity - *length);
-        if (came < 0 && errno == EINTR) continue;
-        if (came < 0) return MAP_FAILED;
-        if (came == 0) return *length == 0 ? data : mremap(data, capacity, *length, 0);
-        *length += (size_t)came;
-        if (*length == capacity) {
-            data = mremap(data, capacity, 2 * capacity, MREMAP_MAYMOVE);
-            capacity *= 2;
-        }
-    }
-    return data;
-}
 
 int wire_open(int fd, struct wire *wire)
 {
     struct stat stat;
     if (fstat(fd, &stat) < 0) return -1;
-    size_t length = (size_t)stat.st_size;
-    bool is_pipe = S_ISFIFO(stat.st_mode);
-    void *data = is_pipe ? read_pipe(fd, &length) : mmap(NULL, length, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (stat.st_size < 4) {
+        errno = EBADMSG;
+        return -1;
+    }
+    void *data = mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) return -1;
-    *wire = (struct wire){.start = data, .at = data, .end = (const uint8_t *)data + length};
+    *wire = (struct wire){.start = data, .at = data, .end = (const uint8_t *)data + stat.st_size};
     if (wire_u32(wire) == WIRE_MAGIC) return 0;
-    errno = is_pipe && length == 0 ? ENODATA : EBADMSG;
+    errno = EBADMSG;
     return -1;
 }
 

@@ -26,7 +26,7 @@ struct wire_bytes {
     size_t length;
 };
 
-/* Maps the request lying in `fd` from its start, or waits for all of it where `fd` is a pipe, and checks the magic. 0, or -1 with errno: ENODATA when a pipe ends without any. */
+/* Maps the request lying in `fd` from its start and checks the magic. 0, or -1 with errno. */
 int wire_open(int fd, struct wire *wire);
 
 /* Forgets the request, whose texts are gone then. */
