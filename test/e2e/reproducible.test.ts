@@ -36,7 +36,7 @@ describe('--verify-reproducible', () => {
 
   it('makes the same image whatever the umask of whoever builds, new mount points and linked copies included', () => {
     const mounts = '--mount=type=cache,target=/m/cache --mount=type=tmpfs,target=/m/tmp/fs --mount=type=bind,source=files,target=/m/bind/ed'
-    const lines = ['FROM busybox', 'WORKDIR /work/deep', 'COPY --link files /linked/to/', `RUN ${mounts} umask >mask && ls -l / /m /m/tmp /m/bind | grep -o "^d[rwxt-]*" >modes && echo 1 >/m/kept`, 'FROM scratch', 'COPY --from=0 / /all/']
+    const lines = ['FROM busybox', 'WORKDIR /srv/made/deep', 'COPY --link files /linked/to/', `RUN ${mounts} umask >mask && ls -l / /m /m/tmp /m/bind | grep -o "^d[rwxt-]*" >modes && echo 1 >/m/kept`, 'FROM scratch', 'COPY --from=0 / /all/']
     const path = command.context('umasks', { Dockerfile: `${lines.join('\n')}\n`, ...files })
     const ids = [0o022, 0o000, 0o027, 0o077].map((umask) => {
       const usual = process.umask(umask)

@@ -14,22 +14,19 @@ interface Upper {
 /** An overlay mounted in this process's mount namespace by mount(8) or by fuse-overlayfs itself, which shares nothing with how we mount. */
 export function mountOverlay(lowers: readonly LowerLayer[], upper: Upper): Disposable & { readonly path: string } {
   const path = mkdtempSync(join(tmpdir(), 'tsbuild-test-mount-'))
-  const devices: string[] = []
   const mountpoints: string[] = []
-  const makeDevice = (file: string): string => {
-    const device = execFileSync('losetup', ['--read-only', '--find', '--show', file], { encoding: 'utf8' }).trim()
-    devices.push(device)
-    return device
-  }
   const mountLower = (lower: LowerLayer): string => {
     if (lower.kind === 'directory') return lower.path
     const mountpoint = mkdtempSync(join(tmpdir(), 'tsbuild-test-mount-'))
     mountpoints.push(mountpoint)
-    execFileSync('mount', ['-t', 'erofs', '-o', `ro,device=${makeDevice(lower.tar)}`, makeDevice(lower.path), mountpoint])
+    const [tar, index] = [makeDevice(lower.tar), makeDevice(lower.path)]
+    execFileSync('mount', ['-t', 'erofs', '-o', `ro,device=${tar}`, index, mountpoint])
+    // While it is mounted they stay, and go with the mount: a test that is killed leaves none.
+    execFileSync('losetup', ['--detach', tar, index])
     return mountpoint
   }
   const folders = [`lowerdir=${lowers.map(mountLower).join(':')}`, `upperdir=${upper.upperdir}`, `workdir=${upper.workdir}`]
-  const options = [...folders, 'redirect_dir=nofollow', 'metacopy=off', `xino=${devices.length > 0 ? 'on' : 'off'}`]
+  const options = [...folders, 'redirect_dir=nofollow', 'metacopy=off', `xino=${mountpoints.length > 0 ? 'on' : 'off'}`]
   if (upper.program === undefined) execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', options.join(','), path])
   else {
     execFileSync(upper.program, ['-o', folders.join(','), path], { stdio: 'ignore' })
@@ -43,7 +40,10 @@ export function mountOverlay(lowers: readonly LowerLayer[], upper: Upper): Dispo
         execFileSync('umount', [mountpoint])
         rmdirSync(mountpoint)
       }
-      if (devices.length > 0) execFileSync('losetup', ['--detach', ...devices])
     },
   }
+}
+
+function makeDevice(file: string): string {
+  return execFileSync('losetup', ['--read-only', '--find', '--show', file], { encoding: 'utf8' }).trim()
 }
