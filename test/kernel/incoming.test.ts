@@ -131,7 +131,8 @@ describe('a blob that arrives', () => {
       yield* stream(bytes)
     })
     const ingesting = first.ingestLayer(slow.layer, task)
-    await expect.poll(() => incoming(first)).toHaveLength(1)
+    // The file is there before it is locked; once bytes are asked for, it is.
+    await expect.poll(() => slow.asked).toHaveLength(1)
     const waiting = second.ingestLayer(fetching().layer, { ...task, signal: AbortSignal.timeout(50) })
     await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError' })
     held.resolve(undefined)
