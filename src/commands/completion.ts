@@ -1,8 +1,6 @@
 import type { CommandSpec } from '../command.ts'
-import { helpOption } from '../arguments.ts'
 import { completionScript, shells } from '../completion-script.ts'
 import { UsageError } from '../errors.ts'
-import { listed } from '../help.ts'
 
 export const completionCommand: CommandSpec = {
   name: 'completion',
@@ -19,12 +17,7 @@ export const completionCommand: CommandSpec = {
   run: async ({ operands: [word = ''] }, app) => {
     const shell = shells.find((known) => known === word)
     if (shell === undefined) throw new UsageError(`"tsbuild completion" knows ${shells.join(', ')}, not "${word}"`)
-    const { commands } = await import('./index.ts')
-    const described = await Promise.all(listed(commands).map(async ({ name, summary, load }) => {
-      const { options, operands } = await load()
-      return { name, summary, operands, options: [...options, helpOption].filter(({ isHidden }) => isHidden !== true) }
-    }))
-    app.print(completionScript(shell, described))
+    app.print(completionScript(shell, await app.listCommands()))
     return 0
   },
 }
