@@ -12,6 +12,7 @@ import { startDetached } from '../detached.ts'
 import { environmentFileOption, environmentOption, givenVariables } from '../environment-option.ts'
 import { UsageError } from '../errors.ts'
 import { foreignOptions } from '../foreign-options.ts'
+import { withDefaults } from '../option-defaults.ts'
 import { parseChoice, platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
@@ -54,7 +55,8 @@ function findJoined(options: OptionValues, records: ContainerRecords): number | 
   return name === undefined ? undefined : records.getRunning(name).running.initPid
 }
 
-async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {
+async function run({ operands: [name = '', ...command], options: given }: CommandInput, app: App): Promise<number> {
+  const options = await withDefaults(given, app.env)
   checkStdio(options)
   const naming = parseNaming(options)
   const hasTerminal = options.has('tty')
