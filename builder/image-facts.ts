@@ -8,12 +8,12 @@ export interface ImageSize {
   readonly inodes: number
 }
 
-/** Also when it was made, as its config says if it does; of an index its first image. */
-export async function measureImage(store: Store, image: StoredImage): Promise<ImageSize & { readonly createdMs: number | undefined }> {
+/** Also when it was made and its labels, as its config says; of an index its first image. */
+export async function measureImage(store: Store, image: StoredImage): Promise<ImageSize & { readonly createdMs: number | undefined; readonly labels: Readonly<Record<string, string>> }> {
   const images = await openImages(store, image)
   const layers = findLayers(store, [...new Set(images.flatMap(({ chain }) => chain))])
   const createdMs = Date.parse(images[0]?.config.created ?? '')
-  return { createdMs: Number.isNaN(createdMs) ? undefined : createdMs, sizeBytes: sum(layers.map(({ diskBytes }) => diskBytes)), inodes: sum(layers.map(({ inodes }) => inodes)) }
+  return { labels: images[0]?.config.config?.Labels ?? {}, createdMs: Number.isNaN(createdMs) ? undefined : createdMs, sizeBytes: sum(layers.map(({ diskBytes }) => diskBytes)), inodes: sum(layers.map(({ inodes }) => inodes)) }
 }
 
 /** One line of an image's history. */

@@ -1,4 +1,5 @@
 import type { ContainerRecords, ContainerSpec } from '../runtime/index.ts'
+import { runningState } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import type { Named } from './detached.ts'
 import { createRecord } from './detached.ts'
@@ -43,7 +44,7 @@ export function holdRecord(records: ContainerRecords, named: Named): HeldNaming 
     onSpec: (spec, stopSignal) => { made = { spec, stopSignal } },
     onStarted: (initPid) => {
       if (made === undefined) throw new TypeError('the container started before it was described')
-      held.started({ initPid, process: made.spec.process, privilege: made.spec.privilege, stopSignal: named.stopSignal ?? made.stopSignal })
+      held.started(runningState(made.spec, initPid, named.stopSignal ?? made.stopSignal))
     },
     [Symbol.dispose]: () => { records.discard(record.id) },
   }

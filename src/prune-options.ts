@@ -104,7 +104,7 @@ function parseFilters(texts: readonly string[], nowMs: number): PruneFilters {
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
 /** `48h`, `1h30m`, `7d`; a time as RFC 3339 or as seconds since the epoch. */
-function parseUntil(text: string, nowMs: number): number {
+export function parseUntil(text: string, nowMs: number): number {
   if (/^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/u.test(text)) {
     const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/gu)]
     return nowMs - parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (unitMs[unit] ?? 0), 0)

@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rea
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
-import type { Privilege, ProcessSpec } from '../container-spec.ts'
+import type { ContainerSpec, Privilege, ProcessSpec } from '../container-spec.ts'
 import { ContainerNotFound, ContainerNotRunning, ContainerInUse, NameInUse } from './errors.ts'
 
 /** What was asked for. */
@@ -28,6 +28,19 @@ export interface RunningState {
   readonly privilege: Privilege
   /** What it is to be asked to end by, as the image or the caller wrote it; default TERM. */
   readonly stopSignal: string | undefined
+  /** Records of earlier versions do not have it. */
+  readonly overlay?: { readonly lowerdirs: readonly string[]; readonly upperdir: string; readonly workdir: string }
+  /** On the bridge. */
+  readonly address?: { readonly ip: string; readonly prefix: number; readonly gateway: string }
+}
+
+/** What is kept of a container that has started. */
+export function runningState({ process, privilege, rootfs, isolation: { network } }: ContainerSpec, initPid: number, stopSignal: string | undefined): RunningState {
+  return {
+    initPid, process, privilege, stopSignal,
+    ...(rootfs.kind === 'overlay' && rootfs.upper !== undefined ? { overlay: { lowerdirs: rootfs.lowers.map(({ path }) => path), upperdir: rootfs.upper.upperdir, workdir: rootfs.upper.workdir } } : {}),
+    ...(network.mode === 'bridge' ? { address: { ip: network.port.address, prefix: network.port.prefix, gateway: network.port.gateway } } : {}),
+  }
 }
 
 export interface EndState {

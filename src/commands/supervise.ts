@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '../../core/errors.ts'
 import { defaultRoot, findImage, runImage } from '../../builder/index.ts'
 import type { ContainerExit, ContainerSpec, HeldRecord } from '../../runtime/index.ts'
-import { ContainerRecords, findMainProcess } from '../../runtime/index.ts'
+import { ContainerRecords, findMainProcess, runningState } from '../../runtime/index.ts'
 import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
 import { encodeLogEntry } from '../container-log.ts'
@@ -55,7 +55,7 @@ async function runSupervised({ imageId, settings, stopSignal }: SupervisorOrder,
     hasTerminal: settings.hasTerminal,
     onStarted: (initPid: number) => {
       if (made === undefined) throw new TypeError('the container started before it was described')
-      held.started({ initPid, process: made.spec.process, privilege: made.spec.privilege, stopSignal: stopSignal ?? made.stopSignal })
+      held.started(runningState(made.spec, initPid, stopSignal ?? made.stopSignal))
       void answerOnceExecuted(initPid)
     },
   }

@@ -124,6 +124,19 @@ describe('a detached container', () => {
     expect(state('gone')).toBeUndefined()
   })
 
+  it('shows what is mounted, its address and its ids, while it runs', () => {
+    const [shown] = JSON.parse(must('inspect', 'one')) as { GraphDriver: { Data: Readonly<Record<string, string>> }; NetworkSettings: { IPAddress: string }; UidMap: unknown }[]
+    const { LowerDir = '', UpperDir = '', WorkDir = '', MergedDir = '' } = shown?.GraphDriver.Data ?? {}
+    must('exec', 'one', 'sh', '-c', 'echo here >/mark')
+    expect(readFileSync(join(UpperDir, 'mark'), 'utf8')).toBe('here\n')
+    expect(readFileSync(join(MergedDir, 'mark'), 'utf8')).toBe('here\n')
+    for (const path of [...LowerDir.split(':'), WorkDir]) expect(existsSync(path), path).toBe(true)
+    const address = must('exec', 'one', 'ip', '-4', '-o', 'addr', 'show', 'eth0')
+    expect(address).toContain(`inet ${shown?.NetworkSettings.IPAddress ?? ''}/`)
+    expect(must('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'one')).toBe(shown?.NetworkSettings.IPAddress)
+    expect(shown?.UidMap).toEqual([{ containerID: 0, hostID: 0, size: 2 ** 32 - 1 }])
+  })
+
   it('has a terminal when asked for, whose output is the log', async () => {
     must('run', '-d', '-t', '--name', 'typed', 'busybox', 'sh', '-c', 'tty; echo $TERM; echo late >&2; sleep 600')
     for (const deadline = Date.now() + 20_000; !run('logs', 'typed').stdout.includes('late') && Date.now() < deadline;) await setTimeout(100)

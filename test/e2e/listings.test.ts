@@ -20,6 +20,21 @@ describe('images', () => {
     expect(must('images', 'app', '--format', 'json')).toContain('"Repository":"app","Tag":"1"')
   })
 
+  it('are listed by label and age, and with their digests', () => {
+    const names = (...filters: readonly string[]): string[] => must('images', '--format', '{{.Repository}}:{{.Tag}}', ...filters.flatMap((filter) => ['--filter', filter])).split('\n').sort()
+    expect(names('label=kind')).toEqual(['app:1', 'team/app:2'])
+    expect(names('label=kind=trial', 'reference=app:*')).toEqual(['app:1'])
+    expect(names('label=kind=other')).toEqual([''])
+    expect(names('since=busybox')).toEqual(['app:1', 'team/app:2'])
+    expect(names('before=app:1')).toEqual(['busybox:latest'])
+    expect(names('until=1h')).toEqual([''])
+    expect(names('until=0s')).toEqual(['app:1', 'busybox:latest', 'team/app:2'])
+    const digest = must('inspect', '-f', '{{.Descriptor.digest}}', 'app:1')
+    expect(must('images', '--digests', 'app')).toMatch(new RegExp(`^REPOSITORY +TAG +DIGEST +IMAGE ID.*\\napp +1 +${digest} +`, 'u'))
+    expect(run('images', '--filter', 'since=nosuch')).toMatchObject({ exitCode: 3, stdout: '' })
+    expect(run('images', '--filter', 'until=soon').exitCode).toBe(2)
+  })
+
   it.each([['--filter', 'dangling=true', '--filter', 'dangling=false'], ['--filter', 'size=3'], ['--json', '--format', '{{.ID}}'], ['-q', '--json'], ['--format', '{{.Nothing}}']])('are not listed in two ways, or by what there is not: %s %s', (...args) => {
     expect(run('images', ...args)).toMatchObject({ exitCode: 2, stdout: '' })
   })

@@ -34,10 +34,11 @@ describe('--userns', () => {
   })
 
   it('auto gives each running container ids that no other has, and says when none are left', async () => {
-    const one = spawn(...underIds(lent, ['run', '--userns', 'auto', 'busybox', 'sh', '-c', 'cat /proc/self/uid_map; exec sleep 60']), { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const one = spawn(...underIds(lent, ['run', '--name', 'shifted', '--userns', 'auto', 'busybox', 'sh', '-c', 'cat /proc/self/uid_map; exec sleep 60']), { env, stdio: ['ignore', 'pipe', 'inherit'] })
     try {
       const first = await new Promise<string>((resolve) => { one.stdout.once('data', (bytes: Buffer) => { resolve(bytes.toString('utf8')) }) })
       const [, start = ''] = first.trim().split(/\s+/u)
+      expect(JSON.parse(must('inspect', '-f', '{{json .UidMap}}', 'shifted'))).toEqual([{ containerID: 0, hostID: Number(start), size: 65_536 }])
       const other = start === '1000000' ? '1065536' : '1000000'
       for (let turn = 0; turn < 3; turn++) expect(runWithIds(lent, 'run', '--userns', 'auto', 'busybox', 'cat', '/proc/self/uid_map').stdout.trim().split(/\s+/u)).toEqual(['0', other, '65536'])
       const refused = runWithIds(lent, 'run', '--userns', 'auto:size=100000', 'busybox', 'true')
