@@ -167,10 +167,19 @@ async function finish(engine: Engine, finishing: Finishing, task: Task<BuildEven
   for (const [index, image] of restacked.entries()) assembled.push(await assemble(engine, { image, index, finishing }, task))
   const members = assembled.map(({ departing }) => departing)
   const built = { members, names, annotations: request.annotations ?? noAnnotations }
+  warnOfCutSearch(request.guard, task)
   const { id, descriptor } = await identify(engine.store, members)
   const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor, signer: request.attestations?.signer }, outputs: request.outputs }, task)
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
   return { id, names, descriptor, outputs, build: request.build, provenance: assembled.flatMap(({ described }) => described ?? []) }
+}
+
+const shownPlaces = 5
+
+function warnOfCutSearch({ cutPlaces }: OwnRequest['guard'], task: Task<BuildEvent>): void {
+  if (cutPlaces.length === 0) return
+  const more = cutPlaces.length > shownPlaces ? `, and of ${cutPlaces.length - shownPlaces} others` : ''
+  task.emit({ type: 'warning-raised', rule: 'SecretSearchCut', message: `secrets were looked for in the beginning only of ${cutPlaces.slice(0, shownPlaces).join(', of ')}${more}: of what gzip compressed, 8 MiB of each and 64 MiB of a layer are searched`, range: undefined })
 }
 
 interface Assembled { readonly departing: DepartingImage; readonly described: DescribedImage | undefined }
