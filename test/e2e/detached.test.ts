@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -141,6 +141,24 @@ describe('a detached container', () => {
     await setTimeout(500)
     expect(state('orphan')).toBe('running')
     must('rm', '-f', 'orphan')
+  })
+
+  it('that the kernel does not let go is not called stopped', () => {
+    must('run', '-d', '--name', 'frozen', 'busybox', 'sleep', '600')
+    const initPid = list().find(({ name }) => name === 'frozen')?.initPid ?? 0
+    const pid = readFileSync(`/proc/${initPid}/task/${initPid}/children`, 'utf8').trim()
+    const group = join('/sys/fs/cgroup/freezer', `tsbuild-test-${process.pid}`)
+    mkdirSync(group)
+    try {
+      writeFileSync(join(group, 'cgroup.procs'), pid)
+      writeFileSync(join(group, 'freezer.state'), 'FROZEN')
+      expect(run('stop', '-t', '0', 'frozen')).toMatchObject({ exitCode: 6, stdout: '', stderr: expect.stringContaining(`process ${pid} is still there`) as string })
+      expect(state('frozen')).toBe('running')
+    } finally {
+      writeFileSync(join(group, 'freezer.state'), 'THAWED')
+    }
+    must('rm', '-f', 'frozen')
+    rmdirSync(group)
   })
 
   it('that is only beginning is not called stopped', async () => {
