@@ -1,6 +1,8 @@
 import { closeSync, readSync } from 'node:fs'
+import { isErrno } from '../../core/errors.ts'
 import { getAddon } from '../../native/index.ts'
 import type { Network, Privilege } from '../container-spec.ts'
+import { NetworkUnavailable } from '../errors.ts'
 import type { BridgeLease, BridgeOptions } from './bridge.ts'
 import { leaseBridgePort } from './bridge.ts'
 
@@ -41,7 +43,7 @@ export class NetworkPool implements Disposable {
     if (kept !== undefined) return this.#lend(kept, true)
     const lease = mode === 'none' ? undefined : await leaseBridgePort(this.#options)
     try {
-      const [namespaceFd, socketsFd] = getAddon().makeNetwork()
+      const [namespaceFd, socketsFd] = makeNetwork(mode)
       return this.#lend({ lease, namespaceFd, socketsFd }, false)
     } catch (error) {
       lease?.[Symbol.dispose]()
@@ -71,6 +73,16 @@ export class NetworkPool implements Disposable {
   [Symbol.dispose](): void {
     this.#isOver = true
     for (const pooled of this.#idle.splice(0)) close(pooled)
+  }
+}
+
+function makeNetwork(mode: string): [namespaceFd: number, socketsFd: number] {
+  try {
+    return getAddon().makeNetwork()
+  } catch (error) {
+    if (!isErrno(error, 'ENOSPC', 'ENOMEM', 'EMFILE', 'ENFILE', 'EPERM', 'EINVAL')) throw error
+    const remedy = error.code === 'ENOSPC' ? '; user.max_net_namespaces (sysctl) says how many there may be' : ''
+    throw new NetworkUnavailable(mode, `the kernel makes no network namespace: ${error.code}${remedy}`, { cause: error })
   }
 }
 

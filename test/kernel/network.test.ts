@@ -8,9 +8,12 @@ import { unsetConfinement } from '../../builder/container/confinement.ts'
 import { NetworkPool, leaseBridgePort, leavesNetworkUnchanged, publishPorts } from '../../runtime/index.ts'
 import type { BridgePort } from '../../runtime/index.ts'
 import { askByUdp } from '../support/ask-by-udp.ts'
+import { blockCall } from '../support/block-call.ts'
 import { run, runScript } from '../support/container.ts'
+import { useTemporaryFolder } from '../support/temporary-folder.ts'
 import { Workspace } from '../support/workspace.ts'
 
+const folder = useTemporaryFolder('network')
 const workspace = new Workspace()
 const busybox = workspace.makeBusyboxLayer()
 const rootfs = () => ({ kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' }) as const
@@ -115,6 +118,15 @@ describe('a pool of networks', () => {
     await setTimeout(untilForgottenMs)
     expect((await runIn(pool, look))[1]).toBe('eth0')
     expect(await runIn(pool, look, 'none')).toEqual(first)
+  })
+
+  it('says what it lacks where the kernel makes no network', () => {
+    const [program = '', ...blocked] = blockCall(folder, 'unshare', 'ENOSPC')
+    const child = [process.execPath, join(import.meta.dirname, '../support/no-network-child.ts')]
+    expect(JSON.parse(execFileSync(program, [...blocked, ...child], { encoding: 'utf8' }))).toEqual({
+      code: 'RUNTIME_NETWORK_UNAVAILABLE',
+      message: 'cannot use network "bridge": the kernel makes no network namespace: ENOSPC; user.max_net_namespaces (sysctl) says how many there may be',
+    })
   })
 
   it('is for containers that cannot change their network', () => {
