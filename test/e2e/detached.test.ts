@@ -63,6 +63,14 @@ describe('a detached container', () => {
     must('rmi', 'one')
   })
 
+  it('is waited for, and its exit code printed', () => {
+    for (const [name, code] of [['first', '3'], ['second', '0']] as const) must('run', '-d', '--name', name, 'busybox', 'sh', '-c', `sleep 1; exit ${code}`)
+    expect(must('wait', 'first', 'second')).toBe('3\n0')
+    expect(must('wait', 'first')).toBe('3')
+    expect(run('wait', 'nosuch', 'second')).toMatchObject({ exitCode: 3, stdout: '0\n' })
+    must('rm', 'first', 'second')
+  })
+
   it('has a terminal when asked for, whose output is the log', async () => {
     must('run', '-d', '-t', '--name', 'typed', 'busybox', 'sh', '-c', 'tty; echo $TERM; echo late >&2; sleep 600')
     for (const deadline = Date.now() + 20_000; !run('logs', 'typed').stdout.includes('late') && Date.now() < deadline;) await setTimeout(100)
