@@ -25,7 +25,7 @@ export interface Addon {
   holdImage(index: string, tar: string): number
   /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
   attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
-  /** Descriptors of a new network namespace, which lives as long as they are open, and of its /proc/net/sockstat. */
+  /** Descriptors of a new network namespace with its loopback up, which lives as long as they are open, and of its /proc/net/sockstat. */
   makeNetwork(): [namespaceFd: number, socketsFd: number]
   /** Every extended attribute the kernel lists, of a link itself; empty where the filesystem has none. */
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { BridgePool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import type { NetworkPool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
 import { leaseIds, leavesNetworkUnchanged } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
@@ -52,7 +52,7 @@ export interface RunParts {
   readonly settings: RunSettings
   readonly mounts: MountParts
   readonly policy: (node: NodeId) => StepPolicy
-  readonly networks: BridgePool
+  readonly networks: NetworkPool
   /** Sees what the last attempt of a step left before it is gone. */
   readonly onFailure: ((failed: FailedContainer, task: Task<BuildEvent>) => Promise<void>) | undefined
 }

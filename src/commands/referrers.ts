@@ -2,7 +2,6 @@ import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { findDigest } from '../find-digest.ts'
-import { openRegistries } from '../open-registries.ts'
 
 export const referrersCommand: CommandSpec = {
   name: 'referrers',
@@ -20,8 +19,9 @@ export const referrersCommand: CommandSpec = {
 
 async function referrers({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
   const { askInTurn } = await import('../../builder/index.ts')
+  const { openRegistryAccess } = await import('../../registry-client/index.ts')
   const task = createTask(app)
-  const registries = await openRegistries(app)
+  const registries = await openRegistryAccess(app.env)
   const isSure = registries.references(name).length === 1
   const found = await askInTurn(registries, name, async (client, reference) => {
     // What refers to a digest may be there before that is.

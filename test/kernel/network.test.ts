@@ -4,13 +4,16 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { networkFiles } from '../../builder/container/network-files.ts'
 import { unsetConfinement } from '../../builder/container/confinement.ts'
-import { BridgePool, leaseBridgePort, leavesNetworkUnchanged, publishPorts } from '../../runtime/index.ts'
+import { NetworkPool, leaseBridgePort, leavesNetworkUnchanged, publishPorts } from '../../runtime/index.ts'
 import type { BridgePort } from '../../runtime/index.ts'
 import { askByUdp } from '../support/ask-by-udp.ts'
+import { blockCall } from '../support/block-call.ts'
 import { run, runScript } from '../support/container.ts'
 import { findFreePorts } from '../support/free-ports.ts'
+import { useTemporaryFolder } from '../support/temporary-folder.ts'
 import { Workspace } from '../support/workspace.ts'
 
+const folder = useTemporaryFolder('network')
 const workspace = new Workspace()
 const busybox = workspace.makeBusyboxLayer()
 const rootfs = () => ({ kind: 'overlay', lowers: [{ kind: 'directory', path: busybox }], upper: workspace.makeUpper(), xattrs: 'trusted' }) as const
@@ -71,8 +74,8 @@ describe('a container on the bridge', () => {
 describe('a pool of networks', () => {
   const show = 'readlink /proc/self/ns/net; ip -o -4 addr show eth0 | tr -s " " | cut -d" " -f4; ip route | head -1; ping -c1 -W2 $(ip route | sed -n "s/default via \\([^ ]*\\).*/\\1/p") > /dev/null && echo reached'
   let lent = ''
-  const runIn = async (pool: BridgePool, script: string): Promise<string[]> => {
-    using loan = await pool.borrow()
+  const runIn = async (pool: NetworkPool, script: string, mode: 'bridge' | 'none' = 'bridge'): Promise<string[]> => {
+    using loan = await pool.borrow(mode)
     lent = loan.network.namespace?.path ?? ''
     const lines = await runScript(script, { rootfs: rootfs(), isolation: { network: loan.network } })
     loan.keep()
@@ -85,7 +88,7 @@ describe('a pool of networks', () => {
   }
 
   it('lends one again, as good as new, to one container at a time', async () => {
-    using pool = new BridgePool({ isIsolated: true })
+    using pool = new NetworkPool({ isIsolated: true })
     const first = await runIn(pool, show)
     expect(first).toHaveLength(4)
     expect(first[3]).toBe('reached')
@@ -98,7 +101,7 @@ describe('a pool of networks', () => {
   })
 
   it('lends no network in which connections are left', async () => {
-    using pool = new BridgePool({ isIsolated: true })
+    using pool = new NetworkPool({ isIsolated: true })
     const [first] = await runIn(pool, `readlink /proc/self/ns/net; (nc -l -p 80 < /dev/null &) ; until nc 127.0.0.1 80 < /dev/null; do sleep 0.1; done; grep -q "tw 1" /proc/net/sockstat`)
     expect((await runIn(pool, 'readlink /proc/self/ns/net'))[0]).not.toBe(first)
   })
@@ -106,16 +109,35 @@ describe('a pool of networks', () => {
   it('lends no network again whose container did not come to its end, and leaves no device', async () => {
     const names: string[] = []
     {
-      using pool = new BridgePool({ isIsolated: true })
+      using pool = new NetworkPool({ isIsolated: true })
       for (let turn = 0; turn < 2; turn += 1) {
-        using loan = await pool.borrow()
-        names.push(loan.network.port.name)
+        using loan = await pool.borrow('bridge')
+        names.push(loan.network.mode === 'bridge' ? loan.network.port.name : '')
         await expect(run({ args: ['/bin/true'], rootfs: { ...rootfs(), lowers: [{ kind: 'directory', path: '/nosuch' }] }, isolation: { network: loan.network } })).rejects.toMatchObject({ stage: 'layers' })
       }
       await runIn(pool, 'true')
     }
     expect(new Set(names).size).toBe(2)
     await expect.poll(() => readdirSync('/sys/class/net').filter((name) => names.includes(name))).toEqual([])
+  })
+
+  it('lends those that have only loopback apart from those on the bridge', async () => {
+    const look = 'readlink /proc/self/ns/net; ls /sys/class/net; ping -c1 -W2 127.0.0.1 > /dev/null && echo reached'
+    using pool = new NetworkPool({ isIsolated: true })
+    const first = await runIn(pool, look, 'none')
+    expect(first.slice(1)).toEqual(['lo', 'reached'])
+    await untilForgotten()
+    expect((await runIn(pool, look))[1]).toBe('eth0')
+    expect(await runIn(pool, look, 'none')).toEqual(first)
+  })
+
+  it('says what it lacks where the kernel makes no network', () => {
+    const [program = '', ...blocked] = blockCall(folder, 'unshare', 'ENOSPC')
+    const child = [process.execPath, join(import.meta.dirname, '../support/no-network-child.ts')]
+    expect(JSON.parse(execFileSync(program, [...blocked, ...child], { encoding: 'utf8' }))).toEqual({
+      code: 'RUNTIME_NETWORK_UNAVAILABLE',
+      message: 'cannot use network "bridge": the kernel makes no network namespace: ENOSPC; user.max_net_namespaces (sysctl) says how many there may be',
+    })
   })
 
   it('is for containers that cannot change their network', () => {
