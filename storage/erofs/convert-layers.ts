@@ -4,7 +4,7 @@ import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { takeLock } from '../root/lock.ts'
 import { discardLayer, findDeadSessions } from '../root/session.ts'
-import { syncFolder } from '../root/sync-folder.ts'
+import { syncPath } from '../root/sync-path.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
@@ -125,6 +125,6 @@ function required(layer: LoneLayer | undefined): LoneLayer {
 }
 
 async function syncFiles({ layout }: StoreParts, layer: LoneLayer): Promise<void> {
-  for (const path of layerPaths(layout, layer)) await syncFolder(path)
-  await syncFolder(layout.layers)
+  for (const path of layerPaths(layout, layer)) await syncPath(path)
+  await syncPath(layout.layers)
 }
