@@ -5,6 +5,8 @@ export interface OptionSpec {
   /** Without dashes. */
   readonly name: string
   readonly short?: string
+  /** Other names that docker or podman have for it, without dashes. */
+  readonly aliases?: readonly string[]
   /** What stands for the value in the help; an option without it is a switch. */
   readonly value?: string
   /** What it means to give the option without a value, which then has to follow an equals sign: `--pull`, `--pull=never`. */

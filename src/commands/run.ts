@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { canonicalName, defaultRoot, findImage, ImageNotFound, pullImage, runImage } from '../../builder/index.ts'
+import { canonicalName, defaultRoot, findImage, ImageNotFound, ImageUnavailable, otherPlatforms, pullImage, runImage } from '../../builder/index.ts'
 import type { Engine } from '../../builder/index.ts'
+import { formatPlatform } from '../../oci/platform.ts'
 import type { ContainerExit, ContainerStdio } from '../../runtime/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
@@ -10,7 +11,7 @@ import { confinementOptions, parseRunConfinement, warnOfIsolation } from '../con
 import type { RunSettings } from '../detached.ts'
 import { startDetached } from '../detached.ts'
 import { UsageError } from '../errors.ts'
-import { platformOption } from '../option-values.ts'
+import { askedPlatform, platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderTransfers } from '../render/transfers.ts'
@@ -36,7 +37,7 @@ export const runCommand: CommandSpec = {
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
     { name: 'entrypoint', value: 'COMMAND', help: 'Replaces the ENTRYPOINT of the image' },
-    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image, if it has to be pulled' },
+    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image; one that is here for another is pulled anew' },
     ...confinementOptions,
     ...runOptions,
   ],
@@ -86,13 +87,23 @@ function containerStdio(options: OptionValues): ContainerStdio {
 }
 
 async function findOrPull(engine: Engine, { name, options }: { name: string; options: OptionValues }, app: App): Promise<StoredImage> {
-  try {
-    return findImage(engine.store, name)
-  } catch (error) {
-    if (!(error instanceof ImageNotFound)) throw error
-  }
-  app.note(`Unable to find image '${name}' locally`)
+  const asked = askedPlatform(options)
+  const found = findIfThere(engine.store, name)
+  const others = found === undefined || asked === undefined ? [] : await otherPlatforms(engine.store, found, asked)
+  if (found !== undefined && others.length === 0) return found
+  const platforms = others.map(formatPlatform).join(' and ')
+  if (found !== undefined && !found.names.includes(canonicalName(name))) throw new ImageUnavailable(name, `it is for ${platforms}`)
+  app.note(found === undefined ? `Unable to find image '${name}' locally` : `The image '${name}' found locally is for ${platforms}`)
   return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, false) })
+}
+
+function findIfThere(store: Engine['store'], name: string): StoredImage | undefined {
+  try {
+    return findImage(store, name)
+  } catch (error) {
+    if (error instanceof ImageNotFound) return undefined
+    throw error
+  }
 }
 
 function runSettings({ command, options }: { command: readonly string[]; options: OptionValues }, env: NodeJS.ProcessEnv): RunSettings {
@@ -102,6 +113,7 @@ function runSettings({ command, options }: { command: readonly string[]; options
     command,
     entrypoint: options.text('entrypoint'),
     env: [...options.texts('env-file').flatMap((path) => readEnvFile(path, env)), ...options.texts('env').flatMap((text) => envEntry(text, env))],
+    platform: askedPlatform(options),
     user: options.text('user'),
     workdir: options.text('workdir'),
     ...parseRunOptions(options, findInit),

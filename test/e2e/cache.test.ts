@@ -106,7 +106,7 @@ describe('--explain-cache', () => {
     const above = expect.stringMatching(/^what it is built on changed \(\w{12} → \w{12}\)$/u) as string
     expect(causes(path)).toEqual([never, never, never])
     expect(causes(path)).toEqual(['every step came from the cache'])
-    expect(causes('--build-arg', 'WHO=b', path)).toEqual(['env WHO changed', above])
+    expect(causes('--build-arg', 'WHO=b', path)).toEqual(['arg WHO changed', above])
     writeFileSync(join(path, 'src/deep/b'), '3')
     expect(causes(path)).toEqual([expect.stringMatching(/^file src\/deep\/b changed \(\w{12} → \w{12}\)$/u), above, above])
     writeFileSync(join(path, 'src/c'), '4')
@@ -119,6 +119,9 @@ describe('--explain-cache', () => {
 describe('--explain-cache, of a RUN,', () => {
   const edits: readonly (readonly [what: string, before: string, after: string, cause: RegExp])[] = [
     ['names the variable', 'ENV A=1\nRUN true', 'ENV A=2\nRUN true', /^env A changed$/u],
+    ['names the argument', 'ARG B=1\nRUN true', 'ARG B=2\nRUN true', /^arg B changed$/u],
+    ['names the argument that is gone', 'ARG C=1\nRUN true', 'RUN true', /^arg C changed$/u],
+    ['names the variable that counts more than an argument', 'ARG D=0\nENV D=1\nRUN true', 'ARG D=0\nENV D=2\nRUN true', /^env D changed$/u],
     ['shows the text before and after', 'RUN true', 'RUN :', /^instruction changed \(RUN true → RUN :\)$/u],
     ['shows the base before and after', 'RUN echo 1 >/b\nRUN true', 'RUN echo 2 >/b\nRUN true', /^what it is built on changed \(\w{12} → \w{12}\)$/u],
     ['names the working directory', 'WORKDIR /tmp\nRUN true', 'WORKDIR /bin\nRUN true', /^workdir changed \(\/tmp → \/bin\)$/u],

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -61,6 +61,14 @@ describe('a detached container', () => {
     expect(run('inspect', '--type', 'container', 'busybox')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('cannot find container "busybox"') as string })
     expect(run('inspect', '--type', 'volume', 'one').exitCode).toBe(2)
     must('rmi', 'one')
+  })
+
+  it('is waited for, and its exit code printed', () => {
+    for (const [name, code] of [['first', '3'], ['second', '0']] as const) must('run', '-d', '--name', name, 'busybox', 'sh', '-c', `sleep 1; exit ${code}`)
+    expect(must('wait', 'first', 'second')).toBe('3\n0')
+    expect(must('wait', 'first')).toBe('3')
+    expect(run('wait', 'nosuch', 'second')).toMatchObject({ exitCode: 3, stdout: '0\n' })
+    must('rm', 'first', 'second')
   })
 
   it('has a terminal when asked for, whose output is the log', async () => {
@@ -141,6 +149,24 @@ describe('a detached container', () => {
     await setTimeout(500)
     expect(state('orphan')).toBe('running')
     must('rm', '-f', 'orphan')
+  })
+
+  it('that the kernel does not let go is not called stopped', () => {
+    must('run', '-d', '--name', 'frozen', 'busybox', 'sleep', '600')
+    const initPid = list().find(({ name }) => name === 'frozen')?.initPid ?? 0
+    const pid = readFileSync(`/proc/${initPid}/task/${initPid}/children`, 'utf8').trim()
+    const group = join('/sys/fs/cgroup/freezer', `tsbuild-test-${process.pid}`)
+    mkdirSync(group)
+    try {
+      writeFileSync(join(group, 'cgroup.procs'), pid)
+      writeFileSync(join(group, 'freezer.state'), 'FROZEN')
+      expect(run('stop', '-t', '0', 'frozen')).toMatchObject({ exitCode: 6, stdout: '', stderr: expect.stringContaining(`process ${pid} is still there`) as string })
+      expect(state('frozen')).toBe('running')
+    } finally {
+      writeFileSync(join(group, 'freezer.state'), 'THAWED')
+    }
+    must('rm', '-f', 'frozen')
+    rmdirSync(group)
   })
 
   it('that is only beginning is not called stopped', async () => {
