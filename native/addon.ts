@@ -36,6 +36,8 @@ export interface Addon {
    * of those files that are as they were in `known`, an earlier answer. Its last component is followed. On a pool thread.
    */
   readFolder(path: Uint8Array, known: Uint8Array | undefined, only: Uint8Array | undefined, readsBackwards: boolean): Promise<Buffer>
+  /** The 64 digits of the SHA-256 of bytes, or of a text as UTF-8. */
+  sha256(bytes: Uint8Array | string): string
   /** Fills in the SHA-256 of the regular files whose records begin at `starts`. On a pool thread, which nobody may disturb in it. */
   digestFiles(path: Uint8Array, records: Uint8Array, starts: Uint32Array): Promise<void>
   /** Why ISA-L cannot be used; undefined when it can. */

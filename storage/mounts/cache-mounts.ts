@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
+import { randomId } from '../../native/index.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
 import { maxChangesetBytes, maxChangesetSeconds } from '../layer/layer-blobs.ts'
 import type { Database, Row } from '../records/database.ts'
@@ -62,7 +62,7 @@ export class CacheMountDirectories implements CacheMounts {
   async remove(name: string, task: Task): Promise<'removed' | 'in-use' | 'missing'> {
     const { layout, database } = this.#parts
     if (!listMountNames(database).includes(name)) return 'missing'
-    const trash = join(layout.trash, randomUUID())
+    const trash = join(layout.trash, randomId())
     const lock = tryLock(layout, { name: mountLockName(name), exclusive: true })
     if (lock === undefined) return 'in-use'
     try {
