@@ -97,7 +97,7 @@ function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: 
       reports.push(report)
       if (!isStart) return
       attendant?.connect(report.pid, () => { helper.kill('SIGKILL') })
-      if (stdio.kind === 'events') stdio.onStarted?.(report.pid)
+      stdio.onStarted?.(report.pid)
     })
     return helper
   }
