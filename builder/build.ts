@@ -7,7 +7,7 @@ import { mediaTypes } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { encodeDocument } from '../oci/manifest.ts'
 import { normalizePlatform } from '../oci/platform.ts'
-import { BridgePool } from '../runtime/index.ts'
+import { NetworkPool } from '../runtime/index.ts'
 import { defaultBuilderId, noAttestations } from './attest/attestation-request.ts'
 import type { BuildOrigin } from './attest/describe-build.ts'
 import { describeBuild } from './attest/describe-build.ts'
@@ -113,7 +113,7 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   const layers = createCachedLayers(engine.store, { now: () => new Date(), shared, used })
   await using claims = new StepClaims(engine.store)
   const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
-  using networks = new BridgePool({ subnet: request.subnet, isIsolated: true })
+  using networks = new NetworkPool({ subnet: request.subnet, isIsolated: true })
   const cache = createStepCache(engine.store, { plan, place, noCache: request.noCache, claims }, task)
   const { rootfses, results } = await solveTrusting(() => {
     used.clear()

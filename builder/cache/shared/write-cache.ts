@@ -76,10 +76,12 @@ async function writeCache(engine: Engine, { target, cache }: { target: PlacedTar
     const seen = await writer.current()
     const written = await putRecords(engine, { writer, own, others: target.isReset ? [] : await otherRecords(engine, { target, own }, task) })
     const isLast = attempt === maxAttempts || target.isReset
+    const lookedAt = performance.now()
     if (isLast || await writer.current() === seen) {
       await writer.point(written)
       if (isLast) return
-      await sleep(settleMs, undefined, { signal: task.signal })
+      // Where looking and writing take long, on a busy machine or over a slow line, they do so for the others too.
+      await sleep(settleMs + 2 * (performance.now() - lookedAt), undefined, { signal: task.signal })
       if (await writer.current() === sha256(written) || await holdsAll(engine, { target, own }, task)) return
     }
     await sleep(settleMs * Math.random() * attempt, undefined, { signal: task.signal })
