@@ -1,4 +1,5 @@
-import type { BridgePool } from '../runtime/index.ts'
+import { silent } from '../core/task.ts'
+import type { NetworkPool } from '../runtime/index.ts'
 import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import type { BuildBases } from './base-images.ts'
@@ -29,7 +30,6 @@ import type { SecretGuard } from './guard/secret-guard.ts'
 import type { BuildPlan, NodeId } from './plan/plan.ts'
 import type { BuildProgress } from './record/build-progress.ts'
 import { toWireLabel } from './record/wire-event.ts'
-import { silent } from '../core/task.ts'
 
 /** No step of a build needs more processes at a time; a fork bomb ends here. */
 const defaultPids = 4096
@@ -49,7 +49,7 @@ interface ExecutorParts {
   readonly bases: BuildBases
   readonly plan: BuildPlan
   readonly layers: CachedLayers
-  readonly networks: BridgePool
+  readonly networks: NetworkPool
 }
 
 /** What makes the nodes of a plan, by kind. */

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Reference, RegistriesConfig, RegistryClient } from '../registry-client/index.ts'
-import { createUploadJournal, loadRegistriesConfig, openRegistryClient, resolveName } from '../registry-client/index.ts'
+import type { RegistryAccess } from '../registry-client/index.ts'
+import { createUploadJournal, openRegistryAccess } from '../registry-client/index.ts'
 import type { Store } from '../storage/index.ts'
 import { openStore } from '../storage/index.ts'
 
@@ -23,22 +23,15 @@ export interface Engine extends AsyncDisposable {
   readonly home?: Engine
 }
 
-export interface RegistryAccess {
-  readonly config: RegistriesConfig
-  readonly client: RegistryClient
-  /** What a name may mean, best first: one reference for a full name, several for a short one under search registries. */
-  readonly references: (name: string) => readonly Reference[]
-}
-
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
-  const env = options.env ?? process.env
+  const { env = process.env, uploadChunkBytes } = options
   const store = await openStore(options.root ?? defaultRoot(env))
   let access: Promise<RegistryAccess> | undefined
   return {
     store,
     env,
     registries: () => {
-      access ??= openRegistries(store, { ...options, env })
+      access ??= openRegistryAccess(env, { journal: createUploadJournal(join(store.root, 'transfers', 'uploads')), ...(uploadChunkBytes === undefined ? {} : { uploadChunkBytes }) })
       return access
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
@@ -50,11 +43,4 @@ export function defaultRoot(env: NodeJS.ProcessEnv): string {
   if (given !== undefined && given !== '') return given
   if (process.getuid?.() === 0) return '/var/lib/tsbuild'
   return join(env['XDG_DATA_HOME'] || join(env['HOME'] || homedir(), '.local', 'share'), 'tsbuild')
-}
-
-async function openRegistries({ root }: Store, { env, uploadChunkBytes }: EngineOptions & { readonly env: NodeJS.ProcessEnv }): Promise<RegistryAccess> {
-  const config = await loadRegistriesConfig(env)
-  const journal = createUploadJournal(join(root, 'transfers', 'uploads'))
-  const client = await openRegistryClient(env, { userAgent: 'tsbuild', registries: config, journal, ...(uploadChunkBytes === undefined ? {} : { uploadChunkBytes }) })
-  return { config, client, references: (name) => resolveName(name, config) }
 }

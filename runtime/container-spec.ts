@@ -126,7 +126,7 @@ export interface Isolation {
 }
 
 export type Network =
-  | { readonly mode: 'none' }
+  | { readonly mode: 'none'; readonly namespace?: Pick<KeptNamespace, 'path'> }
   | { readonly mode: 'host' }
   | { readonly mode: 'bridge'; readonly port: BridgePort; readonly namespace?: KeptNamespace }
   /** One of a plain user's, connected by a program of the host that runs as long as the container; it publishes the ports too. */

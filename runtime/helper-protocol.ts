@@ -123,7 +123,7 @@ function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffs
 
 function networkNamespace(network: Network): NamespaceChoice | undefined {
   if (network.mode === 'host') return { kind: 'host' }
-  const path = network.mode === 'joined' ? network.path : network.mode === 'bridge' ? network.namespace?.path : undefined
+  const path = network.mode === 'joined' ? network.path : 'namespace' in network ? network.namespace.path : undefined
   return path === undefined ? undefined : { kind: 'joined', path }
 }
 

@@ -12,7 +12,7 @@ const command: CommandSpec = {
   options: [
     { name: 'interactive', short: 'i', help: '' },
     { name: 'tty', short: 't', help: '' },
-    { name: 'target', value: 'STAGE', help: '' },
+    { name: 'target', aliases: ['goal'], value: 'STAGE', help: '' },
     { name: 'pull', value: 'MODE', bare: 'always', help: '' },
     { name: 'env', short: 'e', value: 'NAME=VALUE', isRepeatable: true, help: '' },
   ],
@@ -27,6 +27,13 @@ describe('parseArguments', () => {
     expect(parse('--target', '1.10', '-e', '007', '1e5').options.text('target')).toBe('1.10')
     expect(parse('-e', '007', '1e5')).toMatchObject({ operands: ['1e5'] })
     expect(parse('-e', '007', 'x').options.texts('env')).toEqual(['007'])
+  })
+
+  it('knows an option by the names that others have for it', () => {
+    expect(parse('--goal', 'a', 'img', '--goal', 'b')).toMatchObject({ operands: ['img', '--goal', 'b'] })
+    expect(parse('--goal', 'a', 'img').options.text('target')).toBe('a')
+    expect(parse('--goal=b', '--', '--goal').options.text('target')).toBe('b')
+    expect(parse('--', '--goal', 'c')).toMatchObject({ operands: ['--goal', 'c'] })
   })
 
   it('leaves everything behind the first operand to the command', () => {

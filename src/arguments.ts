@@ -12,8 +12,9 @@ const switchValues: Readonly<Record<string, boolean>> = { true: true, '1': true,
  * Reads a command's arguments. Values stay the texts they are: `--target 1.10` and an image id such as `1e5` are no numbers.
  * @throws {UsageError}
  */
-export function parseArguments(command: CommandSpec, args: readonly string[]): CommandInput {
+export function parseArguments(command: CommandSpec, given: readonly string[]): CommandInput {
   const options = [...command.options, helpOption]
+  const args = withoutAliases(given, options)
   const end = command.stopsAtOperand === true ? firstOperand(args, options) : args.length
   const tokens = tokenize(normalizeSwitches(args.slice(0, end), options), options)
   const values = new Map<string, string[]>()
@@ -24,7 +25,7 @@ export function parseArguments(command: CommandSpec, args: readonly string[]): C
     const option = findOption(command, options, token)
     values.set(option.name, [...values.get(option.name) ?? [], optionValue(option, token)])
   }
-  operands.push(...args.slice(end))
+  operands.push(...given.slice(end))
   const input = { operands, options: optionValues(options, values) }
   if (!input.options.has('help')) checkOperands(command, operands)
   return input
@@ -32,6 +33,17 @@ export function parseArguments(command: CommandSpec, args: readonly string[]): C
 
 interface OptionToken { readonly kind: 'option'; readonly name: string; readonly rawName: string; readonly value?: string | undefined }
 type Token = OptionToken | { readonly kind: 'positional'; readonly value: string; readonly index: number } | { readonly kind: 'option-terminator' }
+
+/** `--net=host` → `--network=host`. */
+function withoutAliases(args: readonly string[], options: readonly OptionSpec[]): string[] {
+  const names = new Map(options.flatMap(({ name, aliases = [] }) => aliases.map((alias) => [alias, name])))
+  const end = args.includes('--') ? args.indexOf('--') : args.length
+  return args.map((arg, index) => {
+    const [, alias = '', rest = ''] = /^--([^=]+)(.*)$/su.exec(arg) ?? []
+    const name = index < end ? names.get(alias) : undefined
+    return name === undefined ? arg : `--${name}${rest}`
+  })
+}
 
 function tokenize(args: readonly string[], options: readonly OptionSpec[]): Token[] {
   const config = Object.fromEntries(options.map(({ name, short, value }) => [name, {

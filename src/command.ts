@@ -5,6 +5,8 @@ export interface OptionSpec {
   /** Without dashes. */
   readonly name: string
   readonly short?: string
+  /** Other names that docker or podman have for it, without dashes. */
+  readonly aliases?: readonly string[]
   /** What stands for the value in the help; an option without it is a switch. */
   readonly value?: string
   /** What it means to give the option without a value, which then has to follow an equals sign: `--pull`, `--pull=never`. */
@@ -46,4 +48,16 @@ export interface OptionValues {
   /** The last value given. */
   text(name: string): string | undefined
   texts(name: string): readonly string[]
+}
+
+/** A command before it is loaded. */
+export interface CommandEntry {
+  readonly name: string
+  /** The line in the list of commands. */
+  readonly summary: string
+  readonly load: () => Promise<CommandSpec>
+  /** Only tsbuild itself calls it, so no list has it. */
+  readonly isInternal?: boolean
+  /** It touches no layers, so a plain user needs no user namespace for it. */
+  readonly runsAsCaller?: boolean
 }

@@ -256,11 +256,15 @@ export class BlobStore implements ContentStore {
 }
 
 function checkDocument(blob: Descriptor, bytes: Uint8Array): Uint8Array {
-  const digester = createDigester(digestAlgorithm(blob.digest))
-  digester.update(bytes)
-  const digest = digester.finish()
+  const digest = digestAlgorithm(blob.digest) === 'sha256' ? sha256(bytes) : sha512(bytes)
   if (digest !== blob.digest || bytes.byteLength !== blob.size) throw new DigestMismatch(blob, { digest, sizeBytes: bytes.byteLength })
   return bytes
+}
+
+function sha512(bytes: Uint8Array): Digest {
+  const digester = createDigester('sha512')
+  digester.update(bytes)
+  return digester.finish()
 }
 
 function fileSize(path: string): number | undefined {

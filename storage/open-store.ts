@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
+import { hashBy } from '../oci/digest.ts'
 import { BlobStore } from './content-store.ts'
 import { DriverUnavailable } from './errors.ts'
 import type { AskedPolicy, FormatChoice } from './erofs/choose-format.ts'
@@ -65,6 +66,7 @@ interface OpenedRoot {
  * @throws {StoreTooNew} @throws {NotOurStore} @throws {StoreUnusable} @throws {StoreBusy} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
  */
 export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
+  hashBy((bytes) => getAddon().sha256(bytes))
   const layout = createLayout(resolve(root))
   createFolders(layout)
   if (options.mayUseReserve === true) releaseReserveIfFull(layout)

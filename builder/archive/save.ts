@@ -22,7 +22,11 @@ export type NamedImage = Departure
 
 /** Writes images, given by name or id, to a sink: as an OCI image layout, or as `docker save` did before it wrote one. */
 export async function saveImages(engine: Engine, { images, format, sink }: { images: readonly string[]; format: ArchiveFormat; sink: ArchiveSink }, task: Task): Promise<void> {
-  await writeArchive(engine.store, { named: await nameImages(engine.store, images), format, sink, blobs: usualBlobs }, task)
+  const named = await nameImages(engine.store, images).catch(async (error: unknown) => {
+    await sink.discard()
+    throw error
+  })
+  await writeArchive(engine.store, { named, format, sink, blobs: usualBlobs }, task)
 }
 
 export interface ArchiveRequest {

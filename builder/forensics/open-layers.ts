@@ -63,7 +63,7 @@ interface OpenedSource extends OpenedLayers {
 }
 
 async function openSource(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedSource> {
-  if (/^[./]/u.test(source) || existsSync(source)) return openPath(engine, { source, platform }, task)
+  if (isPath(source)) return openPath(engine, { source, platform }, task)
   try {
     return await openStored(engine, { source, platform })
   } catch (error) {
@@ -73,6 +73,13 @@ async function openSource(engine: Engine, { source, platform }: { source: string
   const found = await findRemoteImage(engine, { name: source, platform }, silent(task))
   const openBlob: OpenBlob = (blob, { signal }) => client.fetchBlob(found.reference, blob, { signal, emit: () => undefined })
   return describe(found.name, found, openBlob)
+}
+
+/** A folder that holds no images is no reason not to look for the image of that name. */
+function isPath(source: string): boolean {
+  if (/^[./]/u.test(source)) return true
+  const found = statSync(source, { throwIfNoEntry: false })
+  return found !== undefined && (!found.isDirectory() || existsSync(join(source, 'index.json')))
 }
 
 async function openStored({ store }: Engine, { source, platform }: { source: string; platform: Platform }): Promise<OpenedSource> {
@@ -85,9 +92,12 @@ async function openStored({ store }: Engine, { source, platform }: { source: str
 }
 
 async function openPath(engine: Engine, { source, platform }: { source: string; platform: Platform }, task: Task): Promise<OpenedSource> {
-  if (statSync(source).isDirectory()) return openLayout(source, platform)
+  if (statSync(source).isDirectory()) {
+    if (!existsSync(join(source, 'index.json'))) throw new MalformedArchive(`"${source}" is a folder without "index.json"`)
+    return openLayout(source, platform)
+  }
   const [image, ...others] = await readImages(engine, { archive: createReadStream(source, { highWaterMark: 1024 * 1024 }), platform }, task)
-  if (image === undefined || others.length > 0) throw new MalformedArchive(`it has ${image === undefined ? 'no image' : `${others.length + 1} images`}, and one is wanted`)
+  if (image === undefined || others.length > 0) throw new MalformedArchive(`it has ${image === undefined ? 'no image' : `${others.length + 1} images`}, and one is wanted; after "tsbuild load" each has its name`)
   return describe(source, image, (blob, readTask) => engine.store.content.read(blob, readTask))
 }
 

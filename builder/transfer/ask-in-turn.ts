@@ -1,6 +1,5 @@
-import type { Reference, RegistryClient } from '../../registry-client/index.ts'
+import type { Reference, RegistryAccess, RegistryClient } from '../../registry-client/index.ts'
 import { AllPlacesFailed, ManifestUnknown } from '../../registry-client/index.ts'
-import type { RegistryAccess } from '../engine.ts'
 import { ImageUnavailable } from '../errors.ts'
 
 /**

@@ -3,7 +3,6 @@ import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { findDigest } from '../find-digest.ts'
-import { openRegistries } from '../open-registries.ts'
 
 export const deleteCommand: CommandSpec = {
   name: 'delete',
@@ -19,10 +18,10 @@ export const deleteCommand: CommandSpec = {
 }
 
 async function deleteRemote({ operands: [name = ''], options }: CommandInput, app: App): Promise<number> {
-  const { formatReference, isQualified, parseReference } = await import('../../registry-client/index.ts')
+  const { formatReference, isQualified, openRegistryAccess, parseReference } = await import('../../registry-client/index.ts')
   const reference = parseReference(name, { defaultTag: undefined })
   if (reference.tag === undefined && reference.digest === undefined) throw new UsageError(`delete "${name}": a tag or digest is wanted, so that nobody deletes "latest" unawares`)
-  const { client, references } = await openRegistries(app)
+  const { client, references } = await openRegistryAccess(app.env)
   if (!isQualified(name)) throw new UsageError(`delete "${name}": a name with its registry is wanted, as in ${references(name).map(formatReference).join(' or ')}`)
   const task = createTask(app)
   const target = options.has('manifest') ? { ...reference, tag: undefined, digest: reference.digest ?? await findDigest(client, reference, task) } : reference

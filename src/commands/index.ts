@@ -1,15 +1,4 @@
-import type { CommandSpec } from '../command.ts'
-
-export interface CommandEntry {
-  readonly name: string
-  /** The line in the list of commands. */
-  readonly summary: string
-  readonly load: () => Promise<CommandSpec>
-  /** Only tsbuild itself calls it, so no list has it. */
-  readonly isInternal?: boolean
-  /** It touches no layers, so a plain user needs no user namespace for it. */
-  readonly runsAsCaller?: boolean
-}
+import type { CommandEntry } from '../command.ts'
 
 /** Each command is loaded when it is called, so that none pays for the others' start. */
 export const commands: readonly CommandEntry[] = [
@@ -20,6 +9,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'logs', summary: 'Print what a detached container has written', load: async () => (await import('./logs.ts')).logsCommand, runsAsCaller: true },
   { name: 'stop', summary: 'End detached containers', load: async () => (await import('./stop.ts')).stopCommand, runsAsCaller: true },
   { name: 'kill', summary: 'Send a signal to detached containers', load: async () => (await import('./kill.ts')).killCommand, runsAsCaller: true },
+  { name: 'wait', summary: 'Wait until detached containers have ended', load: async () => (await import('./wait.ts')).waitCommand, runsAsCaller: true },
   { name: 'rm', summary: 'Forget detached containers that have ended', load: async () => (await import('./rm.ts')).rmCommand, runsAsCaller: true },
   { name: 'doctor', summary: 'Say what this host offers and lacks', load: async () => (await import('./doctor.ts')).doctorCommand, runsAsCaller: true },
   { name: 'system', summary: 'Remove what was left on this host', load: async () => (await import('./system.ts')).systemCommand },
@@ -44,6 +34,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'save', summary: 'Write images to an archive', load: async () => (await import('./save.ts')).saveCommand },
   { name: 'load', summary: 'Read images from an archive', load: async () => (await import('./load.ts')).loadCommand },
   { name: 'import', summary: 'Make an image of a root filesystem tar', load: async () => (await import('./import.ts')).importCommand },
+  { name: 'export', summary: 'Write the root filesystem of an image', load: async () => (await import('./export.ts')).exportCommand },
   { name: 'mount', summary: 'Show an image read-only at a directory', load: async () => (await import('./mount.ts')).mountCommand },
   { name: 'store', summary: 'Say or change how layers are kept', load: async () => (await import('./store.ts')).storeCommand },
   { name: 'layer', summary: 'Look into the layers of an image: list, compare, explain, find waste', load: async () => (await import('./layer.ts')).layerCommand },
@@ -52,4 +43,5 @@ export const commands: readonly CommandEntry[] = [
   { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
   { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store, and repair it', load: async () => (await import('./fsck.ts')).fsckCommand },
+  { name: 'completion', summary: 'Print what makes a shell complete command lines', load: async () => (await import('./completion.ts')).completionCommand, runsAsCaller: true },
 ]

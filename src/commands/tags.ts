@@ -1,6 +1,5 @@
 import { createTask } from '../../core/task.ts'
 import type { CommandSpec } from '../command.ts'
-import { openRegistries } from '../open-registries.ts'
 
 export const tagsCommand: CommandSpec = {
   name: 'tags',
@@ -13,10 +12,10 @@ export const tagsCommand: CommandSpec = {
   ],
   examples: ['tsbuild tags debian', 'tsbuild tags --catalog registry.example'],
   run: async ({ operands: [name = ''], options }, app) => {
+    const { normalizeRegistry, openRegistryAccess } = await import('../../registry-client/index.ts')
     const task = createTask(app)
-    const registries = await openRegistries(app)
+    const registries = await openRegistryAccess(app.env)
     if (options.has('catalog')) {
-      const { normalizeRegistry } = await import('../../registry-client/index.ts')
       for await (const repository of registries.client.catalog.repositories(normalizeRegistry(name), task)) app.print(repository)
       return 0
     }
