@@ -1,5 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
+/** What tests are told, and the commands they run: the rest of what we understand depends on whoever runs them. */
+const told = /^TSBUILD_(?:LAYER_FORMAT|PROPERTY_RUNS|PEERS|PEERS_SHARE|COSIGN|OTHER_REGISTRY)$/u
+const understood = /^(?:TSBUILD_|OTEL_|BUILDKIT_|XDG_|CONTAINERS_|(?:GITHUB_ACTIONS|SOURCE_DATE_EPOCH|TRACEPARENT|DOCKER_CONFIG|REGISTRY_AUTH_FILE|SSH_AUTH_SOCK)$)/u
+for (const name of Object.keys(process.env)) if (understood.test(name) && !told.test(name)) Reflect.deleteProperty(process.env, name)
+process.env['LC_ALL'] = 'C.UTF-8'
+process.umask(0o022)
+
 const exclude = ['**/node_modules/**', 'dist/**']
 /** A poll says what comes, not how soon: a second is short where every processor is busy. */
 const common = { exclude, expect: { poll: { timeout: 20_000 } } }

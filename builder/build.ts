@@ -29,7 +29,7 @@ import { openMemoryContext } from './context/memory-context.ts'
 import type { OnFailure } from './debug/failed-step.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
-import { CacheSourceFailed } from './cache/shared/errors.ts'
+import { CacheSourceFailed, ResultNotKept } from './cache/shared/errors.ts'
 import { StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
@@ -50,6 +50,7 @@ import type { BuildCommandLine } from './record/build-record.ts'
 import { observed } from './record/observed.ts'
 import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
+import { toldOnce } from './told-once.ts'
 import type { DepartingImage } from './transfer/portable-tree.ts'
 
 export interface BuildOptions extends TaskOptions<BuildEvent> {
@@ -126,8 +127,12 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   return result
 }
 
-/** A shared cache that does not hold what it promised is left out, and what was built on its promises is solved again. */
-async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCaches, task: Task<BuildEvent>): Promise<Solved> {
+/**
+ * A shared cache that does not hold what it promised is left out, and what was built on its promises is solved again; so are
+ * results without layers, where a layer turns out to be needed.
+ */
+async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCaches, building: Task<BuildEvent>): Promise<Solved> {
+  const task = toldOnce(building)
   for (;;) {
     try {
       const solved = await solve(createOptions(), task)
@@ -135,14 +140,15 @@ async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCa
       return solved
     } catch (error) {
       const failure = findCacheFailure(error)
-      if (failure === undefined || !shared.distrust(failure.source)) throw error
+      if (failure instanceof ResultNotKept && shared.forgetLacking()) continue
+      if (!(failure instanceof CacheSourceFailed) || !shared.distrust(failure.source)) throw error
       warnOfCache(failure.source, failure, task)
     }
   }
 }
 
-function findCacheFailure(error: unknown): CacheSourceFailed | undefined {
-  if (error instanceof CacheSourceFailed) return error
+function findCacheFailure(error: unknown): CacheSourceFailed | ResultNotKept | undefined {
+  if (error instanceof CacheSourceFailed || error instanceof ResultNotKept) return error
   return error instanceof StepFailed ? findCacheFailure(error.cause) : undefined
 }
 

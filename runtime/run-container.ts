@@ -23,7 +23,7 @@ import { createBundle, restrictsDevices } from './oci/bundle.ts'
 import { sampleUsage } from './sample-usage.ts'
 import type { NetworkAttendant } from './network/user-network.ts'
 import { attendNetwork } from './network/user-network.ts'
-import { forwardSignals } from './signals.ts'
+import { forwarded, forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
 import { validateForChroot } from './rootless/chroot.ts'
@@ -169,7 +169,7 @@ interface Ending {
 function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending): ContainerExit {
   const ended = reports.find((report) => report.kind === 'ended')
   const exited = reports.find((report) => report.kind === 'exited')
-  const status = exited?.status ?? (stop.wasKilled ? constants.signals.SIGKILL : undefined)
+  const status = exited?.status ?? endWithoutReport({ stop, reports, helperSignal })
   if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? helperSignal : findSignalName(ended.status & 0x7f))
   const notExecuted = reports.find((report) => report.kind === 'not-executed')?.notExecuted
   const usage: UsageReport = {
@@ -181,6 +181,13 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   }
   const exitCode = findExitCode(status, notExecuted)
   return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
+}
+
+/** A signal for the container's process ends the helper itself as long as that has not come to listen: then there is no more of the container. */
+function endWithoutReport({ stop, reports, helperSignal }: Omit<Ending, 'spec' | 'usage'>): number | undefined {
+  if (stop.wasKilled) return constants.signals.SIGKILL
+  if (helperSignal === undefined || reports.length > 0 || !forwarded.some((signal) => signal === helperSignal)) return undefined
+  return constants.signals[helperSignal]
 }
 
 export function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
+import type { App } from './app.ts'
 import { commands as allCommands } from './commands/index.ts'
-import { completionCommand } from './commands/completion.ts'
+import { createCompletionCommand } from './commands/completion.ts'
 import { parseArguments } from './arguments.ts'
 import type { CompletedCommand } from './completion-script.ts'
 import { completionScript } from './completion-script.ts'
@@ -46,8 +47,8 @@ describe('the completion of bash', () => {
 describe('every completion script', () => {
   it('has all commands that people call', async () => {
     const lines: string[] = []
-    const app = { print: (line: string) => { lines.push(line) } } as Parameters<typeof completionCommand.run>[1]
-    await completionCommand.run(parseArguments(completionCommand, ['bash']), app)
+    const completion = createCompletionCommand(allCommands)
+    await completion.run(parseArguments(completion, ['bash']), { print: (line: string) => { lines.push(line) } } as App)
     const script = lines.join('\n')
     for (const { name, isInternal } of allCommands) expect(script.includes(`\n    ${name}) `), name).toBe(isInternal !== true)
     execFileSync('bash', ['-n', '-c', script])

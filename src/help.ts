@@ -1,6 +1,5 @@
 import { helpOption } from './arguments.ts'
-import type { CommandSpec, OptionSpec } from './command.ts'
-import type { CommandEntry } from './commands/index.ts'
+import type { CommandEntry, CommandSpec, OptionSpec } from './command.ts'
 import { formatTable } from './render/format.ts'
 
 /** What people call. */

@@ -19,7 +19,7 @@ import { explainFull, openPrivate } from './root/explain-full.ts'
 import { claimIncoming } from './root/incoming-file.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
-import { syncFolder } from './root/sync-folder.ts'
+import { syncPath } from './root/sync-path.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
 
 /** A blob being written: nothing of it can be found before `publish`. */
@@ -243,10 +243,10 @@ export class BlobStore implements ContentStore {
     const folder = this.#layout.blobFolder(digest)
     if (!existsSync(folder)) {
       mkdirSync(folder, { recursive: true })
-      await syncFolder(dirname(folder))
+      await syncPath(dirname(folder))
     }
     await rename(path, this.#layout.blob(digest))
-    await syncFolder(folder)
+    await syncPath(folder)
     this.#session.transaction('durable', () => {
       this.#database.run('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)', digest, sizeBytes, Date.now())
       // It may have been the last one that an image lacked.

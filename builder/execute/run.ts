@@ -78,7 +78,7 @@ export function createRunExecutor(given: RunParts): Executor<RunNode> {
       }
       const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
       const lookup = await layers.find(key, step.input(step.node.base))
-      if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
+      if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, key, lookup.result)
       return lookup
     },
     run: async (step, key, task): Promise<Executed> => {
@@ -87,7 +87,7 @@ export function createRunExecutor(given: RunParts): Executor<RunNode> {
       const executed = await runRetried(step, parts, task)
       const result = layers.record(key, executed.layer, base)
       const byLayers = layersKey(step, settings)
-      if (byLayers !== undefined && hasSources(step.node)) layers.alias(byLayers, result)
+      if (byLayers !== undefined && hasSources(step.node)) layers.alias(byLayers, key, result)
       return { result, usage: executed.usage }
     },
   }

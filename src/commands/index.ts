@@ -1,15 +1,4 @@
-import type { CommandSpec } from '../command.ts'
-
-export interface CommandEntry {
-  readonly name: string
-  /** The line in the list of commands. */
-  readonly summary: string
-  readonly load: () => Promise<CommandSpec>
-  /** Only tsbuild itself calls it, so no list has it. */
-  readonly isInternal?: boolean
-  /** It touches no layers, so a plain user needs no user namespace for it. */
-  readonly runsAsCaller?: boolean
-}
+import type { CommandEntry } from '../command.ts'
 
 /** Each command is loaded when it is called, so that none pays for the others' start. */
 export const commands: readonly CommandEntry[] = [
@@ -54,5 +43,5 @@ export const commands: readonly CommandEntry[] = [
   { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
   { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store, and repair it', load: async () => (await import('./fsck.ts')).fsckCommand },
-  { name: 'completion', summary: 'Print what makes a shell complete command lines', load: async () => (await import('./completion.ts')).completionCommand, runsAsCaller: true },
+  { name: 'completion', summary: 'Print what makes a shell complete command lines', load: async () => (await import('./completion.ts')).createCompletionCommand(commands), runsAsCaller: true },
 ]

@@ -44,4 +44,8 @@ describe('a store', () => {
   it('of EROFS layers has after power loss all that was reported done', () => {
     expect(report('power-loss.ts', '--rounds', '3', '--format', 'erofs')).toMatchObject({ problems: [] })
   }, 120_000)
+
+  it('has after power loss a directory with a single file that an EROFS layer was converted to', () => {
+    expect(report('power-loss.ts', '--rounds', '2', '--format', 'erofs', '--kinds', 'convert')).toMatchObject({ problems: [] })
+  }, 120_000)
 })

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -193,6 +193,13 @@ describe('the timeout', () => {
     const { exit, stdout } = await runOutOfTime(['/bin/sh', '-c', 'trap "echo cleaned; exit 3" TERM; echo ready; sleep 600 & wait'])
     expect(exit).toMatchObject({ exitCode: 3, cause: { limit: 'timeout' } })
     expect(stdout).toBe('ready\ncleaned\n')
+  })
+
+  it('ends also a container that has not begun when it is over', () => {
+    const spec = makeSpec({ args: ['/bin/sleep', '600'], rootfs: rootfs(), limits: { timeoutMs: 100 } })
+    const slowly = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=prctl', '-e', 'inject=prctl:delay_enter=500000:when=1']
+    const { status, stderr } = spawnSync('strace', [...slowly, process.execPath, join(import.meta.dirname, '../support/run-container-child.ts'), JSON.stringify(spec)], { encoding: 'utf8' })
+    expect(status, stderr).toBe(143)
   })
 
   it('kills what ignores SIGTERM after a grace', async () => {

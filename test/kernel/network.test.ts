@@ -9,8 +9,8 @@ import type { BridgePort } from '../../runtime/index.ts'
 import { askByUdp } from '../support/ask-by-udp.ts'
 import { blockCall } from '../support/block-call.ts'
 import { run, runScript } from '../support/container.ts'
-import { useTemporaryFolder } from '../support/temporary-folder.ts'
 import { findFreePorts } from '../support/free-ports.ts'
+import { useTemporaryFolder } from '../support/temporary-folder.ts'
 import { Workspace } from '../support/workspace.ts'
 
 const folder = useTemporaryFolder('network')
