@@ -24,7 +24,10 @@ if (cachedData === undefined || script.cachedDataRejected) {
   setFlags('--no-flush-bytecode')
   process.on('exit', keepCode)
 }
-script.runInThisContext()(createRequire(file), file, path.dirname(file))
+const load = createRequire(file)
+// Evaluating one of these takes 1 to 7 ms, and many a command gets by without: they are loaded when something of theirs is wanted.
+const late = ['child_process', 'crypto', 'dgram', 'net', 'readline', 'stream', 'stream/consumers', 'stream/promises', 'zlib'].map((name) => `node:${name}`)
+script.runInThisContext()((name) => late.includes(name) ? new Proxy({}, { get: (_, key) => load(name)[key] }) : load(name), file, path.dirname(file))
 
 /** V8 refuses code of another version or with other flags, but knows the source by its length alone. */
 function cacheName() {

@@ -55,6 +55,8 @@ export interface BuildRequest extends Omit<ContextRequest, 'context' | 'dockerfi
   readonly annotations?: ImageAnnotations
   /** What is said of the image in registries and OCI layouts; default nothing. */
   readonly attestations?: AttestationRequest
+  /** Has the result say how each image was made, as provenance that goes with it would; of everything, or the least. */
+  readonly describes?: 'min' | 'max'
   /** Makes one layer of all that the Dockerfile makes, or of some of them. */
   readonly squash?: SquashRange | 'all'
   /** Seconds since 1970: the time of the image, and of every file in its new layers that would be younger. */

@@ -7,11 +7,12 @@ import { mediaTypes } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { encodeDocument } from '../oci/manifest.ts'
 import { normalizePlatform } from '../oci/platform.ts'
-import { BridgePool } from '../runtime/index.ts'
-import { noAttestations } from './attest/attestation-request.ts'
+import { NetworkPool } from '../runtime/index.ts'
+import { defaultBuilderId, noAttestations } from './attest/attestation-request.ts'
 import type { BuildOrigin } from './attest/describe-build.ts'
 import { describeBuild } from './attest/describe-build.ts'
-import { makePredicates } from './attest/make-predicates.ts'
+import type { DescribedImage } from './attest/make-predicates.ts'
+import { makePredicates, makeProvenance } from './attest/make-predicates.ts'
 import { BuildBases } from './base-images.ts'
 import type { SharedCaches } from './cache/shared/shared-caches.ts'
 import { openSharedCaches, warnOfCache } from './cache/shared/shared-caches.ts'
@@ -28,7 +29,7 @@ import { openMemoryContext } from './context/memory-context.ts'
 import type { OnFailure } from './debug/failed-step.ts'
 import type { Engine } from './engine.ts'
 import { openEngine } from './engine.ts'
-import { CacheSourceFailed } from './cache/shared/errors.ts'
+import { CacheSourceFailed, ResultNotKept } from './cache/shared/errors.ts'
 import { StepFailed } from './errors.ts'
 import type { BuildEvent } from './events.ts'
 import { createCachedLayers } from './execute/cached-layers.ts'
@@ -49,6 +50,7 @@ import type { BuildCommandLine } from './record/build-record.ts'
 import { observed } from './record/observed.ts'
 import type { Solved, SolveOptions } from './solve.ts'
 import { solve } from './solve.ts'
+import { toldOnce } from './told-once.ts'
 import type { DepartingImage } from './transfer/portable-tree.ts'
 
 export interface BuildOptions extends TaskOptions<BuildEvent> {
@@ -67,6 +69,10 @@ export interface BuildResult {
   readonly names: readonly string[]
   /** Of the image as the store has it; what was pushed or saved is among the outputs. */
   readonly descriptor: Descriptor
+  /** By which its record is found. */
+  readonly build: string
+  /** How the image of each platform was made, where `describes` asked for it. */
+  readonly provenance: readonly DescribedImage[]
   readonly outputs: readonly WrittenOutput[]
 }
 
@@ -107,7 +113,7 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   const layers = createCachedLayers(engine.store, { now: () => new Date(), shared, used })
   await using claims = new StepClaims(engine.store)
   const place = JSON.stringify([resolve(request.context), request.dockerfile ?? ''])
-  using networks = new BridgePool({ subnet: request.subnet, isIsolated: true })
+  using networks = new NetworkPool({ subnet: request.subnet, isIsolated: true })
   const cache = createStepCache(engine.store, { plan, place, noCache: request.noCache, claims }, task)
   const { rootfses, results } = await solveTrusting(() => {
     used.clear()
@@ -121,8 +127,12 @@ async function buildImage(engine: Engine, request: OwnRequest, task: Task<BuildE
   return result
 }
 
-/** A shared cache that does not hold what it promised is left out, and what was built on its promises is solved again. */
-async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCaches, task: Task<BuildEvent>): Promise<Solved> {
+/**
+ * A shared cache that does not hold what it promised is left out, and what was built on its promises is solved again; so are
+ * results without layers, where a layer turns out to be needed.
+ */
+async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCaches, building: Task<BuildEvent>): Promise<Solved> {
+  const task = toldOnce(building)
   for (;;) {
     try {
       const solved = await solve(createOptions(), task)
@@ -130,14 +140,15 @@ async function solveTrusting(createOptions: () => SolveOptions, shared: SharedCa
       return solved
     } catch (error) {
       const failure = findCacheFailure(error)
-      if (failure === undefined || !shared.distrust(failure.source)) throw error
+      if (failure instanceof ResultNotKept && shared.forgetLacking()) continue
+      if (!(failure instanceof CacheSourceFailed) || !shared.distrust(failure.source)) throw error
       warnOfCache(failure.source, failure, task)
     }
   }
 }
 
-function findCacheFailure(error: unknown): CacheSourceFailed | undefined {
-  if (error instanceof CacheSourceFailed) return error
+function findCacheFailure(error: unknown): CacheSourceFailed | ResultNotKept | undefined {
+  if (error instanceof CacheSourceFailed || error instanceof ResultNotKept) return error
   return error instanceof StepFailed ? findCacheFailure(error.cause) : undefined
 }
 
@@ -158,25 +169,40 @@ async function finish(engine: Engine, finishing: Finishing, task: Task<BuildEven
   for (const image of images) restacked.push(await restack(engine.store, image, { restacking, task: silent(task) }))
   await engine.store.layers.sync(silent(task))
   space.check()
-  const members: DepartingImage[] = []
-  for (const [index, image] of restacked.entries()) members.push(await assemble(engine, { image, index, finishing }, task))
+  const assembled: Assembled[] = []
+  for (const [index, image] of restacked.entries()) assembled.push(await assemble(engine, { image, index, finishing }, task))
+  const members = assembled.map(({ departing }) => departing)
   const built = { members, names, annotations: request.annotations ?? noAnnotations }
+  warnOfCutSearch(request.guard, task)
   const { id, descriptor } = await identify(engine.store, members)
   const outputs = await writeOutputs(engine, { image: { ...built, id, descriptor, signer: request.attestations?.signer }, outputs: request.outputs }, task)
   task.emit({ type: 'image-exported', id, names, atMs: Date.now() })
-  return { id, names, descriptor, outputs }
+  return { id, names, descriptor, outputs, build: request.build, provenance: assembled.flatMap(({ described }) => described ?? []) }
 }
 
-async function assemble({ store }: Engine, { image, index, finishing }: { readonly image: BuiltImage; readonly index: number; readonly finishing: Finishing }, task: Task<BuildEvent>): Promise<DepartingImage> {
+const shownPlaces = 5
+
+function warnOfCutSearch({ cutPlaces }: OwnRequest['guard'], task: Task<BuildEvent>): void {
+  if (cutPlaces.length === 0) return
+  const more = cutPlaces.length > shownPlaces ? `, and of ${cutPlaces.length - shownPlaces} others` : ''
+  task.emit({ type: 'warning-raised', rule: 'SecretSearchCut', message: `secrets were looked for in the beginning only of ${cutPlaces.slice(0, shownPlaces).join(', of ')}${more}: of what gzip compressed, 8 MiB of each and 64 MiB of a layer are searched`, range: undefined })
+}
+
+interface Assembled { readonly departing: DepartingImage; readonly described: DescribedImage | undefined }
+
+async function assemble({ store }: Engine, { image, index, finishing }: { readonly image: BuiltImage; readonly index: number; readonly finishing: Finishing }, task: Task<BuildEvent>): Promise<Assembled> {
   const { request, cache, origin } = finishing
   request.guard.checkConfig(imageConfig(image))
   const isInline = request.cacheTo?.some(({ type }) => type === 'inline') === true
   const assembled = await assembleImage(store, image, { annotations: request.annotations?.manifest ?? {}, inlineCache: isInline ? inlineCache(cache, index) : undefined })
-  const predicates = await makePredicates(store, {
-    request: request.attestations ?? noAttestations, image: assembled, name: request.names[0] ?? assembled.stored.id, guard: request.guard, created: image.created,
-    history: () => describeBuild(request, origin, { used: image.results, platform: image.planned.platform }),
-  }, task)
-  return { image: assembled, predicates }
+  const { attestations = noAttestations, guard } = request
+  const history = (): ReturnType<typeof describeBuild> => describeBuild(request, origin, { used: image.results, platform: image.planned.platform })
+  const predicates = await makePredicates(store, { request: attestations, image: assembled, name: request.names[0] ?? assembled.stored.id, guard, created: image.created, history }, task)
+  const described = request.describes === undefined ? undefined : {
+    platform: image.planned.platform,
+    predicate: await makeProvenance({ mode: request.describes, builderId: attestations.provenance?.builderId ?? defaultBuilderId }, { history, guard }),
+  }
+  return { departing: { image: assembled, predicates }, described }
 }
 
 /** What the store calls the result: the image, or an index of the images of all platforms. */

@@ -1,5 +1,5 @@
 import { silent } from '../core/task.ts'
-import type { BridgePool } from '../runtime/index.ts'
+import type { NetworkPool } from '../runtime/index.ts'
 import { canLimit } from '../runtime/index.ts'
 import type { RootfsView } from '../storage/index.ts'
 import type { BuildBases } from './base-images.ts'
@@ -49,7 +49,7 @@ interface ExecutorParts {
   readonly bases: BuildBases
   readonly plan: BuildPlan
   readonly layers: CachedLayers
-  readonly networks: BridgePool
+  readonly networks: NetworkPool
 }
 
 /** What makes the nodes of a plan, by kind. */

@@ -1,7 +1,16 @@
 import { findNearest } from '../core/nearest.ts'
+import type { Platform } from '../oci/platform.ts'
+import { normalizePlatform, platformDistance } from '../oci/platform.ts'
 import { formatFamiliar, formatReference, parseReference } from '../registry-client/index.ts'
 import type { Store, StoredImage } from '../storage/index.ts'
 import { ImageNotFound } from './errors.ts'
+import { openImages } from './transfer/portable-image.ts'
+
+/** What an image of the store is for instead of this platform; nothing when it is for it. */
+export async function otherPlatforms(store: Store, image: StoredImage, platform: Platform): Promise<Platform[]> {
+  const platforms = (await openImages(store, image)).map(({ config }) => normalizePlatform(config))
+  return platforms.some((each) => platformDistance(platform, each) !== undefined) ? [] : platforms
+}
 
 const idLike = /^(?:sha256:)?[a-f0-9]{2,64}$/u
 

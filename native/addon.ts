@@ -23,9 +23,13 @@ export interface Addon {
   spreadChildren(path: string): boolean
   /** Mounts an EROFS image and the tar that its files lie in where nobody sees it, until the descriptor is closed; -1 where the kernel refuses. */
   holdImage(index: string, tar: string): number
+  /** Two ends for messages with descriptors in them. */
+  socketPair(): [one: number, other: number]
+  /** The descriptor in the message that has come, or -1. */
+  receiveDescriptor(socketFd: number): number
   /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
   attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
-  /** Descriptors of a new network namespace, which lives as long as they are open, and of its /proc/net/sockstat. */
+  /** Descriptors of a new network namespace with its loopback up, which lives as long as they are open, and of its /proc/net/sockstat. */
   makeNetwork(): [namespaceFd: number, socketsFd: number]
   /** Every extended attribute the kernel lists, of a link itself; empty where the filesystem has none. */
   readXattrs(path: string | Uint8Array): [name: string, value: Buffer][]
@@ -36,6 +40,8 @@ export interface Addon {
    * of those files that are as they were in `known`, an earlier answer. Its last component is followed. On a pool thread.
    */
   readFolder(path: Uint8Array, known: Uint8Array | undefined, only: Uint8Array | undefined, readsBackwards: boolean): Promise<Buffer>
+  /** The 64 digits of the SHA-256 of bytes, or of a text as UTF-8. */
+  sha256(bytes: Uint8Array | string): string
   /** Fills in the SHA-256 of the regular files whose records begin at `starts`. On a pool thread, which nobody may disturb in it. */
   digestFiles(path: Uint8Array, records: Uint8Array, starts: Uint32Array): Promise<void>
   /** Why ISA-L cannot be used; undefined when it can. */

@@ -56,8 +56,18 @@ export function digestHex(digest: Digest | DiffId | ChainId): string {
   return digest.slice(digest.indexOf(':') + 1)
 }
 
+/** The 64 digits of a SHA-256. */
+type Hash = (bytes: Uint8Array | string) => string
+
+let hash: Hash = (bytes) => createHash('sha256').update(bytes).digest('hex')
+
+/** Has `sha256` computed by something that is there sooner than node:crypto, which takes longer to load than most commands hash. */
+export function hashBy(other: Hash): void {
+  hash = other
+}
+
 export function sha256(bytes: Uint8Array | string): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}` as Digest
+  return `sha256:${hash(bytes)}` as Digest
 }
 
 /** A running digest of a byte stream. */
@@ -68,10 +78,10 @@ export interface Digester {
 }
 
 export function createDigester(algorithm: DigestAlgorithm = 'sha256'): Digester {
-  const hash = createHash(algorithm)
+  const running = createHash(algorithm)
   return {
-    update: (bytes) => { hash.update(bytes) },
-    finish: () => `${algorithm}:${hash.digest('hex')}` as Digest,
+    update: (bytes) => { running.update(bytes) },
+    finish: () => `${algorithm}:${running.digest('hex')}` as Digest,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { LowerLayer } from '../native/index.ts'
+import type { LowerLayer, RootKeeper } from '../native/index.ts'
 import type { IdMaps } from './rootless/id-maps.ts'
 
 /**
@@ -52,6 +52,8 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
   /** The program fuse-overlayfs, where it mounts the layers in place of the kernel's overlayfs. Then the upperdir has the marks of that program. */
   readonly program?: string
+  /** Where its mount may serve the next container. */
+  readonly keeper?: RootKeeper
 }
 
 export type { LowerLayer }
@@ -126,7 +128,7 @@ export interface Isolation {
 }
 
 export type Network =
-  | { readonly mode: 'none' }
+  | { readonly mode: 'none'; readonly namespace?: Pick<KeptNamespace, 'path'> }
   | { readonly mode: 'host' }
   | { readonly mode: 'bridge'; readonly port: BridgePort; readonly namespace?: KeptNamespace }
   /** One of a plain user's, connected by a program of the host that runs as long as the container; it publishes the ports too. */

@@ -12,17 +12,18 @@ import type { ContainerSpec, Executor } from './container-spec.ts'
 import type { ContainerStdio } from './container-stdio.ts'
 import { ContainerLost, ContainerSetupFailed, UserNamespaceUnavailable } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
-import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
+import { decodeReport, defaultPlaces, encodeRequest, nameStage } from './helper-protocol.ts'
 import { deviceRules } from './cgroup/device-rules.ts'
 import { findDiskShortage, findVictim } from './post-mortem.ts'
 import { getHost } from './host-support.ts'
+import { keepRoot } from './keep-root.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
 import { createBundle, restrictsDevices } from './oci/bundle.ts'
 import { sampleUsage } from './sample-usage.ts'
 import type { NetworkAttendant } from './network/user-network.ts'
 import { attendNetwork } from './network/user-network.ts'
-import { forwardSignals } from './signals.ts'
+import { forwarded, forwardSignals } from './signals.ts'
 import type { Stop } from './stop.ts'
 import { watchForStop } from './stop.ts'
 import { validateForChroot } from './rootless/chroot.ts'
@@ -45,8 +46,11 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasDeviceRules ? deviceRules(spec) : undefined, hierarchies })
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
-    const request = encodeRequest({ spec, stdio: wireStdio(stdio), cgroup, host, append: bundle?.appendTo })
-    const exit = await attend({ mode: modes[spec.executor?.kind ?? 'helper'], request }, { spec, stdio, cgroup, task })
+    const places = defaultPlaces(spec, cgroup, host)
+    using keeping = keepRoot(spec, places, host)
+    const request = encodeRequest({ spec, stdio: wireStdio(stdio), cgroup, host, places, keeping, append: bundle?.appendTo })
+    const exit = await attend({ mode: modes[spec.executor?.kind ?? 'helper'], request, keeperFd: keeping.socketFd }, { spec, stdio, cgroup, task })
+    keeping.keep()
     const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
     if (failure !== undefined) throw failure
     return exit
@@ -63,7 +67,7 @@ function wireStdio(stdio: ContainerStdio): ContainerStdio['kind'] {
 const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
 
 /** With a network that a program of the host connects as long as it runs. */
-async function attend(work: { readonly mode: string; readonly request: Uint8Array }, run: Run): Promise<ContainerExit> {
+async function attend(work: Omit<Work, 'attendant'>, run: Run): Promise<ContainerExit> {
   const { network } = run.spec.isolation
   const attendant = network.mode === 'private' ? attendNetwork(network) : undefined
   const following = follow(start({ ...work, attendant }, run.stdio, run.task.emit), run)
@@ -84,13 +88,15 @@ interface Started {
 interface Work {
   readonly mode: string
   readonly request: Uint8Array
+  /** Where the helper sends the mount of the root; never with an attendant. */
+  readonly keeperFd: number | undefined
   readonly attendant: NetworkAttendant | undefined
 }
 
-function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
+function start({ mode, request, keeperFd, attendant }: Work, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
   const launch = (fds: readonly [number, number, number]): HelperProcess => {
-    const helper = startHelper({ mode, request, stdio: fds, fds: attendant === undefined ? [] : [attendant.fd] }, (bytes) => {
+    const helper = startHelper({ mode, request, stdio: fds, fds: [attendant?.fd, keeperFd].filter((fd) => fd !== undefined) }, (bytes) => {
       const report = decodeReport(bytes)
       // Only the helper's own, which comes first: whoever may trace init can have it say what they like.
       const isStart = report.kind === 'started' && !reports.some(({ kind }) => kind === 'started')
@@ -163,7 +169,7 @@ interface Ending {
 function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending): ContainerExit {
   const ended = reports.find((report) => report.kind === 'ended')
   const exited = reports.find((report) => report.kind === 'exited')
-  const status = exited?.status ?? (stop.wasKilled ? constants.signals.SIGKILL : undefined)
+  const status = exited?.status ?? endWithoutReport({ stop, reports, helperSignal })
   if (status === undefined) throw new ContainerLost(spec.id, ended === undefined ? helperSignal : findSignalName(ended.status & 0x7f))
   const notExecuted = reports.find((report) => report.kind === 'not-executed')?.notExecuted
   const usage: UsageReport = {
@@ -175,6 +181,13 @@ function describeExit({ spec, stop, reports, usage: read, helperSignal }: Ending
   }
   const exitCode = findExitCode(status, notExecuted)
   return { exitCode, signal: findSignalName(status & 0x7f), cause: findCause(spec, stop, usage) ?? (exitCode === 0 ? undefined : findDiskShortage(spec.rootfs)), notExecuted, usage }
+}
+
+/** A signal for the container's process ends the helper itself as long as that has not come to listen: then there is no more of the container. */
+function endWithoutReport({ stop, reports, helperSignal }: Omit<Ending, 'spec' | 'usage'>): number | undefined {
+  if (stop.wasKilled) return constants.signals.SIGKILL
+  if (helperSignal === undefined || reports.length > 0 || !forwarded.some((signal) => signal === helperSignal)) return undefined
+  return constants.signals[helperSignal]
 }
 
 export function findExitCode(status: number, notExecuted: NotExecuted | undefined): number {

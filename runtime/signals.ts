@@ -1,7 +1,8 @@
 import type { HelperProcess } from '../native/index.ts'
 import type { ForwardedSignal, SignalSource } from './container-stdio.ts'
 
-const forwarded: readonly ForwardedSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH']
+/** What the process of a container is sent when its caller gets it. */
+export const forwarded: readonly ForwardedSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH']
 
 /** Passes signals on to the container's process until the returned function is called. */
 export function forwardSignals(source: SignalSource | undefined, helper: HelperProcess): () => void {

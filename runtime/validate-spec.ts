@@ -71,13 +71,13 @@ function validateNamespaces({ namespaces = {}, clockOffsets = {}, network, shmSi
   if (namespaces.cgroup?.kind === 'joined') throw new InvalidSpec('isolation.namespaces.cgroup', 'joined', 'one of its own, or the host\'s')
   if (namespaces.ipc !== undefined && shmSizeBytes !== undefined) throw new InvalidSpec('isolation.shmSizeBytes', shmSizeBytes, 'an IPC namespace of the container\'s own')
   if (network.mode === 'joined') requirePath('isolation.network.path', network.path)
-  if (network.mode === 'bridge' && network.namespace !== undefined) requirePath('isolation.network.namespace.path', network.namespace.path)
+  if ('namespace' in network) requirePath('isolation.network.namespace.path', network.namespace.path)
   for (const clock of ['monotonic', 'boottime'] as const) requireInteger(`isolation.clockOffsets.${clock}`, Math.floor(clockOffsets[clock] ?? 0), -(2 ** 31), 2 ** 31)
 }
 
 /** Whether its namespace is there before the container. */
 function isOutside(network: Network): boolean {
-  return network.mode === 'host' || network.mode === 'joined' || (network.mode === 'bridge' && network.namespace !== undefined)
+  return network.mode === 'host' || network.mode === 'joined' || 'namespace' in network
 }
 
 /** What belongs to the host's user namespace would be out of reach, or would not be held back by one of the container's own. */

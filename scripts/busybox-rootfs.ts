@@ -1,6 +1,6 @@
 /** Makes the tar of a small root filesystem out of Debian's package busybox-static. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensurePackages } from './system-packages.ts'
@@ -16,6 +16,8 @@ export function writeBusyboxRootfs(tarPath: string): void {
   const busybox = busyboxPaths.find((path) => existsSync(path))
   if (busybox === undefined) throw new Error('busybox is missing: install it with apt-get install busybox-static')
   const root = mkdtempSync(join(tmpdir(), 'tsbuild-busybox-'))
+  // Whoever else wants it takes one that is there.
+  const part = `${tarPath}.${process.pid}`
   try {
     chmodSync(root, 0o755)
     for (const folder of folders) mkdirSync(join(root, folder), { recursive: true })
@@ -26,7 +28,8 @@ export function writeBusyboxRootfs(tarPath: string): void {
     for (const name of listApplets(busybox)) if (name !== 'busybox') symlinkSync('busybox', join(root, 'bin', name))
     writeFileSync(join(root, 'etc/passwd'), passwd)
     writeFileSync(join(root, 'etc/group'), group)
-    execFileSync('tar', ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '-C', root, '-cf', tarPath, '.'])
+    execFileSync('tar', ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '-C', root, '-cf', part, '.'])
+    renameSync(part, tarPath)
   } finally {
     rmSync(root, { recursive: true, force: true })
   }

@@ -49,3 +49,15 @@ export interface OptionValues {
   text(name: string): string | undefined
   texts(name: string): readonly string[]
 }
+
+/** A command before it is loaded. */
+export interface CommandEntry {
+  readonly name: string
+  /** The line in the list of commands. */
+  readonly summary: string
+  readonly load: () => Promise<CommandSpec>
+  /** Only tsbuild itself calls it, so no list has it. */
+  readonly isInternal?: boolean
+  /** It touches no layers, so a plain user needs no user namespace for it. */
+  readonly runsAsCaller?: boolean
+}

@@ -22,3 +22,14 @@ export class DetachedFailed extends TsbuildError {
     this.container = container
   }
 }
+
+/** SIGKILL did not end a container in time: the kernel lets no process go that waits for a device, or is frozen. */
+export class StopFailed extends TsbuildError {
+  readonly code = 'CLI_STOP_FAILED'
+  readonly container: string
+
+  constructor(container: string, { afterMs, process }: { readonly afterMs: number; readonly process: { readonly pid: number; readonly state: string } | undefined }) {
+    super(`cannot stop container "${container}": ${process === undefined ? 'its supervisor has not said that it ended' : `process ${process.pid} is still there, in state ${process.state},`} ${afterMs / 1000} s after SIGKILL; it ends once the kernel lets it go`)
+    this.container = container
+  }
+}

@@ -1,7 +1,6 @@
 import type { DescribedCommand } from './app.ts'
 import { helpOption } from './arguments.ts'
-import type { CommandSpec, OptionSpec } from './command.ts'
-import type { CommandEntry } from './commands/index.ts'
+import type { CommandEntry, CommandSpec, OptionSpec } from './command.ts'
 import { formatTable } from './render/format.ts'
 
 /** What people call. */

@@ -19,7 +19,7 @@ import { explainFull, openPrivate } from './root/explain-full.ts'
 import { claimIncoming } from './root/incoming-file.ts'
 import type { Layout } from './root/layout.ts'
 import type { Session } from './root/session.ts'
-import { syncFolder } from './root/sync-folder.ts'
+import { syncPath } from './root/sync-path.ts'
 import type { BlobInfo, ContentStore } from './store.ts'
 
 /** A blob being written: nothing of it can be found before `publish`. */
@@ -243,10 +243,10 @@ export class BlobStore implements ContentStore {
     const folder = this.#layout.blobFolder(digest)
     if (!existsSync(folder)) {
       mkdirSync(folder, { recursive: true })
-      await syncFolder(dirname(folder))
+      await syncPath(dirname(folder))
     }
     await rename(path, this.#layout.blob(digest))
-    await syncFolder(folder)
+    await syncPath(folder)
     this.#session.transaction('durable', () => {
       this.#database.run('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?)', digest, sizeBytes, Date.now())
       // It may have been the last one that an image lacked.
@@ -256,11 +256,15 @@ export class BlobStore implements ContentStore {
 }
 
 function checkDocument(blob: Descriptor, bytes: Uint8Array): Uint8Array {
-  const digester = createDigester(digestAlgorithm(blob.digest))
-  digester.update(bytes)
-  const digest = digester.finish()
+  const digest = digestAlgorithm(blob.digest) === 'sha256' ? sha256(bytes) : sha512(bytes)
   if (digest !== blob.digest || bytes.byteLength !== blob.size) throw new DigestMismatch(blob, { digest, sizeBytes: bytes.byteLength })
   return bytes
+}
+
+function sha512(bytes: Uint8Array): Digest {
+  const digester = createDigester('sha512')
+  digester.update(bytes)
+  return digester.finish()
 }
 
 function fileSize(path: string): number | undefined {

@@ -1,7 +1,5 @@
-import type { StatsFs } from 'node:fs'
 import { TsbuildError } from '../core/errors.ts'
 import type { ChainId, Digest, DiffId } from '../oci/digest.ts'
-import type { ArchiveRule, TreeRule } from './tree/rules.ts'
 
 /** The store has no such blob. */
 export class BlobMissing extends TsbuildError {
@@ -54,123 +52,12 @@ export class DiffIdMismatch extends TsbuildError {
   }
 }
 
-/** An archive breaks a rule that keeps extraction safe and unambiguous. Nothing was stored. */
-export class HostileArchive extends TsbuildError {
-  readonly code = 'STORAGE_HOSTILE_ARCHIVE'
-  readonly rule: ArchiveRule
-  /** Counted from 0. */
-  readonly entry: number
-  /** What the rule is about: a path, a name of a header field. */
-  readonly object: Buffer
-
-  constructor(rule: ArchiveRule, entry: number, object: Buffer) {
-    super(`cannot unpack archive: entry ${entry} ${JSON.stringify(object.toString('latin1'))} breaks the rule "${rule}"`)
-    this.rule = rule
-    this.entry = entry
-    this.object = object
-  }
-}
-
-/** A changeset cannot carry something of the tree, such as a file named `.wh.x`. */
-export class Unrepresentable extends TsbuildError {
-  readonly code = 'STORAGE_UNREPRESENTABLE'
-  readonly rule: TreeRule | ArchiveRule
-  readonly path: Buffer
-
-  constructor(rule: TreeRule | ArchiveRule, path: Buffer) {
-    super(`cannot write ${JSON.stringify(`/${path.toString('latin1')}`)} into a layer: it breaks the rule "${rule}"`)
-    this.rule = rule
-    this.path = path
-  }
-}
-
-/** A file changed, or is no file any more, between its listing and its reading. Doing it again may help. */
-export class SourceChanged extends TsbuildError {
-  readonly code = 'STORAGE_SOURCE_CHANGED'
-  /** Where it was to go. */
-  readonly path: Buffer
-
-  constructor(path: Buffer) {
-    super(`cannot pack ${JSON.stringify(`/${path.toString('latin1')}`)}: the file changed while it was read`)
-    this.path = path
-  }
-}
-
-/** A system call on a tree failed; `cause` has the helper's report. */
-export class TreeFailure extends TsbuildError {
-  readonly code = 'STORAGE_TREE_FAILURE'
-  /** `ENOENT` and the like. */
-  readonly errnoName: string
-  readonly path: string
-
-  constructor(doing: string, failure: { readonly errnoName: string; readonly object: string }, options: ErrorOptions) {
-    super(`cannot ${doing} ${JSON.stringify(failure.object)}: ${failure.errnoName}`, options)
-    this.errnoName = failure.errnoName
-    this.path = failure.object
-  }
-}
-
-/** The helper ended without saying why, by a signal for example. */
-export class HelperDied extends TsbuildError {
-  readonly code = 'STORAGE_HELPER_DIED'
-  readonly mode: string
-  readonly signal: NodeJS.Signals | undefined
-
-  constructor(mode: string, exit: { readonly exitCode: number | undefined; readonly signal: NodeJS.Signals | undefined }) {
-    super(`helper "${mode}" ended with ${exit.signal ?? `exit code ${exit.exitCode ?? 'unknown'}`} and without a result`)
-    this.mode = mode
-    this.signal = exit.signal
-  }
-}
-
-/** The filesystem of the store has no room left. */
-export class StorageFull extends TsbuildError {
-  readonly code = 'STORAGE_FULL'
-  readonly root: string
-  /** Which of the two ran out. */
-  readonly resource: 'bytes' | 'inodes'
-  readonly freeBytes: number
-  readonly freeInodes: number
-
-  constructor(root: string, { bavail, bsize, files, ffree }: StatsFs, options: ErrorOptions) {
-    // Filesystems that make inodes as they need them count none.
-    const resource = files > 0 && ffree < 16 ? 'inodes' : 'bytes'
-    super(`cannot write to "${root}": its filesystem has no ${resource} left (${bavail * bsize} bytes and ${ffree} inodes are free)`, options)
-    this.root = root
-    this.resource = resource
-    this.freeBytes = bavail * bsize
-    this.freeInodes = ffree
-  }
-}
-
 /** A policy asks for free inodes on a filesystem that makes as many as it needs. */
 export class InodesUncounted extends TsbuildError {
   readonly code = 'STORAGE_INODES_UNCOUNTED'
 
   constructor() {
     super('cannot keep a number of inodes free: the filesystem of the store makes inodes as it needs them and cannot run out of them')
-  }
-}
-
-/** A compressed stream is damaged, truncated, or followed by bytes that do not belong to it. */
-export class MalformedCompression extends TsbuildError {
-  readonly code = 'STORAGE_MALFORMED_COMPRESSION'
-  readonly compression: 'gzip' | 'zstd'
-
-  constructor(compression: 'gzip' | 'zstd', problem: string, options?: ErrorOptions) {
-    super(`cannot decompress ${compression}: ${problem}`, options)
-    this.compression = compression
-  }
-}
-
-/** The engine that TSBUILD_GZIP asks for is unknown, or not on this machine. */
-export class GzipEngineUnavailable extends TsbuildError {
-  readonly code = 'STORAGE_GZIP_ENGINE_UNAVAILABLE'
-  readonly asked: string
-
-  constructor(asked: string, reason: string) {
-    super(`cannot use TSBUILD_GZIP=${JSON.stringify(asked)}: ${reason}`)
-    this.asked = asked
   }
 }
 
@@ -269,51 +156,5 @@ export class UnexpectedEntry extends TsbuildError {
     this.path = path
     this.wanted = wanted
     this.found = found
-  }
-}
-
-/** The store was written by a newer tsbuild, in a way this one does not know. */
-export class StoreTooNew extends TsbuildError {
-  readonly code = 'STORAGE_TOO_NEW'
-  readonly root: string
-  readonly version: string
-
-  constructor(root: string, version: string) {
-    super(`cannot open store "${root}": it has format ${JSON.stringify(version)}, which only a newer tsbuild knows`)
-    this.root = root
-    this.version = version
-  }
-}
-
-/** The directory belongs to another user, or is something else than a store. */
-export class NotOurStore extends TsbuildError {
-  readonly code = 'STORAGE_NOT_OURS'
-  readonly root: string
-
-  constructor(root: string, problem: string) {
-    super(`cannot open store "${root}": ${problem}`)
-    this.root = root
-  }
-}
-
-/** Its database is damaged, or the machine does not let it be made, read or written. */
-export class StoreUnusable extends TsbuildError {
-  readonly code = 'STORAGE_UNUSABLE'
-  readonly root: string
-
-  constructor(root: string, problem: string, options: ErrorOptions) {
-    super(`cannot use store "${root}": ${problem}`, options)
-    this.root = root
-  }
-}
-
-/** Another process has held the database for longer than any of its transactions takes. */
-export class StoreBusy extends TsbuildError {
-  readonly code = 'STORAGE_BUSY'
-  readonly root: string
-
-  constructor(root: string, options: ErrorOptions) {
-    super(`cannot write to store "${root}": another process has kept its database locked for ten seconds`, options)
-    this.root = root
   }
 }

@@ -5,7 +5,8 @@ import { spend } from '../oci/spent-bytes.ts'
 import type { Sink, SinkOutcome } from '../native/index.ts'
 import { getAddon, sinkOutcomes } from '../native/index.ts'
 import type { GzipEngine } from './compression/gzip-engine.ts'
-import { MalformedCompression, StreamTooLarge } from './errors.ts'
+import { StreamTooLarge } from './errors.ts'
+import { MalformedCompression } from './compression/errors.ts'
 
 /** So much may wait for the batch at work. */
 const batchBytes = 256 * 1024

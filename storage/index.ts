@@ -44,6 +44,8 @@ export type { FetchBlob, LostImage, RepairReport } from './upkeep/repair.ts'
 export { repair } from './upkeep/repair.ts'
 export type { ArchiveRule, TreeRule } from './tree/rules.ts'
 export {
-  AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, GzipEngineUnavailable, HelperDied, HostileArchive, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, MalformedCompression,
-  NotOurStore, SourceChanged, StorageFull, StoreBusy, StoreTooNew, StoreUnusable, StreamTooLarge, TreeFailure, UnexpectedEntry, Unrepresentable,
+  AmbiguousId, BlobMissing, DiffIdMismatch, DriverUnavailable, FormatUnavailable, ImageIncomplete, IndexDamaged, InodesUncounted, LayerDamaged, LayerMissing, LinkLoop, StreamTooLarge, UnexpectedEntry,
 } from './errors.ts'
+export { GzipEngineUnavailable, MalformedCompression } from './compression/errors.ts'
+export { NotOurStore, StorageFull, StoreBusy, StoreTooNew, StoreUnusable } from './root/errors.ts'
+export { HelperDied, HostileArchive, SourceChanged, TreeFailure, Unrepresentable } from './tree/errors.ts'

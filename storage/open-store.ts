@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { isErrno } from '../core/errors.ts'
 import { createTask, silent } from '../core/task.ts'
 import { getAddon } from '../native/index.ts'
+import { hashBy } from '../oci/digest.ts'
 import { BlobStore } from './content-store.ts'
 import { DriverUnavailable } from './errors.ts'
 import type { AskedPolicy, FormatChoice } from './erofs/choose-format.ts'
@@ -65,6 +66,7 @@ interface OpenedRoot {
  * @throws {StoreTooNew} @throws {NotOurStore} @throws {StoreUnusable} @throws {StoreBusy} @throws {StorageFull} @throws {FormatUnavailable} @throws {DriverUnavailable}
  */
 export async function openStore(root: string, options: OpenOptions = {}): Promise<Store> {
+  hashBy((bytes) => getAddon().sha256(bytes))
   const layout = createLayout(resolve(root))
   createFolders(layout)
   if (options.mayUseReserve === true) releaseReserveIfFull(layout)
@@ -102,12 +104,14 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, form
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, policy: formatChoice.policy }), verifier }
   const vfs = new VfsDriver(context, { session, xattrs })
-  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs), sync)
+  const overlays = driver.driver === 'vfs' ? undefined : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs)
+  const layers = new StackedLayers(context, overlays ?? vfs, sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
       await sync.run(createTask())
     } finally {
+      overlays?.close()
       held.close()
       const mayHaveTrash = session.id !== undefined || hasBuried
       session.end()

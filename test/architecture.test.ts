@@ -27,7 +27,7 @@ const owners: readonly { readonly what: string; readonly pattern: RegExp; readon
   { what: 'child_process', pattern: /from 'node:child_process'/u, files: [/^registry-client\/credential-helper\.ts$/u, /^runtime\/rootless\/id-mapping\.ts$/u, /^runtime\/oci\/hooks\.ts$/u, /^builder\/context\/git\.ts$/u, /^builder\/archive\/open-compressed\.ts$/u, /^src\//u] },
   // In the command, which runs from kept code, Node warns of it; process.getBuiltinModule does the same.
   { what: 'a builtin module imported at run time', pattern: /\bimport\('node:/u, files: [] },
-  { what: 'HTTP requests', pattern: /'node:https?'|\bfetch\(/u, files: [/^registry-client\/(?:transport|http\/(?:connector|proxied))\.ts$/u, /^builder\/context\/download\.ts$/u, /^builder\/record\/trace\.ts$/u] },
+  { what: 'HTTP requests', pattern: /'node:https?'|\bfetch\(/u, files: [/^registry-client\/(?:transport|http\/(?:connector|large-reads|proxied))\.ts$/u, /^builder\/context\/download\.ts$/u, /^builder\/record\/trace\.ts$/u] },
 ]
 const bannedNames = /^(?:utils?|helpers?|common|misc|types|constants|manager|service)\.ts$/u
 

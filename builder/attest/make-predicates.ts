@@ -2,16 +2,23 @@ import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
 import type { JsonObject } from '../../oci/json.ts'
 import { isObject } from '../../oci/json.ts'
+import type { Platform } from '../../oci/platform.ts'
 import type { Store } from '../../storage/index.ts'
 import type { BuildEvent } from '../events.ts'
 import type { SecretGuard } from '../guard/secret-guard.ts'
 import type { OpenedImage } from '../transfer/portable-image.ts'
-import type { AttestationRequest } from './attestation-request.ts'
+import type { AttestationRequest, ProvenanceRequest } from './attestation-request.ts'
 import { findPackages } from './packages/find-packages.ts'
 import type { ProvenanceParts } from './provenance.ts'
 import { provenance } from './provenance.ts'
 import { spdxDocument } from './spdx.ts'
 import type { Predicate } from './statement.ts'
+
+export interface DescribedImage {
+  readonly platform: Platform
+  /** @see slsa.dev/provenance/v1 */
+  readonly predicate: JsonObject
+}
 
 export interface PredicateParts {
   readonly request: AttestationRequest
@@ -28,10 +35,13 @@ export async function makePredicates(store: Store, parts: PredicateParts, task: 
   const { request, guard } = parts
   const predicates: Predicate[] = []
   if (request.sbom) predicates.push({ type: 'https://spdx.dev/Document', content: masked(await describePackages(store, parts, task), guard) })
-  if (request.provenance !== undefined) {
-    predicates.push({ type: 'https://slsa.dev/provenance/v1', content: masked(provenance({ ...await parts.history(), request: request.provenance }), guard) })
-  }
+  if (request.provenance !== undefined) predicates.push({ type: 'https://slsa.dev/provenance/v1', content: await makeProvenance(request.provenance, parts) })
   return predicates
+}
+
+/** How an image was made, secrets masked. */
+export async function makeProvenance(request: ProvenanceRequest, { history, guard }: Pick<PredicateParts, 'history' | 'guard'>): Promise<JsonObject> {
+  return masked(provenance({ ...await history(), request }), guard)
 }
 
 async function describePackages(store: Store, { image, name, created }: PredicateParts, task: Task<BuildEvent>): Promise<JsonObject> {

@@ -2,7 +2,7 @@ import { sha256 } from '../../oci/digest.ts'
 import type { ChainId } from '../../oci/digest.ts'
 import { isObject } from '../../oci/json.ts'
 import type { Store } from '../../storage/index.ts'
-import type { NodeId, StepLabel } from '../plan/plan.ts'
+import type { BuildPlan, NodeId, StepLabel } from '../plan/plan.ts'
 import type { CacheKey, KeyPart } from './cache-key.ts'
 
 /** Why the result of a step could not be taken from the cache: the first reason there is. */
@@ -16,7 +16,7 @@ export type MissCause =
   /** What it is built on: the image of FROM, or the step above, came out different. */
   | { readonly kind: 'base-changed'; readonly before: string; readonly after: string }
   /**
-   * The first part that differs from when it was last run: `command`, `instruction`, `env NAME`, `file src/a.ts`, `chown`.
+   * The first part that differs from when it was last run: `command`, `instruction`, `env NAME`, `arg NAME`, `file src/a.ts`, `chown`.
    * Undefined is absent. Values of variables are left out.
    */
   | { readonly kind: 'changed'; readonly part: string; readonly before: string | undefined; readonly after: string | undefined }
@@ -26,6 +26,8 @@ interface LastRun {
   readonly digest: string
   readonly source: string
   readonly parts: readonly KeyPart[]
+  /** The variables that an ARG set. */
+  readonly args: readonly string[]
 }
 
 const shownDigits = 12
@@ -34,37 +36,40 @@ const shownDigits = 12
 export class MissExplainer {
   readonly #store: Store
   readonly #place: string
-  readonly #labels: ReadonlyMap<NodeId, StepLabel>
+  readonly #plan: BuildPlan
 
-  constructor(parts: { readonly store: Store; readonly place: string; readonly labels: ReadonlyMap<NodeId, StepLabel> }) {
+  constructor(parts: { readonly store: Store; readonly place: string; readonly plan: BuildPlan }) {
     this.#store = parts.store
     this.#place = parts.place
-    this.#labels = parts.labels
+    this.#plan = parts.plan
   }
 
   explain(node: NodeId, key: CacheKey): MissCause {
-    const label = this.#labels.get(node)
+    const label = this.#plan.labels.get(node)
     if (label === undefined) return { kind: 'never-built' }
     const last = this.#findLast(this.#textKey(label)) ?? this.#findMoved(label)
     if (last === undefined) return { kind: 'never-built' }
     if (last.digest === key.digest) return { kind: 'layer-gone' }
-    return findChange(last, { digest: key.digest, source: label.source, parts: allParts(key) })
+    return findChange(last, this.#describe(node, { key, label }))
   }
 
   /** Takes a result that another Dockerfile made for this step's last run, where it had none. */
   adopt(node: NodeId, key: CacheKey, chainId: ChainId | undefined): void {
-    const label = this.#labels.get(node)
+    const label = this.#plan.labels.get(node)
     if (label === undefined || !hasOwnParts(key) || this.#store.cache.find(this.#textKey(label)) !== undefined) return
     // What is only promised so far cannot be recorded.
     if (chainId !== undefined && this.#store.layers.find(chainId) !== undefined) this.remember(node, key, chainId)
   }
 
   remember(node: NodeId, key: CacheKey, chainId: ChainId | undefined): void {
-    const label = this.#labels.get(node)
+    const label = this.#plan.labels.get(node)
     if (label === undefined || chainId === undefined) return
-    const run: LastRun = { digest: key.digest, source: label.source, parts: allParts(key) }
-    this.#store.cache.put({ key: this.#textKey(label), chainId, payload: JSON.stringify(run) })
+    this.#store.cache.put({ key: this.#textKey(label), chainId, payload: JSON.stringify(this.#describe(node, { key, label })) })
     this.#store.cache.put({ key: this.#positionKey(label), chainId, payload: JSON.stringify(label.source) })
+  }
+
+  #describe(node: NodeId, { key, label }: { readonly key: CacheKey; readonly label: StepLabel }): LastRun {
+    return { digest: key.digest, source: label.source, parts: allParts(key), args: [...this.#plan.variablesOfArgs.get(node) ?? []] }
   }
 
   /** The step that was at this place when its instruction still read otherwise. */
@@ -107,7 +112,8 @@ function findChange(before: LastRun, after: LastRun): MissCause {
   if (before.source !== after.source) return { kind: 'changed', part: 'instruction', before: before.source, after: after.source }
   // The same parts in another order.
   if (changed === undefined) return { kind: 'changed', part: 'order', before: undefined, after: undefined }
-  if (changed.startsWith('env ')) return { kind: 'changed', part: changed, before: undefined, after: undefined }
+  const variable = /^env (.*)$/su.exec(changed)?.[1]
+  if (variable !== undefined) return { kind: 'changed', part: [...after.args, ...before.args].includes(variable) ? `arg ${variable}` : changed, before: undefined, after: undefined }
   return { kind: 'changed', part: changed, before: shorten(old.get(changed)), after: shorten(now.get(changed)) }
 }
 
@@ -119,5 +125,6 @@ function parseLastRun(payload: string): LastRun | undefined {
   const value: unknown = JSON.parse(payload)
   if (!isObject(value) || typeof value['digest'] !== 'string' || typeof value['source'] !== 'string' || !Array.isArray(value['parts'])) return undefined
   const parts = value['parts'].map((part: unknown) => isObject(part) && typeof part['name'] === 'string' && typeof part['value'] === 'string' ? { name: part['name'], value: part['value'] } : undefined)
-  return { digest: value['digest'], source: value['source'], parts: parts.filter((part) => part !== undefined) }
+  const args = Array.isArray(value['args']) ? value['args'].filter((arg) => typeof arg === 'string') : []
+  return { digest: value['digest'], source: value['source'], parts: parts.filter((part) => part !== undefined), args }
 }

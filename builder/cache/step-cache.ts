@@ -17,7 +17,7 @@ interface StepCacheParts {
 }
 
 export function createStepCache(store: Store, { plan, place, noCache, claims }: StepCacheParts, task: Task<BuildEvent>): StepCache {
-  const explainer = new MissExplainer({ store, place, labels: plan.labels })
+  const explainer = new MissExplainer({ store, place, plan })
   const off = stepsWithoutCache(plan, noCache)
   if (typeof noCache === 'object') warnOfUnknownStages(noCache, plan, task)
   return {

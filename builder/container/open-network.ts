@@ -1,4 +1,4 @@
-import type { BridgePool, Network, PublishedPort } from '../../runtime/index.ts'
+import type { NetworkPool, Network, PublishedPort } from '../../runtime/index.ts'
 import { isNetworkForeign, leaseBridgePort, NetworkUnavailable } from '../../runtime/index.ts'
 import type { Confinement, NetworkChoice } from './confinement.ts'
 
@@ -13,8 +13,8 @@ export interface OpenNetwork extends Disposable {
 export interface NetworkSettings extends Pick<Confinement, 'subnet' | 'executor' | 'userNamespace' | 'userNetwork'> {
   readonly isIsolated: boolean
   readonly ports: readonly PublishedPort[]
-  /** Where a bridge network comes from; default one of its own. */
-  readonly pool?: BridgePool | undefined
+  /** Where a bridge network, or none, comes from; default one of its own. */
+  readonly pool?: NetworkPool | undefined
   /** Told why the default is the host's. */
   readonly warn: (reason: string) => void
 }
@@ -22,7 +22,8 @@ export interface NetworkSettings extends Pick<Confinement, 'subnet' | 'executor'
 /** @throws {NetworkUnavailable} what was asked for by name cannot be */
 export async function openNetwork(choice: NetworkChoice, settings: NetworkSettings): Promise<OpenNetwork> {
   if (typeof choice === 'object') return shared({ mode: 'joined', path: choice.joined })
-  if (choice === 'none' || choice === 'host') return shared({ mode: choice })
+  if (choice === 'none') return await openNone(settings)
+  if (choice === 'host') return shared({ mode: 'host' })
   if (choice === 'default' && settings.executor.kind !== 'helper') return shared({ mode: 'host' })
   try {
     return choice === 'private' || (choice === 'default' && isNetworkForeign()) ? openPrivate(settings) : await openBridge(settings)
@@ -33,8 +34,12 @@ export async function openNetwork(choice: NetworkChoice, settings: NetworkSettin
   }
 }
 
+async function openNone({ pool, executor }: NetworkSettings): Promise<OpenNetwork> {
+  return pool === undefined || executor.kind !== 'helper' ? shared({ mode: 'none' }) : await pool.borrow('none')
+}
+
 async function openBridge({ subnet, isIsolated, pool }: NetworkSettings): Promise<OpenNetwork> {
-  if (pool !== undefined) return pool.borrow()
+  if (pool !== undefined) return pool.borrow('bridge')
   const lease = await leaseBridgePort({ subnet, isIsolated })
   return { network: { mode: 'bridge', port: lease.port }, keep: () => undefined, [Symbol.dispose]: () => { lease[Symbol.dispose]() } }
 }

@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import type { RunConfig } from '../../oci/image-config.ts'
+import type { Platform } from '../../oci/platform.ts'
 import type { ClockOffsets, ContainerEvent, ContainerExit, ContainerSpec, ContainerStdio, IdMaps, Mount, Namespaces, Network, PublishedPort } from '../../runtime/index.ts'
 import { leaseIds, publishPorts } from '../../runtime/index.ts'
 import type { Store, StoredImage } from '../../storage/index.ts'
@@ -20,6 +21,8 @@ import { resolveGroups, resolveUser } from './user.ts'
 /** What `docker run` says beyond the image. */
 export interface RunRequest {
   readonly image: StoredImage
+  /** Which of an index's images; default what suits this machine. */
+  readonly platform?: Platform | undefined
   /** Replaces the image's CMD. */
   readonly command: readonly string[]
   readonly entrypoint?: string | undefined
@@ -50,7 +53,7 @@ export interface RunPlace {
 
 /** Runs a container of an image to its end; what it writes to its root filesystem is gone afterwards. */
 export async function runImage({ store }: Engine, request: RunRequest & RunPlace, task: Task<ContainerEvent | RunWarning>): Promise<ContainerExit> {
-  const { config, chain } = await openImage(store, request.image)
+  const { config, chain } = await openImage(store, request.image, request.platform)
   const top = chain.at(-1)
   await using snapshot = await store.layers.prepare(top)
   const { confinement, ports } = request

@@ -84,6 +84,7 @@ export class StageScope {
   readonly #variables: Map<string, string>
   readonly #declarations: ArgDeclaration[]
   readonly #declared: Set<string>
+  readonly #ofArgs: Set<string>
 
   /** Opens a stage on an image with the given `Env`, or, with `base`, on a stage of the same file. */
   constructor(global: GlobalScope, env: readonly string[], base?: StageScope) {
@@ -91,6 +92,7 @@ export class StageScope {
     this.#variables = new Map(base?.variables)
     this.#declarations = [...base?.declarations ?? []]
     this.#declared = new Set(this.#declarations.map(({ name }) => name))
+    this.#ofArgs = new Set(base?.variablesOfArgs)
     for (const entry of env) {
       const equals = entry.indexOf('=')
       this.#variables.set(equals === -1 ? entry : entry.slice(0, equals), equals === -1 ? '' : entry.slice(equals + 1))
@@ -111,8 +113,14 @@ export class StageScope {
     return this.#declared.has(name)
   }
 
+  /** Live: the variables that have their value from an ARG and not from an ENV. */
+  get variablesOfArgs(): ReadonlySet<string> {
+    return this.#ofArgs
+  }
+
   setEnv(name: string, value: string): void {
     this.#variables.set(name, value)
+    this.#ofArgs.delete(name)
   }
 
   /**
@@ -125,6 +133,7 @@ export class StageScope {
     for (const declaration of declared) {
       this.#declarations.push(declaration)
       this.#declared.add(declaration.name)
+      if (declaration.value !== undefined) this.#ofArgs.add(declaration.name)
     }
     return declared
   }

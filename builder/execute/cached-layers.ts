@@ -13,6 +13,8 @@ interface Payload {
   /** RFC 3339: when the step was first run, for the history of every image that reuses it. */
   readonly created: string
   readonly parts: CacheKey['parts']
+  /** The digest of the key that this one is an alias of. */
+  readonly of?: string
 }
 
 /** Results of steps by key. What a key without its base found, made on another one, is laid on the base of now. */
@@ -22,8 +24,8 @@ export interface CachedLayers {
   record(key: CacheKey, layer: Layer, base: NodeResult): NodeResult
   /** What was kept with the entry of a key, to explain it. */
   partsOf(key: CacheKey): CacheKey['parts'] | undefined
-  /** Lets a second key find what was found or recorded under another. */
-  alias(key: CacheKey, result: NodeResult): void
+  /** Lets a second key find what was found or recorded under another. Who finds it by the second passes the other on as well. */
+  alias(key: CacheKey, of: CacheKey, result: NodeResult): void
 }
 
 export interface CachedLayersOptions {
@@ -34,20 +36,22 @@ export interface CachedLayersOptions {
 }
 
 export function createCachedLayers(store: Store, { now, shared, used }: CachedLayersOptions): CachedLayers {
-  const put = (key: CacheKey, chainId: ChainId, created: string): void => {
-    const payload: Payload = { created, parts: key.parts }
+  const put = (key: CacheKey, chainId: ChainId, { created, of }: { readonly created: string; readonly of?: string | undefined }): void => {
+    const payload: Payload = { created, parts: key.parts, ...of === undefined ? {} : { of } }
     store.cache.put({ key: key.digest, chainId, payload: JSON.stringify(payload) })
   }
   return {
     find: (key, base) => {
-      const result = lookUp(store, { key, base, put }) ?? shared.find(key.digest, base)
+      const local = lookUp(store, { key, base, put })
+      const result = local?.result ?? shared.find(key.digest, base)
       if (result === undefined) return Promise.resolve({ kind: 'miss', key })
       used.set(key.digest, result)
+      if (local?.of !== undefined) used.set(local.of, result)
       return Promise.resolve({ kind: 'hit', key, result })
     },
     record: (key, layer, base) => {
       const created = now().toISOString()
-      put(key, layer.chainId, created)
+      put(key, layer.chainId, { created })
       const result = resultOf(layer, base, created)
       used.set(key.digest, result)
       return result
@@ -56,11 +60,11 @@ export function createCachedLayers(store: Store, { now, shared, used }: CachedLa
       const record = store.cache.find(digest)
       return record === undefined ? undefined : (JSON.parse(record.payload) as Payload).parts
     },
-    alias: (key, result) => {
+    alias: (key, of, result) => {
       const { chainId, created } = result
       used.set(key.digest, result)
       // What is only promised so far is recorded when it is there.
-      if (chainId !== undefined && created !== undefined && store.layers.find(chainId) !== undefined) put(key, chainId, created)
+      if (chainId !== undefined && created !== undefined && store.layers.find(chainId) !== undefined) put(key, chainId, { created, of: of.digest })
     },
   }
 }
@@ -68,25 +72,25 @@ export function createCachedLayers(store: Store, { now, shared, used }: CachedLa
 interface Wanted {
   readonly key: CacheKey
   readonly base: NodeResult
-  readonly put: (key: CacheKey, chainId: ChainId, created: string) => void
+  readonly put: (key: CacheKey, chainId: ChainId, said: { readonly created: string; readonly of: string | undefined }) => void
 }
 
-function lookUp(store: Store, { key, base, put }: Wanted): NodeResult | undefined {
+function lookUp(store: Store, { key, base, put }: Wanted): { readonly result: NodeResult; readonly of: string | undefined } | undefined {
   const record = store.cache.find(key.digest)
   const layer = record === undefined ? undefined : store.layers.find(record.chainId)
   if (record === undefined || layer === undefined) return undefined
-  const { created } = JSON.parse(record.payload) as Payload
-  if (layer.parent === base.chainId) return resultOf(layer, base, created)
+  const { created, of } = JSON.parse(record.payload) as Payload
+  if (layer.parent === base.chainId) return { result: resultOf(layer, base, created), of }
   const chainId = computeChainId(base.chainId, layer.diffId)
   const there = store.layers.find(chainId)
-  if (there !== undefined) return resultOf(there, base, created)
+  if (there !== undefined) return { result: resultOf(there, base, created), of }
   let started: Promise<void> | undefined
   const bring = async (task: Task<BuildEvent>): Promise<void> => {
     await base.ensure(task)
     await store.layers.apply(base.chainId, store.layers.changeset(layer.chainId, silent(task)), layer.diffId, silent(task))
-    put(key, chainId, created)
+    put(key, chainId, { created, of })
   }
-  return { chainId, diffIds: [...base.diffIds, layer.diffId], created, rebasedFrom: layer.parent ?? 'nothing', ensure: (task) => started ??= bring(task) }
+  return { of, result: { chainId, diffIds: [...base.diffIds, layer.diffId], created, rebasedFrom: layer.parent ?? 'nothing', ensure: (task) => started ??= bring(task) } }
 }
 
 function resultOf(layer: Layer, base: NodeResult, created: string): NodeResult {

@@ -48,7 +48,7 @@ export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
         if (lookup.kind === 'hit') return lookup
       }
       const lookup = await layers.find(await contentKey(step, await select(step, task)), base)
-      if (lookup.kind === 'hit' && byStage !== undefined) layers.alias(byStage, lookup.result)
+      if (lookup.kind === 'hit' && byStage !== undefined) layers.alias(byStage, lookup.key, lookup.result)
       return lookup
     },
     run: async (step, key, task): Promise<Executed> => {
@@ -61,7 +61,7 @@ export function createCopyExecutor(parts: CopyParts): Executor<CopyNode> {
       const layer = await store.layers.apply(base.chainId, guard.changeset(entries, silent(task)), undefined, silent(task))
       const result = layers.record(key, layer, base)
       const byStage = stageKey(step)
-      if (byStage !== undefined) layers.alias(byStage, result)
+      if (byStage !== undefined) layers.alias(byStage, key, result)
       return { result, usage: undefined }
     },
   }

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import type { Task } from '../../core/task.ts'
 import { silent } from '../../core/task.ts'
-import type { BridgePool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
-import { leaseIds, leavesNetworkUnchanged } from '../../runtime/index.ts'
+import type { NetworkPool, ContainerEvent, ContainerExit, ContainerSpec, IdMaps, Limits, Network, UsageReport } from '../../runtime/index.ts'
+import { leaseIds, leavesNetworkUnchanged, randomId } from '../../runtime/index.ts'
 import { formatPlatform, hostPlatform } from '../../oci/platform.ts'
 import type { Layer, Snapshot, Store } from '../../storage/index.ts'
 import { cacheKey } from '../cache/cache-key.ts'
@@ -52,7 +51,7 @@ export interface RunParts {
   readonly settings: RunSettings
   readonly mounts: MountParts
   readonly policy: (node: NodeId) => StepPolicy
-  readonly networks: BridgePool
+  readonly networks: NetworkPool
   /** Sees what the last attempt of a step left before it is gone. */
   readonly onFailure: ((failed: FailedContainer, task: Task<BuildEvent>) => Promise<void>) | undefined
 }
@@ -79,7 +78,7 @@ export function createRunExecutor(given: RunParts): Executor<RunNode> {
       }
       const key = cacheKey('run', [...definition(step, settings), ...await mountContents({ step, parts: parts.mounts }, task)])
       const lookup = await layers.find(key, step.input(step.node.base))
-      if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, lookup.result)
+      if (lookup.kind === 'hit' && byLayers !== undefined) layers.alias(byLayers, key, lookup.result)
       return lookup
     },
     run: async (step, key, task): Promise<Executed> => {
@@ -88,7 +87,7 @@ export function createRunExecutor(given: RunParts): Executor<RunNode> {
       const executed = await runRetried(step, parts, task)
       const result = layers.record(key, executed.layer, base)
       const byLayers = layersKey(step, settings)
-      if (byLayers !== undefined && hasSources(step.node)) layers.alias(byLayers, result)
+      if (byLayers !== undefined && hasSources(step.node)) layers.alias(byLayers, key, result)
       return { result, usage: executed.usage }
     },
   }
@@ -235,7 +234,7 @@ interface SpecParts {
 function containerSpec({ node, snapshot, user, settings, opened, devices, policy, network, idMaps }: SpecParts): ContainerSpec {
   const hostname = settings.hostname ?? usualHostname
   return {
-    id: `tsbuild-${randomUUID()}`,
+    id: `tsbuild-${randomId()}`,
     rootfs: snapshot.rootfs,
     process: { args: node.args, env: processEnv({ node, user, settings, opened, devices }), cwd: node.cwd, user: { ...user, groups: [...new Set([...user.groups, ...devices.groups])] }, ulimits: settings.ulimits },
     isolation: { hostname, network, ...(idMaps === undefined ? {} : { idMaps }), ...(settings.shmSizeBytes === undefined ? {} : { shmSizeBytes: settings.shmSizeBytes }) },

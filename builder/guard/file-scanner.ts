@@ -12,10 +12,12 @@ const chunkBytes = 1024 * 1024
 export class FileScanner implements Disposable {
   readonly #plain: SecretScanner
   readonly #gzip: GzipScanner
+  readonly #budget: GzipBudget
 
   constructor(patterns: readonly SecretPattern[], budget: GzipBudget) {
     this.#plain = new SecretScanner(patterns)
     this.#gzip = new GzipScanner(patterns, budget)
+    this.#budget = budget
   }
 
   async add(bytes: Uint8Array): Promise<void> {
@@ -23,7 +25,9 @@ export class FileScanner implements Disposable {
     await this.#gzip.add(bytes)
   }
 
+  /** What was found in what is called so; the budget learns whether it was searched whole. */
   leaks(place: string): Leak[] {
+    if (this.#gzip.isCut) this.#budget.cutPlaces.add(place)
     return [...leaksAt(place, this.#plain.found), ...leaksAt(`${place}, compressed by gzip`, this.#gzip.found)]
   }
 

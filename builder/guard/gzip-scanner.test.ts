@@ -16,6 +16,13 @@ async function search(pieces: readonly Uint8Array[], budget = new GzipBudget()):
   return [...scanner.found].map(({ encoding }) => encoding)
 }
 
+async function isCut(...files: readonly Buffer[]): Promise<boolean> {
+  const scanner = new GzipScanner(patterns, new GzipBudget())
+  for (const file of files) await scanner.add(blocks(file))
+  scanner.end()
+  return scanner.isCut
+}
+
 /** Each padded as a tar pads. */
 const blocks = (...files: readonly Buffer[]): Buffer => Buffer.concat(files.flatMap((file) => [file, Buffer.alloc((512 - file.length % 512) % 512)]))
 
@@ -43,6 +50,14 @@ describe('what gzip compressed', () => {
     expect(await search([after(7 << 20)])).toEqual(['plain'])
     expect(await search([after(9 << 20)])).toEqual([])
     expect(await search([blocks(after(9 << 20), member)])).toEqual(['plain'])
+  })
+
+  it('is said not to be searched whole where it is more than that, taken or given', async () => {
+    const large = gzipSync(Buffer.alloc(9 << 20))
+    const stored = gzipSync(Buffer.alloc(9 << 20, noise), { level: 0 })
+    expect(await Promise.all([isCut(member, noise, gzipSync(Buffer.alloc(7 << 20)), member), isCut(large), isCut(stored), isCut(member.subarray(0, 30))])).toEqual([false, true, true, false])
+    const almost = gzipSync(Buffer.alloc(8_300_000))
+    expect(await Promise.all([isCut(...Array.from({ length: 8 }, () => almost)), isCut(...Array.from({ length: 9 }, () => almost), member)])).toEqual([false, true])
   })
 
   it('is searched for 64 MiB of all, and what only looks compressed counts too', async () => {

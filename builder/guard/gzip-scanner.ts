@@ -16,6 +16,8 @@ const mostOpen = 4
 /** How much is inflated for one tree, since a small file can hold a thousand times what it takes. */
 export class GzipBudget {
   #leftBytes = mostOfTree
+  /** Where more was compressed than was searched. */
+  readonly cutPlaces = new Set<string>()
 
   get isSpent(): boolean {
     return this.#leftBytes <= 0
@@ -29,6 +31,8 @@ export class GzipBudget {
 /** Searches what gzip members hold that begin where a file does, in bytes that come in pieces. */
 export class GzipScanner {
   readonly found = new Set<SecretPattern>()
+  /** Whether there was more than the bounds let it search. */
+  isCut = false
   readonly #patterns: readonly SecretPattern[]
   readonly #budget: GzipBudget
   /** Those that may go on in what comes. */
@@ -47,7 +51,7 @@ export class GzipScanner {
     this.#open = this.#open.filter(({ hasEnded }) => !hasEnded)
     const window = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
     let at = (blockBytes - this.#offset % blockBytes) % blockBytes
-    for (; at + headBytes <= window.length && !this.#budget.isSpent; at += blockBytes) if (isMember(window, at)) await this.#begin(window.subarray(at))
+    for (; at + headBytes <= window.length; at += blockBytes) if (isMember(window, at)) await this.#begin(window.subarray(at))
     const kept = at < window.length && at + headBytes > window.length ? window.subarray(at) : new Uint8Array(0)
     this.#offset += window.length - kept.length
     this.#rest = Buffer.from(kept)
@@ -60,11 +64,15 @@ export class GzipScanner {
   }
 
   async #begin(bytes: Uint8Array): Promise<void> {
+    if (this.#budget.isSpent) {
+      this.isCut = true
+      return
+    }
     this.#budget.spend(costOfMember)
-    const member = new GzipMember(this.#patterns, { found: this.found, budget: this.#budget })
+    const member = new GzipMember(this.#patterns, { found: this.found, budget: this.#budget, cut: () => { this.isCut = true } })
     await member.write(bytes)
     if (!member.hasEnded) this.#open.push(member)
-    if (this.#open.length > mostOpen) this.#open.shift()?.close()
+    if (this.#open.length > mostOpen) this.#open.shift()?.cut()
   }
 }
 
@@ -75,19 +83,21 @@ function isMember(bytes: Uint8Array, at: number): boolean {
 
 class GzipMember {
   readonly #gunzip = createGunzip()
+  readonly #onCut: () => void
   readonly #ended = Promise.withResolvers<undefined>()
   #leftToTake = mostOfMember
   #leftToGive = mostOfMember
   hasEnded = false
 
-  constructor(patterns: readonly SecretPattern[], { found, budget }: { readonly found: Set<SecretPattern>; readonly budget: GzipBudget }) {
+  constructor(patterns: readonly SecretPattern[], { found, budget, cut }: { readonly found: Set<SecretPattern>; readonly budget: GzipBudget; readonly cut: () => void }) {
+    this.#onCut = cut
     const scanner = new SecretScanner(patterns)
     this.#gunzip.on('data', (bytes: Buffer) => {
       scanner.add(bytes)
       for (const pattern of scanner.found) found.add(pattern)
       budget.spend(bytes.length)
       this.#leftToGive -= bytes.length
-      if (this.#leftToGive <= 0 || budget.isSpent) this.close()
+      if (this.#leftToGive <= 0 || budget.isSpent) this.cut()
     })
     // What is no member after all, or a damaged one, holds nothing more that anybody could read.
     this.#gunzip.on('error', () => { this.close() }).on('end', () => { this.close() })
@@ -100,7 +110,14 @@ class GzipMember {
     this.#leftToTake -= taken.length
     const written = new Promise<void>((resolve) => { this.#gunzip.write(taken, () => { resolve() }) })
     await Promise.race([written, this.#ended.promise])
-    if (this.#leftToTake === 0) this.close()
+    if (this.#leftToTake === 0) this.cut()
+  }
+
+  /** There may be more of it. */
+  cut(): void {
+    if (this.hasEnded) return
+    this.#onCut()
+    this.close()
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync } 
 import { setImmediate } from 'node:timers/promises'
 import { readXattrs } from '../../storage/index.ts'
 import { scanOpenFile } from './file-scanner.ts'
-import { GzipBudget } from './gzip-scanner.ts'
+import type { GzipBudget } from './gzip-scanner.ts'
 import type { Leak } from './leak.ts'
 import { leaksAt } from './leak.ts'
 import { maskText } from './log-mask.ts'
@@ -17,9 +17,8 @@ export const maxLeaks = 5
  * Searches every file of a tree, its name, link target and extended attributes. Nothing else may change the tree
  * meanwhile. Each directory is opened below its own, so depth is no limit and no link is followed.
  */
-export async function scanDirectory(path: string, patterns: readonly SecretPattern[], signal: AbortSignal): Promise<Leak[]> {
+export async function scanDirectory(path: string, { patterns, budget }: { readonly patterns: readonly SecretPattern[]; readonly budget: GzipBudget }, signal: AbortSignal): Promise<Leak[]> {
   const leaks: Leak[] = []
-  const budget = new GzipBudget()
   const walk = async (fd: number, shown: string): Promise<void> => {
     const folder = `/proc/self/fd/${fd}`
     for (const entry of readdirSync(folder, { withFileTypes: true, encoding: 'buffer' })) {

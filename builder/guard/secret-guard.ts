@@ -19,6 +19,7 @@ export class SecretGuard {
   readonly patterns: readonly SecretPattern[]
   /** Secrets whose values are too short to be looked for. */
   readonly unguarded: readonly string[]
+  readonly #cutPlaces = new Set<string>()
 
   constructor(patterns: readonly SecretPattern[], unguarded: readonly string[] = []) {
     this.patterns = patterns
@@ -27,7 +28,15 @@ export class SecretGuard {
 
   /** What a step wrote, before it becomes a layer. @throws {SecretLeaked} */
   async checkDirectory(path: string, task: Task): Promise<void> {
-    if (this.patterns.length > 0) refuse(await scanDirectory(path, this.patterns, task.signal))
+    if (this.patterns.length === 0) return
+    const budget = new GzipBudget()
+    refuse(await scanDirectory(path, { patterns: this.patterns, budget }, task.signal))
+    for (const place of budget.cutPlaces) this.#cutPlaces.add(place)
+  }
+
+  /** Where gzip had compressed more than was searched. */
+  get cutPlaces(): readonly string[] {
+    return [...this.#cutPlaces]
   }
 
   /** The changeset of a COPY, which ends with SecretLeaked, and so becomes no layer, when it holds a secret. */
@@ -62,13 +71,17 @@ export class SecretGuard {
   }
 
   async *#checked(packed: AsyncIterable<Uint8Array>, entries: readonly ChangesetEntry[]): AsyncGenerator<Uint8Array, void, undefined> {
-    using scanner = new FileScanner(this.patterns, new GzipBudget())
+    const budget = new GzipBudget()
+    using scanner = new FileScanner(this.patterns, budget)
     for await (const bytes of packed) {
       await scanner.add(bytes)
       yield bytes
     }
     const leaks = scanner.leaks('a copied file')
-    if (leaks.length > 0) refuse(await locate(entries, this.patterns), leaks)
+    if (leaks.length === 0 && budget.cutPlaces.size === 0) return
+    const located = await locate(entries, this.patterns)
+    if (leaks.length > 0) refuse(located.leaks, leaks)
+    for (const place of located.cutPlaces.size > 0 ? located.cutPlaces : budget.cutPlaces) this.#cutPlaces.add(place)
   }
 }
 
@@ -78,7 +91,7 @@ function refuse(leaks: readonly Leak[], otherwise: readonly Leak[] = []): void {
   if (all.length > 0) throw new SecretLeaked(all.slice(0, maxLeaks))
 }
 
-async function locate(entries: readonly ChangesetEntry[], patterns: readonly SecretPattern[]): Promise<Leak[]> {
+async function locate(entries: readonly ChangesetEntry[], patterns: readonly SecretPattern[]): Promise<{ readonly leaks: readonly Leak[]; readonly cutPlaces: ReadonlySet<string> }> {
   const leaks: Leak[] = []
   const budget = new GzipBudget()
   for (const entry of entries) {
@@ -87,7 +100,7 @@ async function locate(entries: readonly ChangesetEntry[], patterns: readonly Sec
     if (entry.type === 'symlink') leaks.push(...scanBytes(`link target of "${place}"`, [entry.target], patterns))
     if (entry.type === 'file') leaks.push(...await scanContent(`file "${place}"`, entry.content, { patterns, budget }))
   }
-  return leaks
+  return { leaks, cutPlaces: budget.cutPlaces }
 }
 
 async function scanContent(place: string, content: FileContent, search: { readonly patterns: readonly SecretPattern[]; readonly budget: GzipBudget }): Promise<Leak[]> {

@@ -64,6 +64,7 @@ class Lowering {
   readonly #nodes = new Map<NodeId, PlanNode>()
   readonly #labels = new Map<NodeId, StepLabel>()
   readonly #policies = new Map<NodeId, StepPolicy>()
+  readonly #variablesOfArgs = new Map<NodeId, ReadonlySet<string>>()
 
   constructor(options: LowerOptions, prepared: Prepared) {
     this.#options = options
@@ -79,7 +80,7 @@ class Lowering {
   }
 
   finish(target: StageState): BuildPlan {
-    return { nodes: this.#nodes, labels: this.#labels, policies: this.#policies, targets: [plannedImage(target)] }
+    return { nodes: this.#nodes, labels: this.#labels, policies: this.#policies, variablesOfArgs: this.#variablesOfArgs, targets: [plannedImage(target)] }
   }
 
   async #lowerStage(index: number): Promise<StageState> {
@@ -158,6 +159,7 @@ class Lowering {
 
   #addStep(state: StageState, { node, createdBy }: LoweredStep, { instruction, source }: { instruction: StageInstruction; source: DockerfileSource }): StageState {
     const id = this.#addNode(node)
+    if (node.kind === 'run' && state.scope.variablesOfArgs.size > 0) this.#variablesOfArgs.set(id, new Set(state.scope.variablesOfArgs))
     const policy = parseStepPolicy(instruction, source)
     if (policy !== noPolicy) for (const each of [id, ...remoteSources(node)]) this.#policies.set(each, policy)
     const label = { source: instruction.source, place: { source, range: instruction.range } }

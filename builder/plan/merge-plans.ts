@@ -19,6 +19,7 @@ export function mergePlans([first, ...others]: readonly [BuildPlan, ...BuildPlan
     nodes: new Map(plans.flatMap(({ nodes }) => [...nodes])),
     labels,
     policies,
+    variablesOfArgs: new Map(plans.flatMap(({ variablesOfArgs }) => [...variablesOfArgs])),
     targets: [first.targets[0], ...others.map(({ targets: [target] }) => target)],
   }
 }

@@ -211,6 +211,8 @@ export interface BuildPlan {
   readonly labels: ReadonlyMap<NodeId, StepLabel>
   /** What comments ask for beside a step; nothing for most. */
   readonly policies: ReadonlyMap<NodeId, StepPolicy>
+  /** Of RUN steps, the variables that an ARG set: for people, as a step does not depend on who set them. */
+  readonly variablesOfArgs: ReadonlyMap<NodeId, ReadonlySet<string>>
   /** One image for each platform asked for. */
   readonly targets: readonly [PlannedImage, ...PlannedImage[]]
 }

@@ -47,7 +47,7 @@ export function listBuilds(root: string): BuildRecord[] {
   })
 }
 
-/** By id, by a unique beginning of it, or `latest`. @throws {BuildNotFound} @throws {BuildAmbiguous} */
+/** By id, by a unique beginning of it, by what a metadata file calls it, or `latest`. @throws {BuildNotFound} @throws {BuildAmbiguous} */
 export function getBuild(root: string, id: string): BuildRecord {
   const record = readRecord(buildFolder(root, id))
   if (record === undefined) throw new BuildNotFound(id)
@@ -68,7 +68,8 @@ export function buildFolder(root: string, id: string): string {
 
 function findFolder(root: string, id: string): string {
   const names = folderNames(root)
-  const found = id === 'latest' ? names.slice(-1) : names.filter((name) => name.slice(name.indexOf('-') + 1).startsWith(id) && id !== '')
+  const beginning = id.slice(id.lastIndexOf('/') + 1)
+  const found = id === 'latest' ? names.slice(-1) : names.filter((name) => name.slice(name.indexOf('-') + 1).startsWith(beginning) && beginning !== '')
   const [first, second] = found
   if (first === undefined) throw new BuildNotFound(id)
   if (second !== undefined) throw new BuildAmbiguous(id, found.length)

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { Canceled, TsbuildError } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
+import { randomId } from '../../runtime/index.ts'
 import type { Engine } from '../engine.ts'
 import { StepFailed } from '../errors.ts'
 import { guardedTask } from '../guard/guarded-task.ts'
@@ -36,7 +36,7 @@ export interface ObservedBuild {
 
 /** Runs a build, keeps its record, and tells as its last event how it ended; its trace goes where the environment says. */
 export async function observed<Result extends Built>(engine: Engine, { observation, task }: { observation: Observation; task: Task<BuildEvent> }, work: (build: ObservedBuild) => Promise<Result>): Promise<Result> {
-  const id = randomBytes(6).toString('hex')
+  const id = randomId().replace('-', '').slice(0, 12)
   const progress = new BuildProgress()
   const startedAtMs = Date.now()
   const { guard, title, command } = observation

@@ -155,6 +155,7 @@ NAPI_MODULE_INIT()
     init_xattrs(env, exports);
     init_gzip(env, exports);
     init_read_folder(env, exports);
+    init_digest(env, exports);
     init_digest_files(env, exports);
     init_sink(env, exports);
     init_drain(env, exports);

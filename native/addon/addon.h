@@ -37,6 +37,7 @@ void init_network(napi_env env, napi_value exports);
 void init_xattrs(napi_env env, napi_value exports);
 void init_gzip(napi_env env, napi_value exports);
 void init_read_folder(napi_env env, napi_value exports);
+void init_digest(napi_env env, napi_value exports);
 void init_digest_files(napi_env env, napi_value exports);
 void init_sink(napi_env env, napi_value exports);
 void init_drain(napi_env env, napi_value exports);

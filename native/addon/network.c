@@ -3,8 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct network {
@@ -23,6 +27,17 @@ static int open_here(const char *path, struct network *network)
     return -1;
 }
 
+static void raise_loopback(struct network *network)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_LOOPBACK};
+    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (control < 0 || ioctl(control, SIOCSIFFLAGS, &request) < 0) {
+        network->error = errno;
+        network->failed = control < 0 ? "socket" : "ioctl";
+    }
+    if (control >= 0) close(control);
+}
+
 static void *make_namespace(void *argument)
 {
     struct network *network = argument;
@@ -31,14 +46,15 @@ static void *make_namespace(void *argument)
         network->failed = "unshare";
         return NULL;
     }
-    network->namespace = open_here("/proc/thread-self/ns/net", network);
+    raise_loopback(network);
+    if (!network->failed) network->namespace = open_here("/proc/thread-self/ns/net", network);
     if (!network->failed) network->sockets = open_here("/proc/thread-self/net/sockstat", network);
     if (network->failed && network->namespace >= 0) close(network->namespace);
     return NULL;
 }
 
 /*
- * makeNetwork(): [namespaceFd, socketsFd] of a new namespace, which lives as long as they do. What is read from the start of the
+ * makeNetwork(): [namespaceFd, socketsFd] of a new namespace, whose loopback is up and which lives as long as they do. What is read from the start of the
  * second one is what the kernel counts by then, whoever reads it.
  */
 static napi_value make_network(napi_env env, napi_callback_info info)

@@ -6,7 +6,7 @@ import { failureOf } from '../../test/support/task.ts'
 import { AmbiguousName, InvalidConfiguration } from '../errors.ts'
 import { formatReference, parseReference } from '../reference.ts'
 import type { RegistriesConfig } from './registries.ts'
-import { findRule, loadRegistriesConfig, relocate, resolveName, toTrust, trustOf } from './registries.ts'
+import { findRule, loadRegistriesConfig, relocate, resolveName, toTrust, trustOf, trustOfUrl } from './registries.ts'
 
 let home: string
 beforeEach(async () => { home = await mkdtemp(join(tmpdir(), 'registries-')) })
@@ -190,6 +190,12 @@ describe('trustOf', () => {
   it('leaves the hosts of insecure locations and mirrors unchecked, port included', async () => {
     const config = await load('[[registry]]\nprefix = "a.io"\nlocation = "b.io:5000/x"\ninsecure = true\n[[registry.mirror]]\nlocation = "m.io"\ninsecure = true\n[[registry.mirror]]\nlocation = "n.io"\n[[registry]]\nprefix = "*.lan"\ninsecure = true')
     expect(['b.io:5000', 'm.io', 'x.lan', 'a.io', 'b.io', 'n.io', 'm.io:80'].map((host) => trustOf(host, config))).toEqual(['unchecked', 'unchecked', 'unchecked', 'checked', 'checked', 'checked', 'checked'])
+  })
+
+  it('knows an address without port by the one its scheme stands for', async () => {
+    const config = await load('[[registry]]\nlocation = "a.io:80"\ninsecure = true\n[[registry]]\nlocation = "b.io:443"\ninsecure = true\n[[registry]]\nlocation = "c.io"\ninsecure = true')
+    const trusted = ['http://a.io:80', 'https://b.io:443', 'http://c.io:80', 'https://c.io:443', 'https://a.io', 'http://b.io', 'http://c.io:81'].filter((text) => trustOfUrl(new URL(text), config) === 'unchecked')
+    expect(trusted).toEqual(['http://a.io:80', 'https://b.io:443', 'http://c.io:80', 'https://c.io:443'])
   })
 
   it('takes this machine as it comes, unless the configuration says how', async () => {

@@ -126,11 +126,20 @@ function matchPrefix(name: string, prefix: string): number | undefined {
 
 /** What the rules and mirrors for this very host and port say of TLS: one that allows to do without decides. */
 export function trustOf(host: string, config: RegistriesConfig): Trust {
+  return trustOfSpellings([host], config)
+}
+
+/** The same for where an address leads. It has no port where that is its scheme's own, and the configuration may name that. */
+export function trustOfUrl({ host, hostname, port, protocol }: URL, config: RegistriesConfig): Trust {
+  return trustOfSpellings(port === '' ? [host, `${hostname}:${protocol === 'http:' ? '80' : '443'}`] : [host], config)
+}
+
+function trustOfSpellings(hosts: readonly [string, ...string[]], config: RegistriesConfig): Trust {
   const said = config.rules.flatMap((rule) => [
-    ...(standsFor(rule, host) ? [rule.isInsecure] : []),
-    ...rule.mirrors.filter(({ location }) => hostOf(location) === host).map(({ isInsecure }) => isInsecure),
+    ...(hosts.some((host) => standsFor(rule, host)) ? [rule.isInsecure] : []),
+    ...rule.mirrors.filter(({ location }) => hosts.includes(hostOf(location))).map(({ isInsecure }) => isInsecure),
   ])
-  return toTrust(host, said.includes(true) ? true : said.includes(false) ? false : undefined)
+  return toTrust(hosts[0], said.includes(true) ? true : said.includes(false) ? false : undefined)
 }
 
 /** What is not said to be secure or insecure is checked, unless it is on this machine, where nobody listens in. */

@@ -8,7 +8,7 @@ export type AddressClass = 'public' | 'private' | 'loopback' | 'link-local'
 
 type Subnet = readonly [network: string, prefix: number, family: 'ipv4' | 'ipv6']
 
-const linkLocal = blockList([
+const isLinkLocal = within([
   ['169.254.0.0', 16, 'ipv4'], ['fe80::', 10, 'ipv6'],
   // Metadata services outside the link-local range.
   ['100.100.100.200', 32, 'ipv4'], ['168.63.129.16', 32, 'ipv4'], ['192.0.0.192', 32, 'ipv4'], ['fd00:ec2::254', 128, 'ipv6'],
@@ -16,11 +16,20 @@ const linkLocal = blockList([
   ['224.0.0.0', 3, 'ipv4'], ['ff00::', 8, 'ipv6'],
 ])
 // Linux connects 0.0.0.0 and :: to itself.
-const loopback = blockList([['127.0.0.0', 8, 'ipv4'], ['0.0.0.0', 8, 'ipv4'], ['::1', 128, 'ipv6'], ['::', 128, 'ipv6']])
-const privateNetworks = blockList([
+const isLoopback = within([['127.0.0.0', 8, 'ipv4'], ['0.0.0.0', 8, 'ipv4'], ['::1', 128, 'ipv6'], ['::', 128, 'ipv6']])
+const isPrivate = within([
   ['10.0.0.0', 8, 'ipv4'], ['172.16.0.0', 12, 'ipv4'], ['192.168.0.0', 16, 'ipv4'], ['100.64.0.0', 10, 'ipv4'],
   ['192.0.0.0', 24, 'ipv4'], ['198.18.0.0', 15, 'ipv4'], ['fc00::', 7, 'ipv6'], ['fec0::', 10, 'ipv6'],
 ])
+
+/** Made when it is wanted: most commands ask about no address, and node:net takes its time to load. */
+function within(subnets: readonly Subnet[]): (address: string, family: 'ipv4' | 'ipv6') => boolean {
+  let list: BlockList | undefined
+  return (address, family) => {
+    list ??= blockList(subnets)
+    return list.check(address, family)
+  }
+}
 
 function blockList(subnets: readonly Subnet[]): BlockList {
   const list = new BlockList()
@@ -34,9 +43,9 @@ export function classifyAddress(text: string): AddressClass {
   const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
   const embedded = family === 'ipv6' ? embeddedAddress(address) : undefined
   if (embedded !== undefined) return classifyAddress(embedded)
-  if (linkLocal.check(address, family)) return 'link-local'
-  if (loopback.check(address, family)) return 'loopback'
-  return privateNetworks.check(address, family) ? 'private' : 'public'
+  if (isLinkLocal(address, family)) return 'link-local'
+  if (isLoopback(address, family)) return 'loopback'
+  return isPrivate(address, family) ? 'private' : 'public'
 }
 
 /** The IPv4 address inside an IPv6 one of a translation range: NAT64 (64:ff9b::/96) or 6to4 (2002::/16). */

@@ -21,8 +21,8 @@ export interface AuthenticatorOptions {
   readonly pacing: Pacing
   /** Asked at most once, when the registry wants to know who we are. */
   readonly findCredential: (task: Task) => Promise<Credential | undefined>
-  /** How far this very host is to be trusted. */
-  readonly trustOf: (host: string) => Trust
+  /** How far where an address leads is to be trusted. */
+  readonly trustOf: (url: URL) => Trust
 }
 
 /** A 401 answer: its header, the address it came from, and what was sent to get it. */
@@ -71,7 +71,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const shown = await credential(task)
     if (shown?.kind === 'registry-token') return `Bearer ${shown.token.reveal()}`
     if (grant.token === undefined || grant.token.expiresAtMs < performance.now()) {
-      const request: TokenRequest = { registry: host, realm, service, scopes: grant.scopes, credential: shown, sentBy, trust: options.trustOf(realm.host) }
+      const request: TokenRequest = { registry: host, realm, service, scopes: grant.scopes, credential: shown, sentBy, trust: options.trustOf(realm) }
       const fetchToken = (): Promise<Token> => persist(() => requestToken(request, transport, { limits, signal: task.signal }), { origin: realm.origin, attempts: limits.attempts, limits, pacing }, task.signal)
       grant.token = await shareToken([realm.href, service, ...grant.scopes].join(' '), fetchToken, task.signal)
     }
@@ -131,7 +131,7 @@ function bearerScheme(wanted: Challenge, refused: Refused, { trustOf }: Authenti
   const sentBy: Sender = { ...refused.sentBy, kind: 'token realm' }
   const realm = followPointer({ text: wanted.parameters.get('realm') ?? '', from: refused.url, sentBy })
   const isOwn = realm.origin === refused.url.origin
-  if (realm.protocol === 'http:' && !isOwn && trustOf(realm.host) === 'checked') {
+  if (realm.protocol === 'http:' && !isOwn && trustOf(realm) === 'checked') {
     throw new ForbiddenTarget('token realm', sentBy.host, { target: realm.origin, text: `it has no TLS; to allow that, put this into registries.conf: [[registry]] location = "${realm.host}" insecure = true` })
   }
   return { kind: 'bearer', realm, service: wanted.parameters.get('service'), sentBy: isOwn ? undefined : sentBy }

@@ -3,6 +3,7 @@ import type { LookupFunction } from 'node:net'
 import { findCertificates } from '../config/certificates.ts'
 import type { Proxy, ProxyChoice } from '../config/proxies.ts'
 import { classifyAddress, mayLeadTo } from './address.ts'
+import { readLarge } from './large-reads.ts'
 import type { HttpRequest } from './message.ts'
 import type { StartRequest } from './proxied.ts'
 import { startPassedOn, tunnelAgent } from './proxied.ts'
@@ -43,7 +44,7 @@ export async function openConnector(request: HttpRequest, authorities: Authoriti
   if (url.protocol === 'http:') {
     if (proxy !== undefined) return { proxy, start: startPassedOn(proxy) }
     const http = process.getBuiltinModule('node:http')
-    const agent = new http.Agent({ keepAlive: true })
+    const agent = readLarge(new http.Agent({ keepAlive: true }))
     return { proxy, start: (target, settings) => http.request(target, { ...settings, agent, ...lookup }) }
   }
   const https = process.getBuiltinModule('node:https')

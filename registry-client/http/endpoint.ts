@@ -50,7 +50,8 @@ export interface EndpointOptions {
   readonly limits: Limits
   readonly pacing: Pacing
   readonly findCredential: (task: Task) => Promise<Credential | undefined>
-  readonly trustOf: (host: string) => Trust
+  /** How far where an address leads is to be trusted. */
+  readonly trustOf: (url: URL) => Trust
 }
 
 /** One registry server: requests to it are authorised, redirected within bounds, repeated when that may help. */
@@ -75,8 +76,8 @@ const redirectStatuses: readonly number[] = [301, 302, 303, 307, 308]
 
 export function createEndpoint(options: EndpointOptions): Endpoint {
   const { host, limits, pacing } = options
-  const own = [host, new URL(originOf('https', options)).host]
-  const trustOf = (other: string): Trust => (own.includes(other) ? options.trust : options.trustOf(other))
+  const own = [originOf('https', options), originOf('http', options)]
+  const trustOf = (url: URL): Trust => (own.includes(url.origin) ? options.trust : options.trustOf(url))
   const connection: Connection = { options, authenticator: createAuthenticator({ ...options, trustOf }), openOrigin: originOpener(options), home: 'public' }
   return {
     host,
@@ -143,7 +144,7 @@ function toRequest({ options, home }: Connection, call: Call, { url, trust, auth
     url,
     headers: { ...call.headers, ...(authorization === undefined ? {} : { authorization }) },
     body: call.body,
-    trust: isOwn ? trust : options.trustOf(url.host),
+    trust: isOwn ? trust : options.trustOf(url),
     sentBy: isOwn ? undefined : { kind: 'redirect', host: options.host, home },
     answerMs: call.answerMs ?? options.limits.answerMs,
   }

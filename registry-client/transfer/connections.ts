@@ -2,7 +2,7 @@ import type { RateLimits } from '../content/rate-limits.ts'
 import { createRateLimits } from '../content/rate-limits.ts'
 import type { CredentialSource } from '../config/credentials.ts'
 import type { RegistriesConfig } from '../config/registries.ts'
-import { trustOf } from '../config/registries.ts'
+import { trustOfUrl } from '../config/registries.ts'
 import type { Endpoint } from '../http/endpoint.ts'
 import { createEndpoint } from '../http/endpoint.ts'
 import type { Limits } from '../http/limits.ts'
@@ -51,7 +51,7 @@ export function createConnections({ registries, credentials, transport, limits, 
       const endpoint = endpoints.get(key) ?? createEndpoint({
         host, trust, transport, limits, pacing,
         findCredential: (task) => credentials.find({ registry: host, repository }, task),
-        trustOf: (other) => trustOf(other, registries),
+        trustOf: (url) => trustOfUrl(url, registries),
       })
       endpoints.set(key, endpoint)
       return endpoint

@@ -87,7 +87,7 @@ export class ContainerRecords {
       if (this.list().some(({ name }) => name === record.name)) throw new NameInUse(record.name)
       const folder = join(this.#folder, record.id)
       mkdirSync(folder, { mode: 0o700 })
-      getAddon().tryLock(openSync(join(folder, 'lock'), constants.O_RDWR | constants.O_CREAT, 0o600), true)
+      makeLock(folder)
       write(folder, 'record.json', record)
       return { folder, started: (state) => { write(folder, 'running.json', state) }, ended: (state) => { write(folder, 'ended.json', state) } }
     } finally {
@@ -126,20 +126,23 @@ export class ContainerRecords {
   /** Forgets a container that has ended. @throws {ContainerInUse} */
   remove({ id, name }: ContainerRecord): void {
     const folder = join(this.#folder, id)
-    if (isHeld(folder)) throw new ContainerInUse(name)
+    if (isHeld(folder) === true) throw new ContainerInUse(name)
     this.discard(id)
   }
 
   /** As `remove`, for the supervisor itself. */
   discard(id: string): void {
+    // Nobody is to see what is left of a container without its record.
+    rmSync(join(this.#folder, id, 'record.json'), { force: true })
     rmSync(join(this.#folder, id), { recursive: true, force: true })
   }
 
   #read(id: string): DetachedContainer[] {
     const folder = join(this.#folder, id)
-    const isAlive = isHeld(folder)
+    // In this order: its lock is held before there is a record, and how it ended is written before that is given up.
     const record = readIfThere(folder, 'record.json') as ContainerRecord | undefined
-    if (record === undefined) return []
+    const isAlive = isHeld(folder)
+    if (record === undefined || isAlive === undefined) return []
     const end = readIfThere(folder, 'ended.json') as EndState | undefined
     if (end !== undefined) return [{ ...record, state: { kind: 'ended', end } }]
     if (!isAlive) return [{ ...record, state: { kind: 'lost' } }]
@@ -148,11 +151,22 @@ export class ContainerRecords {
   }
 }
 
-/** Whether a supervisor lives. */
-function isHeld(folder: string): boolean {
+/** Those who look whether it is held take a lock for a moment, so it has its name only when it is. */
+function makeLock(folder: string): void {
   const path = join(folder, 'lock')
-  if (!existsSync(path)) return false
-  const fd = openSync(path, constants.O_RDWR)
+  getAddon().tryLock(openSync(`${path}.new`, constants.O_RDWR | constants.O_CREAT, 0o600), true)
+  renameSync(`${path}.new`, path)
+}
+
+/** Whether a supervisor lives. @returns undefined when the container was forgotten meanwhile */
+function isHeld(folder: string): boolean | undefined {
+  let fd: number
+  try {
+    fd = openSync(join(folder, 'lock'), constants.O_RDWR)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
   try {
     return !getAddon().tryLock(fd, false)
   } finally {

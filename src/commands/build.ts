@@ -1,6 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
-import type { BuildEvent, BuildOutput, BuildRequest, BuildResult, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
+import type { BuildEvent, BuildOutput, BuildRequest, Confinement, Entitlement, PullMode } from '../../builder/index.ts'
 import { build, checkRequest } from '../../builder/index.ts'
 import { Canceled } from '../../core/errors.ts'
 import type { App } from '../app.ts'
@@ -20,6 +18,8 @@ import { outputOptions, parseAnnotations, parseOutputs, parseSquash } from '../o
 import { answerCall, parseCall } from '../call-option.ts'
 import { parseSecrets, parseSshAgents } from '../secret-options.ts'
 import { MissCauses } from '../render/miss-causes.ts'
+import type { ResultWarning } from '../result-files.ts'
+import { checkResultFiles, parseDescribes, writeResultFiles } from '../result-files.ts'
 import { findSourceDate } from '../source-date.ts'
 import { verifyReproducible } from '../verify-reproducible.ts'
 
@@ -59,7 +59,7 @@ export const buildCommand: CommandSpec = {
     { name: 'timeout', value: 'DURATION', help: 'Give up when the whole build takes longer, 30m' },
     { name: 'step-timeout', value: 'DURATION', help: 'End a RUN step that takes longer, with everything it started' },
     { name: 'iidfile', value: 'FILE', help: 'Write the image id to a file' },
-    { name: 'metadata-file', value: 'FILE', help: 'Write digests and names to a file, as JSON' },
+    { name: 'metadata-file', value: 'FILE', help: 'Write digests, names, provenance and the build\'s id to a file, as JSON with the keys of buildx' },
     { name: 'progress', value: 'MODE', help: 'auto, tty, plain, json (docs/build-events.schema.json) or quiet' },
     { name: 'quiet', short: 'q', help: 'Print only the image id' },
     ...impliedBuildOptions,
@@ -91,11 +91,13 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
   const title = request.names?.[0] ?? context
   const renderer = await createRenderer(app, progress, title)
   const causes = new MissCauses()
+  const warnings: ResultWarning[] = []
   const gate = new EventGate(renderer)
   const failure = openFailureHandler(options, app, gate.pause)
   const onEvent = (event: BuildEvent): void => {
     gate.handle(event)
     causes.handle(event)
+    if (event.type === 'warning-raised') warnings.push(event)
   }
   await using engine = await app.openEngine()
   const common = { command: { args: app.args, cwd: process.cwd() }, signal: withDeadline(app.signal, parseDuration(options, 'timeout')) }
@@ -103,7 +105,7 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
     const verified = options.has('verify-reproducible') ? await gate.pause(() => verifyReproducible(request, { engine, progress, title, options: common }, app)) : request
     const result = await build(verified, { ...common, engine, onEvent, onFailure: failure?.handle })
     await loader?.finish()
-    writeResultFiles(result, options)
+    writeResultFiles(result, { options, warnings, env: app.env })
     await renderer.finish()
     noteCauses(causes, options, app)
     if (progress === 'quiet' && request.outputs?.some(isStream) !== true) app.print(result.id)
@@ -140,31 +142,6 @@ function parseProgress(options: OptionValues, app: App): (typeof progressModes)[
   return progress
 }
 
-/** What cannot be written in the end is refused in the beginning. */
-function checkResultFiles(options: OptionValues): void {
-  for (const name of ['iidfile', 'metadata-file']) {
-    const path = options.text(name)
-    if (path === undefined) continue
-    if (!isDirectory(dirname(resolve(path)))) throw new UsageError(`option --${name} names "${path}", and there is no folder for it`)
-    if (isDirectory(path)) throw new UsageError(`option --${name} names "${path}", which is a folder`)
-  }
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-}
-
-/** With the names that buildx gives these values. */
-function writeResultFiles({ id, names, descriptor, outputs }: BuildResult, options: OptionValues): void {
-  const iidfile = options.text('iidfile')
-  if (iidfile !== undefined) writeFileSync(iidfile, id)
-  const metadata = options.text('metadata-file')
-  if (metadata === undefined) return
-  const left = outputs.find(({ output }) => output.type !== 'image')?.descriptor ?? descriptor
-  const pushedNames = outputs.flatMap(({ output }) => output.type === 'registry' ? output.names : [])
-  writeFileSync(metadata, `${JSON.stringify({ 'containerimage.config.digest': id, 'containerimage.descriptor': left, 'containerimage.digest': left.digest, 'image.name': (names.length > 0 ? names : pushedNames).join(',') }, undefined, 2)}\n`)
-}
-
 function withDeadline(signal: AbortSignal, timeoutMs: number | undefined): AbortSignal {
   if (timeoutMs === undefined) return signal
   const deadline = new AbortController()
@@ -197,6 +174,7 @@ function buildRequest(context: string, options: OptionValues, env: NodeJS.Proces
     cacheTo: parseCacheTo(options.texts('cache-to')),
     annotations: parseAnnotations(options.texts('annotation')),
     attestations: parseAttestations(options),
+    ...parseDescribes(options, env),
     ...(squash === undefined ? {} : { squash }),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     secrets: parseSecrets(options.texts('secret'), env),

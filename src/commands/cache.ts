@@ -1,25 +1,31 @@
 import { createReadStream, statSync } from 'node:fs'
 import { createTask } from '../../core/task.ts'
-import type { CachePlace, Engine } from '../../builder/index.ts'
-import { exportCacheMount, findCacheMounts, getCacheMount, importCacheMount, isCalled } from '../../builder/index.ts'
+import type { CachePlace, Engine, ImportedCacheMount } from '../../builder/index.ts'
+import { exportCacheMount, findCacheMounts, getCacheMount, importCacheMount, shownId } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { formatAge, formatBytes, formatTable } from '../render/format.ts'
+import { chosenForm, formatOption } from '../listing-options.ts'
+import { formatAge, formatBytes } from '../render/format.ts'
+import type { ListingRow } from '../render/template.ts'
+import { formatListing } from '../render/template.ts'
 
 /** What each verb takes: its options, and how many IDs. */
 const verbs = {
-  ls: { options: ['json'], ids: 'no ID; "cache inspect ID" shows one' },
-  inspect: { options: [], ids: 'one ID' },
+  ls: { options: ['json', 'quiet', 'format'], ids: 'no ID; "cache inspect ID" shows one' },
+  inspect: { options: [], ids: 'IDs' },
   rm: { options: ['all'], ids: 'IDs or --all' },
   export: { options: ['output', 'push'], ids: 'one ID; --output names a file or folder, --push a registry' },
   import: { options: ['input', 'pull', 'uid', 'gid', 'mode', 'namespace'], ids: 'one ID; --input names a file or folder, --pull a registry' },
 } as const satisfies Readonly<Record<string, { readonly options: readonly string[]; readonly ids: string }>>
 type Verb = keyof typeof verbs
 
+const headings: ListingRow = { Name: 'NAME', ID: 'ID', Owner: 'OWNER', Mode: 'MODE', Size: 'SIZE', Inodes: 'INODES', LastUsed: 'LAST USED' }
+const tableFormat = `table ${Object.keys(headings).map((field) => `{{.${field}}}`).join('\t')}`
+
 export const cacheCommand: CommandSpec = {
   name: 'cache',
-  operands: 'ls | inspect ID | rm ID... | export ID | import ID',
+  operands: 'ls | inspect ID... | rm ID... | export ID | import ID',
   minOperands: 1,
   maxOperands: Infinity,
   summary: 'Look after the directories that RUN --mount=type=cache keeps. ID is that of the mount, or the name that ls shows',
@@ -28,17 +34,19 @@ export const cacheCommand: CommandSpec = {
     { name: 'push', value: 'NAME', help: 'export: push it to a registry under this name' },
     { name: 'input', short: 'i', value: 'PATH', help: 'import: tar or folder to read (default a tar from standard input)' },
     { name: 'pull', value: 'NAME', help: 'import: pull it from a registry' },
-    { name: 'uid', value: 'N', help: 'import: as the mount says it (default 0)' },
-    { name: 'gid', value: 'N', help: 'import: as the mount says it (default 0)' },
-    { name: 'mode', value: 'OCTAL', help: 'import: as the mount says it (default 0755)' },
+    { name: 'uid', value: 'N', help: 'import: as the mount says it (default as it was when it was pushed, else 0)' },
+    { name: 'gid', value: 'N', help: 'import: as the mount says it (default likewise)' },
+    { name: 'mode', value: 'OCTAL', help: 'import: as the mount says it (default likewise, else 0755)' },
     { name: 'namespace', value: 'NAME', help: 'import: BUILDKIT_CACHE_MOUNT_NS of the builds that are to use it' },
     { name: 'all', help: 'rm: every cache mount' },
+    { name: 'quiet', short: 'q', help: 'ls: print names only' },
+    formatOption(headings),
     { name: 'json', help: 'ls: print JSON' },
   ],
   examples: ['tsbuild cache ls', 'tsbuild cache export --push registry.example/ci/npm-cache:1 /root/.npm', 'tsbuild cache import --pull registry.example/ci/npm-cache:1 /root/.npm'],
   run: async ({ operands: [word = '', ...ids], options }, app) => {
     const verb = parseVerb(word)
-    const fits = verb === 'ls' ? ids.length === 0 : verb === 'rm' ? (ids.length === 0) === options.has('all') : ids.length === 1
+    const fits = verb === 'ls' ? ids.length === 0 : verb === 'rm' ? (ids.length === 0) === options.has('all') : verb === 'inspect' ? ids.length > 0 : ids.length === 1
     if (!fits) throw new UsageError(`"cache ${verb}" takes ${verbs[verb].ids}`, 'cache')
     for (const { name } of cacheCommand.options) if (options.has(name) && !new Set<string>(verbs[verb].options).has(name)) throw new UsageError(`"cache ${verb}" does not know --${name}`, 'cache')
     await using engine = await app.openEngine()
@@ -58,47 +66,71 @@ async function runVerb({ verb, ids, options }: { verb: Verb; ids: readonly strin
   const task = createTask(app)
   switch (verb) {
     case 'ls':
-      await list(engine, options.has('json'), app)
+      await list(engine, options, app)
       return 0
     case 'inspect': {
-      const found = await findCacheMounts(engine.store, id, task)
-      app.print(JSON.stringify(found, undefined, 2))
-      if (found.length === 0) app.note(noMount(id))
-      return found.length > 0 ? 0 : 3
+      const found = await Promise.all(ids.map((each) => findCacheMounts(engine.store, each, task)))
+      app.print(JSON.stringify(found.flat().map(withShownId), undefined, 2))
+      for (const [index, mounts] of found.entries()) if (mounts.length === 0) app.note(noMount(ids[index] ?? ''))
+      return found.every((mounts) => mounts.length > 0) ? 0 : 3
     }
     case 'rm': return remove(engine, ids, app)
     case 'export':
       await write(engine, { id, options }, app)
       return 0
-    case 'import':
-      await importCacheMount(engine, {
-        identity: { id, uid: parseNumber(options, 'uid', 10) ?? 0, gid: parseNumber(options, 'gid', 10) ?? 0, mode: parseNumber(options, 'mode', 8) ?? 0o755 },
-        namespace: options.text('namespace') ?? '',
-        from: openInput(options),
-      }, task)
+    case 'import': {
+      const said = Object.entries({ uid: parseNumber(options, 'uid', 10), gid: parseNumber(options, 'gid', 10), mode: parseNumber(options, 'mode', 8) }).filter(([, value]) => value !== undefined)
+      const imported = await importCacheMount(engine, { identity: { id, ...Object.fromEntries(said) }, namespace: options.text('namespace') ?? '', from: openInput(options) }, task)
+      for (const line of describeImport(id, imported)) app.note(line)
       return 0
+    }
   }
 }
 
-async function list({ store }: Engine, asJson: boolean, app: App): Promise<void> {
+/** Builds find a cache mount by what they say of it. */
+function describeImport(id: string, { uid, gid, mode, owner }: ImportedCacheMount): string[] {
+  const words = (said: { readonly uid: number; readonly gid: number; readonly mode: number }): string[] => [`uid=${said.uid}`, `gid=${said.gid}`, `mode=${octal(said.mode)}`]
+  const usual = ['uid=0', 'gid=0', 'mode=0755']
+  const used = words({ uid, gid, mode }).filter((word) => !usual.includes(word))
+  const there = words(owner)
+  const others = there.filter((word) => !words({ uid, gid, mode }).includes(word))
+  return [
+    `builds find it by --mount=type=cache,${['id=' + id, ...used].join(',')}`,
+    ...(others.length === 0 ? [] : [`warning: its own owner and mode are ${there.join(',')}; a mount that says so is another one: for that, remove this one and import with ${others.map((word) => `--${word.replace('=', ' ')}`).join(' ')}`]),
+  ]
+}
+
+async function list({ store }: Engine, options: OptionValues, app: App): Promise<void> {
+  const form = chosenForm(options)
   const mounts = await store.mounts.list(createTask(app))
-  if (asJson) {
-    app.print(JSON.stringify(mounts))
+  if (form === 'json') {
+    app.print(JSON.stringify(mounts.map(withShownId)))
     return
   }
   const now = Date.now()
-  app.print(formatTable([['NAME', 'ID', 'OWNER', 'MODE', 'SIZE', 'INODES', 'LAST USED'], ...mounts.map(({ name, id, owner: { uid, gid }, mode, diskBytes, inodes, usedAtMs }) => (
-    [name, id, `${uid}:${gid}`, mode.toString(8).padStart(4, '0'), formatBytes(diskBytes), String(inodes), formatAge(now - usedAtMs)]
-  ))]))
+  const rows = mounts.map((mount): ListingRow => ({
+    Name: mount.name, ID: shownId(mount), Owner: `${mount.owner.uid}:${mount.owner.gid}`, Mode: octal(mount.mode), Size: formatBytes(mount.diskBytes), Inodes: String(mount.inodes), LastUsed: formatAge(now - mount.usedAtMs),
+  }))
+  for (const line of formatListing(form === 'quiet' ? '{{.Name}}' : options.text('format') ?? tableFormat, rows, headings)) app.print(line)
+}
+
+function withShownId<Mount extends { readonly id: string }>(mount: Mount): Mount {
+  return { ...mount, id: shownId(mount) }
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0')
 }
 
 async function remove({ store }: Engine, ids: readonly string[], app: App): Promise<number> {
   const task = createTask(app)
-  const found = ids.length === 0 ? await store.mounts.list(task) : (await Promise.all(ids.map((id) => findCacheMounts(store, id, task)))).flat()
-  const missing = ids.filter((id) => !found.some((mount) => isCalled(mount, id)))
+  const named = await Promise.all(ids.map(async (id) => ({ id, mounts: await findCacheMounts(store, id, task) })))
+  const found = ids.length === 0 ? await store.mounts.list(task) : named.flatMap(({ mounts }) => mounts)
+  const missing = named.flatMap(({ id, mounts }) => mounts.length === 0 ? id : [])
   let exitCode = missing.length === 0 ? 0 : 3
-  for (const { name, id } of found) {
-    const outcome = await store.mounts.remove(name, task)
+  for (const mount of found) {
+    const id = shownId(mount)
+    const outcome = await store.mounts.remove(mount.name, task)
     if (outcome === 'in-use') exitCode = 1
     app.print(outcome === 'removed' ? `removed ${id}` : `${id}: ${outcome === 'in-use' ? 'a build uses it' : 'it is gone already'}`)
   }

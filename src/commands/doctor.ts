@@ -80,8 +80,8 @@ async function examineStore(root: string): Promise<HostFinding[]> {
 const formatWords: Readonly<Record<FormatDescription['chosen'], string>> = {
   overlay: 'directories',
   erofs: 'EROFS images',
-  auto: 'EROFS images, but for small ones that RUN leaves',
-  contrary: 'directories, but for small ones that RUN leaves',
+  auto: 'EROFS images, small ones of a build as directories',
+  contrary: 'directories, small ones of a build as EROFS images',
 }
 
 function nearestFolder(path: string): string {

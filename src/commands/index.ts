@@ -1,15 +1,4 @@
-import type { CommandSpec } from '../command.ts'
-
-export interface CommandEntry {
-  readonly name: string
-  /** The line in the list of commands. */
-  readonly summary: string
-  readonly load: () => Promise<CommandSpec>
-  /** Only tsbuild itself calls it, so no list has it. */
-  readonly isInternal?: boolean
-  /** It touches no layers, so a plain user needs no user namespace for it. */
-  readonly runsAsCaller?: boolean
-}
+import type { CommandEntry } from '../command.ts'
 
 /** Each command is loaded when it is called, so that none pays for the others' start. */
 export const commands: readonly CommandEntry[] = [

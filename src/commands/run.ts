@@ -1,5 +1,6 @@
-import { canonicalName, defaultRoot, findImage, ImageNotFound, pullImage, runImage } from '../../builder/index.ts'
+import { canonicalName, defaultRoot, findImage, ImageNotFound, ImageUnavailable, otherPlatforms, pullImage, runImage } from '../../builder/index.ts'
 import type { Engine } from '../../builder/index.ts'
+import { formatPlatform } from '../../oci/platform.ts'
 import type { ContainerExit, ContainerStdio } from '../../runtime/index.ts'
 import { ContainerRecords } from '../../runtime/index.ts'
 import type { StoredImage } from '../../storage/index.ts'
@@ -13,7 +14,7 @@ import { environmentFileOption, environmentOption, givenVariables } from '../env
 import { UsageError } from '../errors.ts'
 import { foreignOptions } from '../foreign-options.ts'
 import { withDefaults } from '../option-defaults.ts'
-import { parseChoice, platformOption } from '../option-values.ts'
+import { askedPlatform, parseChoice, platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderTransfers } from '../render/transfers.ts'
@@ -37,7 +38,7 @@ export const runCommand: CommandSpec = {
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
     { name: 'entrypoint', value: 'COMMAND', help: 'Replaces the ENTRYPOINT of the image' },
-    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image, if it has to be pulled' },
+    { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image; one that is here for another is pulled anew' },
     { name: 'pull', value: 'MODE', help: 'When to pull the image: missing (default), always or never' },
     { name: 'quiet', short: 'q', help: 'Do not show how the image is pulled' },
     ...confinementOptions,
@@ -92,13 +93,25 @@ function containerStdio(options: OptionValues): ContainerStdio {
 
 async function findOrPull(engine: Engine, { name, options }: { name: string; options: OptionValues }, app: App): Promise<StoredImage> {
   const mode = parseChoice(options, 'pull', ['missing', 'always', 'never']) ?? 'missing'
+  const find = mode === 'never' ? findImage : findIfThere
+  const found = mode === 'always' ? undefined : find(engine.store, name)
+  const asked = askedPlatform(options)
+  const others = found === undefined || asked === undefined ? [] : await otherPlatforms(engine.store, found, asked)
+  if (found !== undefined && others.length === 0) return found
+  const platforms = others.map(formatPlatform).join(' and ')
+  if (found !== undefined && (mode === 'never' || !found.names.includes(canonicalName(name)))) throw new ImageUnavailable(name, `it is for ${platforms}`)
+  const isQuiet = options.has('quiet')
+  if (mode === 'missing' && !isQuiet) app.note(found === undefined ? `Unable to find image '${name}' locally` : `The image '${name}' found locally is for ${platforms}`)
+  return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, isQuiet) })
+}
+
+function findIfThere(store: Engine['store'], name: string): StoredImage | undefined {
   try {
-    if (mode !== 'always') return findImage(engine.store, name)
+    return findImage(store, name)
   } catch (error) {
-    if (!(error instanceof ImageNotFound) || mode === 'never') throw error
-    if (!options.has('quiet')) app.note(`Unable to find image '${name}' locally`)
+    if (error instanceof ImageNotFound) return undefined
+    throw error
   }
-  return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, options.has('quiet')) })
 }
 
 function runSettings({ command, options }: { command: readonly string[]; options: OptionValues }, env: NodeJS.ProcessEnv): RunSettings {
@@ -108,6 +121,7 @@ function runSettings({ command, options }: { command: readonly string[]; options
     command,
     entrypoint: options.text('entrypoint'),
     env: givenVariables({ files: options.texts('env-file'), entries: options.texts('env') }, env),
+    platform: askedPlatform(options),
     user: options.text('user'),
     workdir: options.text('workdir'),
     ...parseRunOptions(options, findInit),

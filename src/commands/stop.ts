@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
+import { isErrno } from '../../core/errors.ts'
 import { defaultRoot } from '../../builder/index.ts'
-import { ContainerRecords } from '../../runtime/index.ts'
+import type { RunningState } from '../../runtime/index.ts'
+import { ContainerRecords, findMainProcess } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
 import { eachName } from '../each-name.ts'
-import { UsageError } from '../errors.ts'
+import { StopFailed, UsageError } from '../errors.ts'
 import { foreignOptions } from '../foreign-options.ts'
 import { parseSignal, signalContainer } from '../signal-container.ts'
 
@@ -40,7 +43,17 @@ async function stop(records: ContainerRecords, name: string, { signal, waitMs }:
   signalContainer({ running }, signal ?? parseSignal(running.stopSignal ?? 'TERM'))
   if (await hasEnded(records, id, waitMs)) return
   signalContainer({ running }, 'SIGKILL')
-  await hasEnded(records, id, afterKillMs)
+  if (!await hasEnded(records, id, afterKillMs)) throw new StopFailed(name, { afterMs: afterKillMs, process: survivor(running) })
+}
+
+function survivor({ initPid }: RunningState): { readonly pid: number; readonly state: string } | undefined {
+  try {
+    const pid = findMainProcess(initPid) ?? initPid
+    return { pid, state: /^State:\s*(.*)$/mu.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '' }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return undefined
+    throw error
+  }
 }
 
 const pollMs = 20

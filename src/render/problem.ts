@@ -20,7 +20,7 @@ export interface Problem {
  * 128 + n for a signal, come before these.
  */
 const classes: Readonly<Record<ErrorCode, ExitClass>> = {
-  CLI_USAGE: 2, CLI_DETACHED_FAILED: 6,
+  CLI_USAGE: 2, CLI_DETACHED_FAILED: 6, CLI_STOP_FAILED: 6,
   CORE_CANCELED: 1,
   OCI_MALFORMED_DIGEST: 1, OCI_DIGEST_MISMATCH: 4, OCI_MALFORMED_DOCUMENT: 1, OCI_UNSUPPORTED_MEDIA_TYPE: 1,
   NATIVE_HELPER_FAILURE: 6,

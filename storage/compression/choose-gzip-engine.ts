@@ -1,5 +1,5 @@
 import { getAddon } from '../../native/index.ts'
-import { GzipEngineUnavailable } from '../errors.ts'
+import { GzipEngineUnavailable } from './errors.ts'
 import type { GzipEngine } from './gzip-engine.ts'
 import { isalEngine } from './isal-engine.ts'
 import { zlibEngine } from './zlib-engine.ts'

@@ -1,4 +1,4 @@
-import { MalformedCompression } from '../errors.ts'
+import { MalformedCompression } from './errors.ts'
 
 /** zlib's own errors become ours; others, such as those of the source, pass. */
 export async function* describing<Result>(compression: 'gzip' | 'zstd', bytes: AsyncGenerator<Uint8Array, Result, undefined>): AsyncGenerator<Uint8Array, Result, undefined> {

@@ -1,5 +1,5 @@
 import { getAddon, inflateStates } from '../../native/index.ts'
-import { MalformedCompression } from '../errors.ts'
+import { MalformedCompression } from './errors.ts'
 import type { GzipEngine } from './gzip-engine.ts'
 
 const outputBytes = 128 * 1024

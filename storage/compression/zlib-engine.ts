@@ -1,5 +1,5 @@
 import { createGunzip } from 'node:zlib'
-import { MalformedCompression } from '../errors.ts'
+import { MalformedCompression } from './errors.ts'
 import { describing } from './describe-damage.ts'
 import type { GzipEngine } from './gzip-engine.ts'
 import { transformBytes } from './transform-bytes.ts'

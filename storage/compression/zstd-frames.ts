@@ -1,4 +1,4 @@
-import { MalformedCompression } from '../errors.ts'
+import { MalformedCompression } from './errors.ts'
 
 /** A piece of the data frame at work; `isLast` ends that frame. */
 export interface FramePiece {

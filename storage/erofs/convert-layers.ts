@@ -1,11 +1,10 @@
-import { statSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import { createDigester, digestAsDiffId } from '../../oci/digest.ts'
 import type { LoneLayer, StoredLayer } from '../layer/stored-layer.ts'
 import { layerPaths, parseLayerRow } from '../layer/stored-layer.ts'
 import { takeLock } from '../root/lock.ts'
 import { discardLayer, findDeadSessions } from '../root/session.ts'
-import { syncFolder } from '../root/sync-folder.ts'
+import { syncPath } from '../root/sync-path.ts'
 import type { StoreParts } from '../store-parts.ts'
 import { getParts } from '../store-parts.ts'
 import type { Store } from '../store.ts'
@@ -71,8 +70,8 @@ async function convert({ store, parts, to, mayMount }: Conversion, listed: Store
   // Layers below that are used stay what they are.
   if (isInUse(parts, layer) || (!mayMount && parts.layers.visibleStack(layer.parent).some(({ origin }) => origin === 'indexed'))) return 'inUse'
   const made = await (wanted === 'erofs' ? makeIndexed(store, layer, task) : makeUnpacked(store, layer, task))
-  if (made.inodes > 2) await syncFilesystem(parts.layout.root, task)
-  else await syncFiles(parts, made)
+  if (made.origin === 'indexed') await syncFiles(parts, made)
+  else await syncFilesystem(parts.layout.root, task)
   const converted = { ...made, chainId: layer.chainId, parent: layer.parent }
   const isReplaced = parts.session.transaction('durable', () => {
     if (isInUse(parts, layer)) return false
@@ -126,6 +125,6 @@ function required(layer: LoneLayer | undefined): LoneLayer {
 }
 
 async function syncFiles({ layout }: StoreParts, layer: LoneLayer): Promise<void> {
-  for (const path of layerPaths(layout, layer)) if (statSync(path).isFile()) await syncFolder(path)
-  await syncFolder(layout.layers)
+  for (const path of layerPaths(layout, layer)) await syncPath(path)
+  await syncPath(layout.layers)
 }

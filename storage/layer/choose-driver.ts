@@ -5,7 +5,8 @@ import { findSystemProgram } from '../../core/find-program.ts'
 import { createTask } from '../../core/task.ts'
 import { tryMount } from '../erofs/mount-layers.ts'
 import { mayMount } from '../erofs/mount-rights.ts'
-import { DriverUnavailable, TreeFailure } from '../errors.ts'
+import { DriverUnavailable } from '../errors.ts'
+import { TreeFailure } from '../tree/errors.ts'
 import { isInUserNamespace } from './user-namespace.ts'
 
 /** How the root filesystem of a snapshot is put together. */

@@ -4,7 +4,7 @@ import type { CacheEntries } from '../records/cache-entries.ts'
 import type { Layout } from '../root/layout.ts'
 import { explainFull } from '../root/explain-full.ts'
 import type { Session } from '../root/session.ts'
-import { syncFolder } from '../root/sync-folder.ts'
+import { syncPath } from '../root/sync-path.ts'
 import { syncFilesystem, syncTrees } from '../tree/upkeep-trees.ts'
 import type { LayerRecords } from './layer-records.ts'
 import type { StoredLayer } from './stored-layer.ts'
@@ -80,12 +80,12 @@ export class LayerSync {
     if (inodes > maxInodesOneByOne) return syncFilesystem(this.#layout.root, task)
     const paths = (isIndexed: boolean): string[] => layers.filter(({ origin }) => (origin === 'indexed') === isIndexed).flatMap((layer) => layerPaths(this.#layout, layer))
     await Promise.all([syncTrees(this.#layout.root, paths(false), task), ...paths(true).map((path) => this.#flushFile(path))])
-    await syncFolder(this.#layout.layers)
+    await syncPath(this.#layout.layers)
   }
 
   async #flushFile(path: string): Promise<void> {
     try {
-      await syncFolder(path)
+      await syncPath(path)
     } catch (error) {
       throw explainFull(this.#layout.root, error)
     }

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Task } from '../../core/task.ts'
+import { randomId } from '../../native/index.ts'
 import { digestHex, sha256 } from '../../oci/digest.ts'
 import { maxChangesetBytes, maxChangesetSeconds } from '../layer/layer-blobs.ts'
 import type { Database, Row } from '../records/database.ts'
@@ -9,6 +9,7 @@ import { readInteger, readText } from '../records/database.ts'
 import type { Layout } from '../root/layout.ts'
 import { takeLock, tryLock } from '../root/lock.ts'
 import type { Session } from '../root/session.ts'
+import { discard } from '../root/session.ts'
 import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { unpackTree } from '../tree/unpack-tree.ts'
 import { measureTrees, removeTrees } from '../tree/upkeep-trees.ts'
@@ -29,7 +30,8 @@ interface Parts {
 
 /**
  * A directory for each cache mount under `mounts/`, named after what identifies it; further ones, with a number, where
- * several builds want one each. Whoever uses one holds the lock of its name; who makes or removes one holds it alone.
+ * several builds want one each. Whoever uses one holds the lock of its name; who removes one holds it alone, and who makes
+ * one holds another.
  */
 export class CacheMountDirectories implements CacheMounts {
   readonly #parts: Parts
@@ -60,7 +62,7 @@ export class CacheMountDirectories implements CacheMounts {
   async remove(name: string, task: Task): Promise<'removed' | 'in-use' | 'missing'> {
     const { layout, database } = this.#parts
     if (!listMountNames(database).includes(name)) return 'missing'
-    const trash = join(layout.trash, randomUUID())
+    const trash = join(layout.trash, randomId())
     const lock = tryLock(layout, { name: mountLockName(name), exclusive: true })
     if (lock === undefined) return 'in-use'
     try {
@@ -88,7 +90,7 @@ export class CacheMountDirectories implements CacheMounts {
       // Not the lock of those who use it: behind the first of them the second maker would wait until its step is over.
       const maker = await takeLock(layout, { name: `making ${mountLockName(name)}`, exclusive: true }, task)
       try {
-        if (!existsSync(this.#path(name))) await this.#make(name, request, task)
+        if (!this.#isMade(name)) await this.#make(name, request, task)
       } finally {
         await maker[Symbol.asyncDispose]()
       }
@@ -113,10 +115,16 @@ export class CacheMountDirectories implements CacheMounts {
     mkdirSync(layout.mounts, { recursive: true, mode: 0o700 })
     this.#ensureTable()
     database.transaction('durable', () => {
+      discard(layout, this.#path(name))
       renameSync(directory, this.#path(name))
       const now = Date.now()
       database.run('INSERT OR REPLACE INTO cache_mounts VALUES (?, ?, ?, ?, ?, ?, ?, ?)', name, id, uid, gid, mode, seed?.name ?? '', now, now)
     })
+  }
+
+  /** A maker who was killed may have left its directory without a record, and one who removed it a record alone. */
+  #isMade(name: string): boolean {
+    return existsSync(this.#path(name)) && listMountNames(this.#parts.database).includes(name)
   }
 
   #ensureTable(): void {

@@ -2,7 +2,7 @@ import { accessSync, constants, statfsSync } from 'node:fs'
 import type { SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { isErrno } from '../../core/errors.ts'
-import { StorageFull, StoreBusy, StoreUnusable } from '../errors.ts'
+import { StorageFull, StoreBusy, StoreUnusable } from '../root/errors.ts'
 import { explainFull } from '../root/explain-full.ts'
 
 export type Row = Readonly<Record<string, SQLOutputValue>>

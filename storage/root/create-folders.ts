@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import { makeFolder } from '../../core/make-folder.ts'
-import { getAddon } from '../../native/index.ts'
-import { NotOurStore, StoreTooNew, StoreUnusable } from '../errors.ts'
+import { getAddon, randomId } from '../../native/index.ts'
+import { NotOurStore, StoreTooNew, StoreUnusable } from './errors.ts'
 import { fillReserve } from '../upkeep/reserve.ts'
 import { explainFull } from './explain-full.ts'
 import type { Layout } from './layout.ts'
@@ -51,7 +50,7 @@ function create(layout: Layout): void {
 
 /** Comes last: with the version in place the store counts as made. Several processes may be making it. */
 function nameVersion(layout: Layout): void {
-  const unnamed = join(layout.trash, randomUUID())
+  const unnamed = join(layout.trash, randomId())
   writeDurably(unnamed, `${formatVersion}\n`)
   try {
     renameSync(unnamed, layout.version)

@@ -2,7 +2,7 @@ import { mkdirSync, statfsSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { isErrno } from '../../core/errors.ts'
-import { StorageFull } from '../errors.ts'
+import { StorageFull } from './errors.ts'
 
 /** ENOSPC as what it means for the store; any other error as it is. */
 export function explainFull(root: string, error: unknown): unknown {

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
-import { getAddon } from '../../native/index.ts'
+import { getAddon, randomId } from '../../native/index.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import type { Database } from '../records/database.ts'
 import { readInteger, readText } from '../records/database.ts'
@@ -110,7 +109,7 @@ export class Session {
   /** In a transaction, as is the look for dead sessions: no directory of ours is met before it is locked. */
   #begin(): string {
     if (this.#held !== undefined) return this.#held.id
-    const id = randomUUID()
+    const id = randomId()
     mkdirSync(this.#layout.session(id), { mode: 0o700 })
     const fd = openSync(this.#layout.session(id), 'r')
     getAddon().tryLock(fd, true)
@@ -197,7 +196,7 @@ export function discard(layout: Layout, path: string): boolean {
   // The exception costs more than the look, and mostly nothing is there.
   if (!existsSync(path)) return false
   try {
-    renameSync(path, join(layout.trash, randomUUID()))
+    renameSync(path, join(layout.trash, randomId()))
     return true
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false

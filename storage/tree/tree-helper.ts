@@ -2,7 +2,8 @@ import { closeSync, statfsSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
 import type { HelperExit, HelperReport, PipeReader } from '../../native/index.ts'
 import { getAddon, HelperFailure, readPipe, startHelper, WireReader, writePipe } from '../../native/index.ts'
-import { HelperDied, HostileArchive, SourceChanged, StorageFull, TreeFailure, Unrepresentable } from '../errors.ts'
+import { StorageFull } from '../root/errors.ts'
+import { HelperDied, HostileArchive, SourceChanged, TreeFailure, Unrepresentable } from './errors.ts'
 import { findRule, isArchiveRule } from './rules.ts'
 
 /** How overlayfs marks deleted and opaque: `user` in a user namespace. */

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import type { Task } from '../../core/task.ts'
-import { TreeFailure } from '../errors.ts'
+import { TreeFailure } from '../tree/errors.ts'
 import { measureTrees } from '../tree/upkeep-trees.ts'
 import type { Size } from './space.ts'
 import { addSizes, nothing } from './space.ts'

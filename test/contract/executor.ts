@@ -102,10 +102,10 @@ export function describeExecutor(executor: Executor): void {
       await expect(run(spec, AbortSignal.timeout(700))).rejects.toThrow('timeout')
       expect(running(marker)).toBe(false)
       const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'support', 'run-container-child.ts'), JSON.stringify(makeSpec({ ...spec, rootfs: rootfs() }))], { stdio: 'ignore', env: { ...process.env, TMPDIR: temporary } })
-      await expect.poll(() => running(marker), { timeout: 10_000 }).toBe(true)
+      await expect.poll(() => running(marker)).toBe(true)
       child.kill('SIGKILL')
-      await expect.poll(() => running(marker), { timeout: 10_000 }).toBe(false)
-      await expect.poll(() => readdirSync(temporary), { timeout: 10_000 }).toEqual([])
+      await expect.poll(() => running(marker)).toBe(false)
+      await expect.poll(() => readdirSync(temporary)).toEqual([])
     })
   })
 }

@@ -86,6 +86,8 @@ describe('attestations', () => {
     expect(manifest.subject?.digest).toBe(image.digest)
     const referrers = inspect<Index>(`attested:${image.digest.replace(':', '-')}`)
     expect(referrers.manifests.map(({ digest }) => digest)).toEqual([attestation.digest])
+    // Who asks for the name of the index means also what is said of its images.
+    expect(JSON.parse(command.must('referrers', '--json', name))).toMatchObject([{ digest: attestation.digest, subject: image.digest, platform: { os: 'linux' } }])
 
     const [sbom, provenance] = await Promise.all(manifest.layers.map((layer) => fetchStatement('attested', layer)))
     for (const statement of [sbom, provenance]) expect(statement).toMatchObject({ _type: 'https://in-toto.io/Statement/v1', subject: [{ name, digest: { sha256: image.digest.slice(7) } }] })

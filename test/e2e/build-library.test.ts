@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { importBusybox, leftovers, useCommand } from '../support/command.ts'
+import { expectNothingLeft, importBusybox, useCommand } from '../support/command.ts'
 
 const command = useCommand('build-library')
 const library = join(import.meta.dirname, '../../dist/builder.js')
@@ -27,20 +27,20 @@ describe('build() of the library', () => {
     expect(command.must('run', '--network', 'none', 'memory:b', 'cat', '/file')).toBe('b')
   })
 
-  it('stops every step and what it started when its signal is aborted, with the reason that was given', () => {
-    const { reason, tookMs, states } = runProgram(`
+  it('stops every step and what it started when its signal is aborted, with the reason that was given', async () => {
+    // The steps would take longer than a test may.
+    const { reason, states } = runProgram(`
       const stop = new AbortController()
-      let said = 0, abortedAt = 0
+      let said = 0
       const states = []
       const dockerfile = { text: [0, 1, 2].map((index) => 'FROM busybox AS s' + index + '\\nRUN trap "" TERM INT; (setsid sleep 1000 &); echo begun; sleep 1000; echo ' + index + ' >/made\\n').join('') + 'FROM scratch\\nCOPY --from=s0 / /\\nCOPY --from=s1 / /\\nCOPY --from=s2 / /\\n' }
       const onEvent = (event) => {
         if (event.type === 'node-finished' && event.outcome !== 'cached') states.push(event.outcome)
-        if (event.type === 'node-output' && ++said === 3) { abortedAt = Date.now(); stop.abort(new Error('enough')) }
+        if (event.type === 'node-output' && ++said === 3) stop.abort(new Error('enough'))
       }
       const error = await build({ context: {}, dockerfile, network: 'none' }, { signal: stop.signal, onEvent }).catch((error) => error)
-      console.log(JSON.stringify({ reason: error.message, tookMs: Date.now() - abortedAt, states }))`) as { reason: string; tookMs: number; states: string[] }
+      console.log(JSON.stringify({ reason: error.message, states }))`) as { reason: string; states: string[] }
     expect({ reason, states }).toEqual({ reason: 'enough', states: ['canceled', 'canceled', 'canceled'] })
-    expect(tookMs).toBeLessThan(5000)
-    expect(leftovers(command.root)).toEqual([])
+    await expectNothingLeft(command.root)
   })
 })

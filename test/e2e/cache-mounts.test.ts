@@ -33,10 +33,13 @@ function look(command: typeof one): string {
 describe('tsbuild cache', () => {
   it('lists and inspects cache mounts with owner, size and inodes', () => {
     const [mount] = JSON.parse(one.must('cache', 'ls', '--json')) as { id: string; uid: number; mode: number; inodes: number; diskBytes: number; usedAtMs: number; name: string }[]
-    expect(mount).toMatchObject({ id: '/npm', uid: 1000, mode: 0o750, inodes: 4 })
-    expect(one.must('cache', 'ls')).toMatch(/npm +1000:1000 +0750 +\S+ +4 /u)
+    expect(mount).toMatchObject({ id: 'npm', uid: 1000, mode: 0o750, inodes: 4 })
+    expect(one.must('cache', 'ls', '-q')).toBe(mount?.name)
+    expect(one.must('cache', 'ls', '--format', '{{.ID}} {{.Owner}}')).toBe('npm 1000:1000')
+    expect(one.must('cache', 'ls')).toMatch(/ npm +1000:1000 +0750 +\S+ +4 /u)
     expect(JSON.parse(one.must('cache', 'inspect', mount?.name ?? ''))).toHaveLength(1)
     expect(one.run('cache', 'inspect', 'none').exitCode).toBe(3)
+    expect(one.run('cache', 'inspect', 'npm', 'none', 'npm')).toMatchObject({ exitCode: 3, stdout: expect.stringMatching(/"npm".*"npm"/su) as string, stderr: expect.stringContaining('no cache mount "none"') as string })
     for (const wrong of [['look'], ['ls', 'npm'], ['ls', '--all'], ['rm', '--push', 'x', 'npm'], ['export', 'npm', 'npm.tar'], ['import', '-i', '/none', 'x']]) expect(one.run('cache', ...wrong).exitCode, wrong.join(' ')).toBe(2)
   })
 
@@ -51,9 +54,25 @@ describe('tsbuild cache', () => {
       two.must('cache', 'import', ...from, ...owned, 'npm')
       expect(look(two)).toMatch(/1000 750\n[^\n]*warm\n[^\n]*warm\n/u)
       expect(two.run('cache', 'import', ...from, ...owned, 'npm')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('has files already') as string })
-      expect(two.must('cache', 'rm', 'npm')).toBe('removed /npm')
+      expect(two.must('cache', 'rm', 'npm')).toBe('removed npm')
     }
     expect(two.must('cache', 'ls', '--json')).toBe('[]')
+  })
+
+  it('is found by the builds it was for, as far as the place says which, and says by which it is found', () => {
+    for (const [from, isSame] of [[['-i', join(folder, 'npm.tar')], false], [['--pull', `${registry.host}/caches/npm:1`], true]] as const) {
+      const { stderr } = two.run('cache', 'import', ...from, 'npm')
+      expect(stderr).toContain(`--mount=type=cache,id=npm${isSame ? ',uid=1000,gid=1000,mode=0750' : ''}\n`)
+      expect(stderr.includes('import with --uid 1000 --gid 1000 --mode 0750')).toBe(!isSame)
+      expect(look(two).includes('warm')).toBe(isSame)
+      two.must('cache', 'rm', '--all')
+    }
+    one.must('build', '-q', '--network', 'none', one.context('seed', { Dockerfile: 'FROM busybox AS seed\nRUN mkdir /s && echo seed >/s/f\nFROM busybox\nRUN --mount=type=cache,id=sown,from=seed,source=/s,target=/c echo grown >/c/f\n' }))
+    one.must('cache', 'export', '--push', `${registry.host}/caches/sown:1`, 'sown')
+    two.must('cache', 'import', '--pull', `${registry.host}/caches/sown:1`, 'sown')
+    const path = two.context('seed', { Dockerfile: 'FROM busybox AS seed\nRUN mkdir /s && echo seed >/s/f\nFROM busybox\nRUN --mount=type=cache,id=sown,from=seed,source=/s,target=/c cat /c/f\n' })
+    expect(two.run('build', '--progress', 'plain', '--network', 'none', path).stderr).toMatch(/^#\d+ \S+ grown$/mu)
+    for (const command of [one, two]) command.must('cache', 'rm', 'sown')
   })
 
   it('says what is wrong with the place that one is to go to, and what helps', () => {

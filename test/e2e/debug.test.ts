@@ -112,8 +112,9 @@ describe('--on-failure=shell', () => {
     const child = spawn('script', ['-qec', `stty cols 100 rows 30; ${line}`, '/dev/null'], { env: { ...process.env, TSBUILD_ROOT: command.root, NODE_EXTRA_CA_CERTS: '' }, stdio: ['pipe', 'pipe', 'inherit'] })
     let screen = ''
     child.stdout.on('data', (chunk: Buffer) => {
-      if (!screen.includes('leave it to end') && chunk.includes('leave it to end')) child.stdin.write('id -u; cat /tmp/partial; echo "$TOKEN" | wc -c; grep CapEff /proc/self/status; [ -t 0 ] && echo on-a-terminal; ip route | grep -q default && echo connected; exit\n')
+      const isOpen = screen.includes('leave it to end')
       screen += chunk.toString()
+      if (!isOpen && screen.includes('leave it to end')) child.stdin.write('id -u; cat /tmp/partial; echo "$TOKEN" | wc -c; grep CapEff /proc/self/status; [ -t 0 ] && echo on-a-terminal; ip route | grep -q default && echo connected; exit\n')
     })
     const [exitCode] = await once(child, 'close') as [number]
     expect(exitCode).toBe(9)

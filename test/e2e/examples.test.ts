@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, renameSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -17,7 +17,10 @@ function importBase(name: string): void {
   const folder = join(tmpdir(), 'tsbuild-e2e-bases')
   mkdirSync(folder, { recursive: true })
   const tar = join(folder, `${name.replace(':', '-')}.tar`)
-  if (!existsSync(tar)) bases[name]?.(tar)
+  if (!existsSync(tar)) {
+    bases[name]?.(`${tar}.new`)
+    renameSync(`${tar}.new`, tar)
+  }
   must('import', '--change', 'ENV PATH=/usr/local/bin:/usr/bin:/bin', tar, name)
 }
 

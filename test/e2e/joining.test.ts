@@ -11,10 +11,11 @@ afterAll(() => { run('rm', '-f', 'spy') })
 
 describe('a process that joins a container', () => {
   it('shows nothing of the host to those who wait for it there', () => {
-    const spy = 'mkdir /seen; while [ ! -e /stop ]; do for link in /proc/[0-9]*/fd/* /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/exe; do readlink $link; done 2> /dev/null | sort -u > /seen/now; cat /seen/now >> /seen/all; done; sleep 1000'
+    const spy = 'mkdir /seen; while [ ! -e /stop ]; do for link in /proc/[0-9]*/fd/* /proc/[0-9]*/cwd /proc/[0-9]*/root /proc/[0-9]*/exe; do readlink $link; done 2> /dev/null | sort -u > /seen/now; cat /seen/now >> /seen/all; done; touch /ended; sleep 1000'
     must('run', '-d', '--name', 'spy', '--cap-add', 'SYS_PTRACE', 'busybox', 'sh', '-c', spy)
+    must('exec', 'spy', 'sh', '-c', 'until test -s /seen/all; do sleep 0.05; done')
     for (let turn = 0; turn < 8; turn++) must('exec', 'spy', 'true')
-    const seen = must('exec', 'spy', 'sh', '-c', 'touch /stop; sort -u /seen/all').split('\n')
+    const seen = must('exec', 'spy', 'sh', '-c', 'touch /stop; until test -e /ended; do sleep 0.05; done; sort -u /seen/all').split('\n')
     expect(seen.length).toBeGreaterThan(2)
     expect(seen.filter((target) => !/^(?:pipe|socket|anon_inode|\/dev\/null|\/seen|\/proc\/|\/memfd:|\/bin|\/usr|\/$)/u.test(target))).toEqual([])
     expect(seen.join('\n')).not.toContain(folder)

@@ -95,6 +95,32 @@ describe('a build for several platforms', () => {
   })
 })
 
+describe('run --platform', () => {
+  const files = { Dockerfile: 'FROM --platform=$BUILDPLATFORM busybox AS tools\nFROM scratch\nARG TARGETARCH\nCOPY --from=tools / /\nENV FOR=$TARGETARCH\n' }
+  const madeFor = (...args: readonly string[]): string => must('run', '--network', 'none', ...args, 'sh', '-c', 'echo $FOR')
+
+  it('takes that image of an index, also for a detached container', () => {
+    must('build', '-q', '--platform', both, '-t', 'either:1', command.context('either', files))
+    expect([madeFor('either:1'), madeFor('--platform', 'linux/arm64', 'either:1')]).toEqual(['amd64', 'arm64'])
+    const id = must('run', '-d', '--network', 'none', '--platform', 'linux/arm64', 'either:1', 'sh', '-c', 'echo $FOR')
+    must('stop', id)
+    expect(must('logs', id)).toBe('arm64')
+    must('rm', id)
+  })
+
+  it('pulls what is here for another platform, and never runs that', () => {
+    const name = `${registry.host}/either:1`
+    must('build', '-q', '--platform', both, '-t', name, '-o', 'type=registry', command.context('either', files))
+    must('pull', name)
+    expect(madeFor('--platform', 'linux/arm64', name)).toBe('arm64')
+    const id = must('images', '-q', name)
+    expect(run('run', '--network', 'none', '--platform', 'linux/amd64', id, 'true')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('linux/arm64') as string })
+    expect(madeFor(name)).toBe('arm64')
+    must('tag', name, `${registry.host}/only-here:1`)
+    expect(run('run', '--platform', 'linux/amd64', `${registry.host}/only-here:1`, 'true')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('found locally is for linux/arm64') as string })
+  })
+})
+
 describe('RUN for another architecture', () => {
   // A program of a machine that does not exist, so that no other entry of the kernel means it.
   const header = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xef, 0xbe])

@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { askByUdp } from '../support/ask-by-udp.ts'
+import { findFreePorts } from '../support/free-ports.ts'
 import { connectOtherHost } from '../support/other-host.ts'
 import { createPlainUser, writeBusyboxTar } from '../support/plain-user.ts'
 import { Workspace } from '../support/workspace.ts'
@@ -23,7 +24,7 @@ afterAll(() => {
 
 const attendants = (): string[] => readdirSync('/proc').filter((name) => /^\d+$/u.test(name)).filter((pid) => {
   const status = spawnSync('cat', [`/proc/${pid}/comm`, `/proc/${pid}/status`], { encoding: 'utf8' }).stdout
-  return /^(?:pasta|slirp4netns)/u.test(status) && status.includes(`\nUid:\t${user.uid}\t`)
+  return /^(?:pasta|slirp4netns)/u.test(status) && status.includes(`\nUid:\t${user.uid}\t`) && !status.includes('\nState:\tZ')
 })
 const fetchPage = (port: number): string => spawnSync('curl', ['-s', '--retry', '20', '--retry-delay', '1', '--retry-all-errors', '--max-time', '5', `http://127.0.0.1:${port}/`], { encoding: 'utf8' }).stdout
 
@@ -35,11 +36,10 @@ function serveOnLoopback(at: number): Disposable & { readonly name: string } {
 
 /** slirp4netns answers from the address of the default route. */
 const ownAddress = / src (\S+)/u.exec(execFileSync('ip', ['-4', 'route', 'get', '1.1.1.1'], { encoding: 'utf8' }))?.[1] ?? ''
-let port = 20_000 + process.pid % 20_000
 
 describe.each(['pasta', 'slirp4netns'])('a plain user\'s private network by %s', (program) => {
-  it('has eth0, the world by name, and neither the host\'s devices nor its loopback', () => {
-    port += 10
+  it('has eth0, the world by name, and neither the host\'s devices nor its loopback', async () => {
+    const port = await findFreePorts(1)
     using service = serveOnLoopback(port)
     expect(fetchPage(port)).toBe('of the host')
     const gateway = '$(ip route | sed -n "s/^default via \\([^ ]*\\).*/\\1/p")'
@@ -50,11 +50,11 @@ describe.each(['pasta', 'slirp4netns'])('a plain user\'s private network by %s',
     expect([first, second, release]).toEqual(['eth0', 'lo', 'Codename: bookworm'])
     expect(reached, service.name).toEqual(['end', ''])
     expect(own).not.toBe(execFileSync('readlink', ['/proc/self/ns/net'], { encoding: 'utf8' }).trim())
-    expect(attendants()).toEqual([])
+    await expect.poll(attendants).toEqual([])
   })
 
   it('publishes ports, a range and those of UDP too, as long as the container runs', async () => {
-    port += 10
+    const port = await findFreePorts(3)
     const script = 'mkdir /w; echo hello > /w/index.html; httpd -p 80 -h /w; httpd -p 81 -h /w; exec /probe answer 53'
     const started = runWithTunnel('run', '-d', '--name', `web-${program}`, '--network', program, '-p', `127.0.0.1:${port}-${port + 1}:80-81`, '-p', `${port + 2}:53/udp`, '-v', `${probe}:/probe`, 'busybox', 'sh', '-c', script)
     expect(started.exitCode, started.stderr).toBe(0)

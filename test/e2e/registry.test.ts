@@ -280,11 +280,11 @@ describe('a registry that asks for tokens', () => {
 
   it('gets new ones when they run out in the middle of a push', async () => {
     await saveCredentials(env, { registry: registry.host, username: 'user', password: new Secret(password) }, task)
-    // docker-registry allows a token a minute more than it says, so this one lives for a second or two.
-    lifeSeconds = -58
+    // docker-registry allows a token a minute more than it says, so this one lives for three or four seconds: long enough to be used on a busy machine.
+    lifeSeconds = -56
     const image = createImage({ layerBytes: [2_000_000, 3_000_000, 4_000_000] })
     const slow = { ...sourceOf(image.blobs), async *read(blob: Descriptor) {
-      await new Promise((resolve) => setTimeout(resolve, 700))
+      await new Promise((resolve) => setTimeout(resolve, 1500))
       yield* sourceOf(image.blobs).read(blob, task)
     } }
     const client = await openRegistryClient(env, { userAgent })

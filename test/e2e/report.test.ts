@@ -13,7 +13,7 @@ const problems: string[] = []
 let browser: Browser
 
 const dockerfile = `FROM busybox AS base
-RUN echo "to the log"; mkdir -p /opt/app/lib; for i in 1 2 3; do dd if=/dev/zero of=/opt/app/lib/$i.so bs=100k count=$i; done; sleep 1
+RUN echo "to the log"; mkdir -p /opt/app/lib; for i in 1 2 3; do dd if=/dev/zero of=/opt/app/lib/$i.so bs=100k count=$i; done; sleep 2
 FROM base AS other
 RUN sleep 0.2; echo "<script>alert(1)</script>"
 FROM base

@@ -2,7 +2,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync,
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
-import { importBusybox, leftovers, useCommand } from '../support/command.ts'
+import { expectNothingLeft, importBusybox, useCommand } from '../support/command.ts'
 import type { PlainUser } from '../support/plain-user.ts'
 import { createPlainUser, writeBusyboxTar } from '../support/plain-user.ts'
 import type { DockerRegistry } from '../support/docker-registry.ts'
@@ -167,8 +167,8 @@ describe('a plain user', () => {
     expect(user.run('frobnicate').exitCode).toBe(2)
   })
 
-  it('leaves nothing behind', () => {
-    expect(leftovers(user.store)).toEqual([])
+  it('leaves nothing behind', async () => {
+    await expectNothingLeft(user.store)
     expect(readdirSync(join(user.store, 'snapshots'))).toEqual([])
   })
 })

@@ -58,6 +58,16 @@ describe('a build that would keep the value of a secret', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: expect.stringContaining('"t" is in file "/old.gz", compressed by gzip') as string })
   })
 
+  it('is told where more was compressed than was searched, and keeps that with the build', () => {
+    const path = context('much', { Dockerfile: 'FROM busybox\nCOPY many.gz /\nRUN cp /many.gz /again.gz\n' })
+    writeFileSync(join(path, 'many.gz'), gzipSync(Buffer.alloc(9 << 20)))
+    expect(run('build', '--progress', 'plain', '--no-cache', path).stderr).not.toContain('SecretSearchCut')
+    const { exitCode, stderr } = run('build', '--progress', 'plain', '--no-cache', ...secret, path)
+    const warning = 'SecretSearchCut: secrets were looked for in the beginning only of file "/many.gz", of file "/again.gz": '
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining(`warning: ${warning}`) as string })
+    expect(must('history', 'show', 'latest')).toContain(warning)
+  })
+
   it('stores nothing of it', () => {
     must('gc')
     expect(filesWithValue(command.root)).toEqual([])

@@ -34,7 +34,7 @@ describe('--userns', () => {
   })
 
   it('auto gives each running container ids that no other has, and says when none are left', async () => {
-    const one = spawn(...underIds(lent, ['run', '--name', 'shifted', '--userns', 'auto', 'busybox', 'sh', '-c', 'cat /proc/self/uid_map; exec sleep 60']), { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const one = spawn(...underIds(lent, ['run', '--name', 'shifted', '--userns', 'auto', 'busybox', 'sh', '-c', 'cat /proc/self/uid_map; exec sleep 600']), { env, stdio: ['ignore', 'pipe', 'inherit'] })
     try {
       const first = await new Promise<string>((resolve) => { one.stdout.once('data', (bytes: Buffer) => { resolve(bytes.toString('utf8')) }) })
       const [, start = ''] = first.trim().split(/\s+/u)

@@ -1,5 +1,5 @@
 /**
- * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image --format erofs --json]
+ * npm run power-loss [-- --rounds 20 --kinds apply,pull,commit,image,convert --format erofs --json]
  * Takes the power away from a filesystem while processes work on a store on it: ext4 on a loop device forgets all it has not written. After the
  * next mount and a collection the store must be clean and have everything that was reported done. In a mount namespace of its own.
  */
@@ -16,7 +16,7 @@ import { runWithOwnMounts } from '../support/own-mounts.ts'
 import { task } from '../support/streams.ts'
 
 const { values } = parseArgs({ options: {
-  rounds: { type: 'string', default: '20' }, kinds: { type: 'string', default: 'ingest,apply,pull,commit,image' }, mount: { type: 'string', default: 'data=ordered' },
+  rounds: { type: 'string', default: '20' }, kinds: { type: 'string', default: 'ingest,apply,pull,commit,image,convert' }, mount: { type: 'string', default: 'data=ordered' },
   format: { type: 'string' }, json: { type: 'boolean', default: false }, inside: { type: 'string' },
 } })
 // The processes that do the work take it from there.
@@ -67,7 +67,7 @@ async function workUntilPowerLoss({ disk, root }: { readonly disk: string; reado
   const outputs = children.map(() => '')
   children.forEach((child, index) => { child.stdout.setEncoding('utf8').on('data', (text: string) => { outputs[index] = `${outputs[index] ?? ''}${text}` }) })
   // Some rounds end while the store is opened; in the others something was done, however slow the machine is.
-  if (round % 4 > 0) await Promise.race([...children.map((child) => once(child.stdout, 'data')), sleep(slowestStartMs)])
+  if (round % 4 > 0) await Promise.race([...children.map((child) => once(child.stdout, 'data')), sleep(slowestStartMs, undefined, { ref: false })])
   await sleep(137 * (round % 9))
   // FS_IOC_SHUTDOWN without flushing the journal: nothing more reaches the disk.
   execFileSync('perl', ['-e', 'open(F, "<", $ARGV[0]) or die; my $how = pack("L", 2); ioctl(F, 0x8004587d, $how) or die "shutdown: $!"', disk])

@@ -92,26 +92,25 @@ describe('output', () => {
   })
 
   it('held open by a background process does not hold up the end', async () => {
-    const startedAt = performance.now()
+    // Longer than a test may take.
     const { exit, stdout } = await run({ args: ['/bin/sh', '-c', 'sleep 600 & (setsid sleep 600 &) ; echo done'], rootfs: rootfs() })
     expect(exit.exitCode).toBe(0)
     expect(stdout).toBe('done\n')
-    expect(performance.now() - startedAt).toBeLessThan(10_000)
   })
 })
 
 describe('init', () => {
   it('ends daemons, stopped processes and those that ignore signals together with the main process', async () => {
     const { exit, stdout } = await run({
-      args: ['/bin/sh', '-c', 'probe ignore-term & (setsid sleep 600 < /dev/null > /dev/null 2>&1 &); sleep 600 & kill -STOP $!; sleep 0.1; ps -o pid | wc -l; exit 5'],
+      args: ['/bin/sh', '-c', 'probe ignore-term > /ready & (setsid sleep 600 < /dev/null > /dev/null 2>&1 &); sleep 600 & kill -STOP $!; until [ -s /ready ]; do sleep 0.05; done; cat /ready; exit 5'],
       rootfs: rootfs(),
     })
     expect(exit.exitCode).toBe(5)
-    expect(stdout.startsWith('ready\n')).toBe(true)
+    expect(stdout).toBe('ready\n')
   })
 
   it('reaps thousands of orphans', async () => {
-    const { exit, stdout } = await run({ args: ['/bin/sh', '-c', 'probe orphans 5000 && sleep 0.2 && ps -o stat,pid | grep -c Z; true'], rootfs: rootfs() })
+    const { exit, stdout } = await run({ args: ['/bin/sh', '-c', 'probe orphans 5000 || exit 1; for turn in $(seq 200); do left=$(ps -o stat,pid | grep -c Z); [ $left = 0 ] && break; sleep 0.1; done; echo $left'], rootfs: rootfs() })
     expect(exit.exitCode).toBe(0)
     expect(stdout).toBe('0\n')
   })

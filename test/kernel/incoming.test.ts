@@ -22,7 +22,7 @@ const half = Math.floor(bytes.length / 2)
 
 interface Fetch { readonly layer: IncomingLayer; readonly asked: number[] }
 
-/** The layer, and from which bytes on it was asked for. */
+/** The layer, and from which bytes on it was asked for: whoever asks for bytes holds the lock on the file, which is there before. */
 function fetching(give: (fromByte: number) => AsyncIterable<Uint8Array> = (fromByte) => stream(bytes.subarray(fromByte))): Fetch {
   const asked: number[] = []
   const open = (fromByte: number): AsyncIterable<Uint8Array> => {
@@ -117,7 +117,9 @@ describe('a blob that arrives', () => {
       }
     })
     const other = fetching()
-    const [one, two] = await Promise.all([first.ingestLayer(slow.layer, task), sleep(30).then(() => second.ingestLayer(other.layer, task))])
+    const ingesting = first.ingestLayer(slow.layer, task)
+    await expect.poll(() => slow.asked).toHaveLength(1)
+    const [one, two] = await Promise.all([ingesting, second.ingestLayer(other.layer, task)])
     expect(one.chainId).toBe(two.chainId)
     expect([slow.asked, other.asked]).toEqual([[0], []])
   })
@@ -131,7 +133,6 @@ describe('a blob that arrives', () => {
       yield* stream(bytes)
     })
     const ingesting = first.ingestLayer(slow.layer, task)
-    // The file is there before it is locked; once bytes are asked for, it is.
     await expect.poll(() => slow.asked).toHaveLength(1)
     const waiting = second.ingestLayer(fetching().layer, { ...task, signal: AbortSignal.timeout(50) })
     await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError' })

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { createContainerCgroup, removeStaleCgroups } from '../../runtime/cgroup/
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
 import type { Limits } from '../../runtime/index.ts'
 import { cgroupFile, isUnified } from '../support/cgroup-files.ts'
+import type { Finished } from '../support/container.ts'
 import { makeSpec, run, runScript, runSpec } from '../support/container.ts'
 import { Workspace } from '../support/workspace.ts'
 
@@ -62,7 +63,7 @@ describe('the pids limit', () => {
   })
 
   it('survives a fork bomb', async () => {
-    const { exit } = await run({ args: ['/bin/sh', '-c', 'bomb() { bomb | bomb & }; bomb; sleep 0.5; exit 4'], rootfs: rootfs(), limits: { pids: 50 } })
+    const { exit } = await run({ args: ['/bin/sh', '-c', `bomb() { bomb | bomb & }; bomb; until read word denied < ${cgroupFile('pids/pids.events', 'pids.events')} && [ $denied -gt 0 ]; do :; done; sleep 0.5; exit 4`], rootfs: rootfs(), limits: { pids: 50 } })
     expect(exit.cause?.limit).toBe('pids')
     expect(exit.usage.pidsPeak).toBe(50)
   })
@@ -70,9 +71,9 @@ describe('the pids limit', () => {
 
 describe('the cpu limit', () => {
   it('holds processor time back', async () => {
-    const { exit } = await run({ args: ['/bin/timeout', '1', 'sh', '-c', 'while :; do :; done'], rootfs: rootfs(), limits: { cpus: 0.2 } })
-    expect(exit.usage.cpuMs).toBeGreaterThan(50)
-    expect(exit.usage.cpuMs).toBeLessThan(500)
+    const { exit: { usage: { cpuMs = 0, wallMs } } } = await run({ args: ['/bin/sh', '-c', 'i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done'], rootfs: rootfs(), limits: { cpus: 0.2 } })
+    expect(cpuMs).toBeGreaterThan(50)
+    expect(cpuMs / wallMs).toBeLessThan(0.5)
   })
 
   it('is what the kernel was told', async () => {
@@ -119,7 +120,8 @@ describe('further limits', () => {
   })
 
   it('of processors are reported when they held the process back', async () => {
-    const { exit: { usage } } = await run({ args: ['/bin/timeout', '1', 'sh', '-c', 'while :; do :; done'], rootfs: rootfs(), limits: { cpus: 0.1 } })
+    const script = `until grep -Eq 'nr_throttled ([3-9]|[1-9][0-9])' ${cgroupFile('cpu/cpu.stat', 'cpu.stat')}; do :; done`
+    const { exit: { usage } } = await run({ args: ['/bin/sh', '-c', script], rootfs: rootfs(), limits: { cpus: 0.1 } })
     expect(usage.cpuPeriods).toBeGreaterThan(2)
     expect(usage.cpuThrottledPeriods).toBeGreaterThan(0)
     expect(usage.cpuThrottledMs).toBeGreaterThan(10)
@@ -173,25 +175,37 @@ describe('devices', () => {
   })
 })
 
+/** With ever more time, until the process had come to say that it is ready when it was over. */
+async function runOutOfTime(args: readonly string[], timeoutMs = 200): Promise<Finished> {
+  const finished = await run({ args, rootfs: rootfs(), limits: { timeoutMs } })
+  return finished.stdout.startsWith('ready\n') || timeoutMs > 10_000 ? finished : runOutOfTime(args, 5 * timeoutMs)
+}
+
 describe('the timeout', () => {
   it('ends the process by SIGTERM and is named', async () => {
     const { exit } = await run({ args: ['/bin/sleep', '600'], rootfs: rootfs(), limits: { timeoutMs: 200 } })
     expect(exit).toMatchObject({ exitCode: 143, signal: 'SIGTERM', cause: { limit: 'timeout', configured: 200 } })
     expect(exit.cause?.peak).toBeGreaterThanOrEqual(200)
-    expect(exit.cause?.peak).toBeLessThan(1900)
+    expect(exit.cause?.peak).toBeLessThanOrEqual(exit.usage.wallMs)
   })
 
   it('lets the process clean up', async () => {
-    const { exit, stdout } = await run({ args: ['/bin/sh', '-c', 'trap "echo cleaned; exit 3" TERM; sleep 600 & wait'], rootfs: rootfs(), limits: { timeoutMs: 200 } })
+    const { exit, stdout } = await runOutOfTime(['/bin/sh', '-c', 'trap "echo cleaned; exit 3" TERM; echo ready; sleep 600 & wait'])
     expect(exit).toMatchObject({ exitCode: 3, cause: { limit: 'timeout' } })
-    expect(stdout).toBe('cleaned\n')
+    expect(stdout).toBe('ready\ncleaned\n')
+  })
+
+  it('ends also a container that has not begun when it is over', () => {
+    const spec = makeSpec({ args: ['/bin/sleep', '600'], rootfs: rootfs(), limits: { timeoutMs: 100 } })
+    const slowly = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=prctl', '-e', 'inject=prctl:delay_enter=500000:when=1']
+    const { status, stderr } = spawnSync('strace', [...slowly, process.execPath, join(import.meta.dirname, '../support/run-container-child.ts'), JSON.stringify(spec)], { encoding: 'utf8' })
+    expect(status, stderr).toBe(143)
   })
 
   it('kills what ignores SIGTERM after a grace', async () => {
-    const { exit } = await run({ args: ['/bin/probe', 'ignore-term'], rootfs: rootfs(), limits: { timeoutMs: 100 } })
+    const { exit } = await runOutOfTime(['/bin/probe', 'ignore-term'])
     expect(exit).toMatchObject({ exitCode: 137, signal: 'SIGKILL', cause: { limit: 'timeout' } })
     expect(exit.usage.wallMs).toBeGreaterThanOrEqual(800)
-    expect(exit.usage.wallMs).toBeLessThan(5000)
   })
 })
 
@@ -200,9 +214,8 @@ describe('an abort', () => {
     const controller = new AbortController()
     const reason = new Canceled('SIGINT')
     setTimeout(() => { controller.abort(reason) }, 100)
-    const startedAt = performance.now()
+    // Longer than a test may take.
     await expect(run({ args: ['/bin/sleep', '600'], rootfs: rootfs() }, controller.signal)).rejects.toBe(reason)
-    expect(performance.now() - startedAt).toBeLessThan(1900)
   })
 
   it.each([0, 1, 2, 4, 8])('after %i ms leaves nothing', async (delayMs) => {
@@ -241,8 +254,9 @@ describe('the cgroups of a container', () => {
   })
 
   it('cannot be shared by two containers', () => {
-    const cgroup = createContainerCgroup({ id: 'test-twice', limits: { pids: 10 }, hierarchies: findHierarchies() })
-    expect(() => createContainerCgroup({ id: 'test-twice', limits: { pids: 10 }, hierarchies: findHierarchies() })).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE' }))
+    const { id } = makeSpec({ args: ['/bin/true'], rootfs: rootfs() })
+    const cgroup = createContainerCgroup({ id, limits: { pids: 10 }, hierarchies: findHierarchies() })
+    expect(() => createContainerCgroup({ id, limits: { pids: 10 }, hierarchies: findHierarchies() })).toThrow(expect.objectContaining({ code: 'RUNTIME_LIMIT_NOT_APPLICABLE' }))
     cgroup.remove()
   })
 

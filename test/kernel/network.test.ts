@@ -1,15 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { afterAll, describe, expect, it } from 'vitest'
 import { networkFiles } from '../../builder/container/network-files.ts'
 import { unsetConfinement } from '../../builder/container/confinement.ts'
-import { BridgePool, leaseBridgePort, leavesNetworkUnchanged, publishPorts } from '../../runtime/index.ts'
+import { NetworkPool, leaseBridgePort, leavesNetworkUnchanged, publishPorts } from '../../runtime/index.ts'
 import type { BridgePort } from '../../runtime/index.ts'
 import { askByUdp } from '../support/ask-by-udp.ts'
 import { blockCall } from '../support/block-call.ts'
 import { run, runScript } from '../support/container.ts'
+import { findFreePorts } from '../support/free-ports.ts'
 import { useTemporaryFolder } from '../support/temporary-folder.ts'
 import { Workspace } from '../support/workspace.ts'
 
@@ -41,12 +41,19 @@ describe('a container on the bridge', () => {
     for (const isIsolated of [false, true]) {
       using one = await leaseBridgePort({ isIsolated })
       using other = await leaseBridgePort({ isIsolated })
-      const server = run({ args: ['/bin/sh', '-c', 'echo hello | nc -l -p 80 -w 3'], rootfs: rootfs(), ...bridged(one.port) })
-      const client = await run({ args: ['/bin/sh', '-c', `for i in 1 2 3 4 5; do nc -w 1 ${one.port.address} 80 < /dev/null && break; sleep 0.1; done`], rootfs: rootfs(), ...bridged(other.port) })
+      const ended = new AbortController()
+      const folder = workspace.makeFolder()
+      const mounts = [{ kind: 'bind', source: folder, target: '/shared', readonly: false }] as const
+      const listen = `echo hello | nc -l -p 80 & until grep -q ':0050 .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done; touch /shared/listens; wait`
+      const server = run({ args: ['/bin/sh', '-c', listen], rootfs: rootfs(), mounts, ...bridged(one.port) }, ended.signal)
+      server.catch(() => undefined)
+      await expect.poll(() => readdirSync(folder)).toEqual(['listens'])
+      const client = await run({ args: ['/bin/sh', '-c', `nc -w ${isIsolated ? 1 : 20} ${one.port.address} 80 < /dev/null`], rootfs: rootfs(), ...bridged(other.port) })
       expect(client.stdout).toBe(isIsolated ? '' : 'hello\n')
-      await server
+      ended.abort(new Error('enough'))
+      await server.catch(() => undefined)
     }
-  }, 30_000)
+  })
 
   it('leaves no device behind, also when it is killed', async () => {
     using lease = await leaseBridgePort({ isIsolated: true })
@@ -64,50 +71,64 @@ describe('a container on the bridge', () => {
   })
 })
 
-/** The kernel lets go of some sockets only after a while. */
-const untilForgottenMs = 200
-
 describe('a pool of networks', () => {
   const show = 'readlink /proc/self/ns/net; ip -o -4 addr show eth0 | tr -s " " | cut -d" " -f4; ip route | head -1; ping -c1 -W2 $(ip route | sed -n "s/default via \\([^ ]*\\).*/\\1/p") > /dev/null && echo reached'
-  const runIn = async (pool: BridgePool, script: string): Promise<string[]> => {
-    using loan = await pool.borrow()
+  let lent = ''
+  const runIn = async (pool: NetworkPool, script: string, mode: 'bridge' | 'none' = 'bridge'): Promise<string[]> => {
+    using loan = await pool.borrow(mode)
+    lent = loan.network.namespace?.path ?? ''
     const lines = await runScript(script, { rootfs: rootfs(), isolation: { network: loan.network } })
     loan.keep()
     return lines
   }
 
+  /** The kernel lets go of some sockets only after a while. */
+  const untilForgotten = async (): Promise<void> => {
+    await expect.poll(() => execFileSync('nsenter', [`--net=${lent}`, 'cat', '/proc/net/sockstat'], { encoding: 'utf8' })).toMatch(/^sockets: used 0\nTCP: .* tw 0 /u)
+  }
+
   it('lends one again, as good as new, to one container at a time', async () => {
-    using pool = new BridgePool({ isIsolated: true })
+    using pool = new NetworkPool({ isIsolated: true })
     const first = await runIn(pool, show)
     expect(first).toHaveLength(4)
     expect(first[3]).toBe('reached')
-    await setTimeout(untilForgottenMs)
+    await untilForgotten()
     expect(await runIn(pool, show)).toEqual(first)
-    await setTimeout(untilForgottenMs)
+    await untilForgotten()
     const [one, other] = await Promise.all([runIn(pool, show), runIn(pool, show)])
     expect([one, other]).toContainEqual(first)
     expect(one).not.toEqual(other)
   })
 
   it('lends no network in which connections are left', async () => {
-    using pool = new BridgePool({ isIsolated: true })
-    const [first] = await runIn(pool, `readlink /proc/self/ns/net; (nc -l -p 80 < /dev/null &) ; for i in 1 2 3 4 5; do nc 127.0.0.1 80 < /dev/null && break; sleep 0.1; done; grep -q "tw 1" /proc/net/sockstat`)
+    using pool = new NetworkPool({ isIsolated: true })
+    const [first] = await runIn(pool, `readlink /proc/self/ns/net; (nc -l -p 80 < /dev/null &) ; until nc 127.0.0.1 80 < /dev/null; do sleep 0.1; done; grep -q "tw 1" /proc/net/sockstat`)
     expect((await runIn(pool, 'readlink /proc/self/ns/net'))[0]).not.toBe(first)
   })
 
   it('lends no network again whose container did not come to its end, and leaves no device', async () => {
     const names: string[] = []
     {
-      using pool = new BridgePool({ isIsolated: true })
+      using pool = new NetworkPool({ isIsolated: true })
       for (let turn = 0; turn < 2; turn += 1) {
-        using loan = await pool.borrow()
-        names.push(loan.network.port.name)
+        using loan = await pool.borrow('bridge')
+        names.push(loan.network.mode === 'bridge' ? loan.network.port.name : '')
         await expect(run({ args: ['/bin/true'], rootfs: { ...rootfs(), lowers: [{ kind: 'directory', path: '/nosuch' }] }, isolation: { network: loan.network } })).rejects.toMatchObject({ stage: 'layers' })
       }
       await runIn(pool, 'true')
     }
     expect(new Set(names).size).toBe(2)
     await expect.poll(() => readdirSync('/sys/class/net').filter((name) => names.includes(name))).toEqual([])
+  })
+
+  it('lends those that have only loopback apart from those on the bridge', async () => {
+    const look = 'readlink /proc/self/ns/net; ls /sys/class/net; ping -c1 -W2 127.0.0.1 > /dev/null && echo reached'
+    using pool = new NetworkPool({ isIsolated: true })
+    const first = await runIn(pool, look, 'none')
+    expect(first.slice(1)).toEqual(['lo', 'reached'])
+    await untilForgotten()
+    expect((await runIn(pool, look))[1]).toBe('eth0')
+    expect(await runIn(pool, look, 'none')).toEqual(first)
   })
 
   it('says what it lacks where the kernel makes no network', () => {
@@ -130,13 +151,13 @@ describe('published ports', () => {
   it('lead to the container: streams and datagrams, on the address given or on all, version 6 too', async () => {
     using lease = await leaseBridgePort({ isIsolated: true })
     const { network } = bridged(lease.port).isolation
-    const first = 42_000 + process.pid % 20_000
+    const first = await findFreePorts(2)
     const all = { address: undefined, containerPort: 80 } as const
     await using _published = await publishPorts([{ ...all, hostPort: first, protocol: 'tcp' }, { address: '127.0.0.2', hostPort: first + 1, containerPort: 80, protocol: 'tcp' }, { ...all, hostPort: first, containerPort: 53, protocol: 'udp' }], network)
     const controller = new AbortController()
     const server = run({ args: ['/bin/sh', '-c', 'mkdir /w; echo hello > /w/index.html; httpd -p 80 -h /w; exec probe answer 53'], rootfs: rootfs(), ...bridged(lease.port) }, controller.signal)
     const fetchPage = async (host: string, port: number): Promise<string> => (await fetch(`http://${host}:${port}/`, { signal: AbortSignal.timeout(5000) })).text()
-    await expect.poll(() => fetchPage('127.0.0.1', first), { timeout: 10_000 }).toBe('hello\n')
+    await expect.poll(() => fetchPage('127.0.0.1', first)).toBe('hello\n')
     expect(await fetchPage('[::1]', first)).toBe('hello\n')
     expect(await fetchPage('127.0.0.2', first + 1)).toBe('hello\n')
     await expect(fetchPage('127.0.0.1', first + 1)).rejects.toThrow()
@@ -197,11 +218,13 @@ describe('namespaces', () => {
   })
 
   it('of another container are joined', async () => {
-    const first = run({ args: ['/bin/sh', '-c', 'readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid; sleep 1'], rootfs: rootfs(), isolation: { network: { mode: 'none' }, hostname: 'first' } })
-    const pid = await findProcess('sleep\u00001')
+    const marker = String(8_000_000 + process.pid)
+    const first = run({ args: ['/bin/sh', '-c', `readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid; sleep ${marker}; true`], rootfs: rootfs(), isolation: { network: { mode: 'none' }, hostname: 'first' } })
+    const pid = await findProcess(`sleep\0${marker}`)
     const path = (kind: string): { readonly kind: 'joined'; readonly path: string } => ({ kind: 'joined', path: `/proc/${pid}/ns/${kind}` })
     const isolation = { network: { mode: 'joined', path: `/proc/${pid}/ns/net` }, namespaces: { ipc: path('ipc'), uts: path('uts'), pid: path('pid') } } as const
     const joined = await runScript('for kind in net ipc uts pid; do readlink /proc/self/ns/$kind; done; hostname; cat /proc/1/comm', { rootfs: rootfs(), isolation })
+    process.kill(Number(pid))
     expect(joined).toEqual([...(await first).stdout.trim().split('\n'), 'first', 'tsbuild-helper'])
   })
 

@@ -52,7 +52,8 @@ describe('drivers', () => {
   it('make the same changeset of the same operations', async () => {
     const [one, other] = [await mounting.open(), await copying.open()]
     const parents = [await one.layers.apply(undefined, stream(base), undefined, task), await other.layers.apply(undefined, stream(base), undefined, task)] as const
-    const since = Math.floor(Date.now() / 1000)
+    // The clock of files goes by ticks and is a little late.
+    const since = Math.floor(Date.now() / 1000 - 0.1)
     await fc.assert(fc.asyncProperty(fc.array(insideOperation, { minLength: 1, maxLength: 25 }), async (operations) => {
       const mounted = await step(one, parents[0], operations)
       // Overlayfs leaves renaming a folder of the layers to mv, which copies it.
@@ -113,7 +114,7 @@ describe('drivers', () => {
       const { chainId } = await snapshot.commit(task)
       expect((await listTar(await collect(layers.changeset(chainId, task)))).map(({ name }) => name)).toEqual(['d/', 'd/.wh.250', 'd/new'])
     }
-  }, 120_000)
+  }, 300_000)
 
   it('leave mount points out of the layer, and keep what a first process did when a second one looks', async () => {
     const layers: unknown[] = []

@@ -22,6 +22,8 @@ interface Typist {
   /** What to type when the script has said "ready". */
   readonly typed?: Uint8Array
   readonly signals?: EventEmitter
+  /** Called when the script has said anything. */
+  readonly onFirst?: () => void
   /** Reads nothing for half a second. */
   readonly isLate?: boolean
 }
@@ -30,7 +32,10 @@ interface Typist {
 async function runInTerminal(script: string, typist: Typist = {}): Promise<{ readonly exit: ContainerExit; readonly screen: string }> {
   const input = getAddon().pipe(0)
   const output = getAddon().pipe(0)
-  const type = (): void => { if (typist.typed !== undefined) writeSync(input[1], typist.typed) }
+  const type = (): void => {
+    typist.onFirst?.()
+    if (typist.typed !== undefined) writeSync(input[1], typist.typed)
+  }
   const screen = readScreen(output[0], typist.isLate === true ? 500 : 0, type)
   try {
     const spec = makeSpec({ args: ['/bin/sh', '-c', script], rootfs: rootfs() })
@@ -107,9 +112,11 @@ describe('a terminal that nobody reads', () => {
 
 describe('a container on a real terminal', () => {
   it('has its size, and follows when that changes', () => {
-    const spec = makeSpec({ args: ['/bin/sh', '-c', 'stty size; trap "stty size; exit 3" WINCH; sleep 20 & wait'], rootfs: rootfs() })
+    const folder = workspace.makeFolder()
+    const mounts = [{ kind: 'bind', source: folder, target: '/shared', readonly: false }] as const
+    const spec = makeSpec({ args: ['/bin/sh', '-c', 'stty size; trap "stty size; exit 3" WINCH; touch /shared/ready; sleep 20 & wait'], rootfs: rootfs(), mounts })
     const child = join(import.meta.dirname, '../support/terminal-child.ts')
-    const command = `stty raw rows 33 cols 77; exec ${process.execPath} ${child} '${JSON.stringify(spec)}'`
+    const command = `stty raw rows 33 cols 77; exec ${process.execPath} ${child} '${JSON.stringify(spec)}' ${join(folder, 'ready')}`
     const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', input: '' })
     expect(stdout).toContain('33 77\r\n50 120\r\n')
     expect(status).toBe(3)
@@ -119,8 +126,9 @@ describe('a container on a real terminal', () => {
 describe('signals of the caller', () => {
   it('are passed on to the process while it runs', async () => {
     const signals = new EventEmitter()
-    const running = runInTerminal('trap "echo got it; exit 8" USR2; echo waiting; sleep 600 & wait', { signals })
-    await setTimeout(300)
+    const waiting = Promise.withResolvers<undefined>()
+    const running = runInTerminal('trap "echo got it; exit 8" USR2; echo waiting; sleep 600 & wait', { signals, onFirst: () => { waiting.resolve(undefined) } })
+    await waiting.promise
     expect(signals.listenerCount('SIGUSR2')).toBe(1)
     signals.emit('SIGUSR2', 'SIGUSR2')
     const { exit, screen } = await running

@@ -92,16 +92,27 @@ export async function succeed(child: ChildProcess): Promise<void> {
   expect(exitCode, Buffer.concat(errors).toString()).toBe(0)
 }
 
-/** What a build could leave on the host: mounts and processes that name the store, and helpers that nobody waits for. */
+/** Nothing of a store's commands is there any more, and no helper that nobody waits for. */
+export async function expectNothingLeft(root: string): Promise<void> {
+  expect(leftovers(root)).toEqual([])
+  // They may be those of another test at the same time, which end by themselves.
+  await expect.poll(orphanedHelpers).toEqual([])
+}
+
+/** What a build could leave on the host: mounts and processes that name the store. */
 export function leftovers(root: string): string[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/u.test(name) && Number(name) !== process.pid)
   const mounts = pids.flatMap((pid) => readProc(pid, 'mountinfo').split('\n').filter((line) => line.includes(root)).map((line) => `${pid}: ${line}`))
-  const processes = pids.filter((pid) => readProc(pid, 'environ').includes(`TSBUILD_ROOT=${root}\0`) || isOrphanedHelper(pid)).map((pid) => `process ${pid}: ${readProc(pid, 'cmdline').replaceAll('\0', ' ')}`)
+  const processes = pids.filter((pid) => readProc(pid, 'environ').includes(`TSBUILD_ROOT=${root}\0`)).map(describeProcess)
   return [...mounts, ...processes]
 }
 
-function isOrphanedHelper(pid: string): boolean {
-  return readProc(pid, 'cmdline').startsWith('tsbuild-helper') && /^PPid:\t1$/mu.test(readProc(pid, 'status'))
+export function orphanedHelpers(): string[] {
+  return readdirSync('/proc').filter((pid) => readProc(pid, 'cmdline').startsWith('tsbuild-helper') && /^PPid:\t1$/mu.test(readProc(pid, 'status'))).map(describeProcess)
+}
+
+function describeProcess(pid: string): string {
+  return `process ${pid}: ${readProc(pid, 'cmdline').replaceAll('\0', ' ')}`
 }
 
 function readProc(pid: string, name: string): string {

@@ -1,10 +1,10 @@
 /** Repositories served by git itself, on a port of its own. */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:net'
+import { findFreePorts } from './free-ports.ts'
 
 export interface GitServer extends AsyncDisposable {
   /** `git://127.0.0.1:PORT` */
@@ -12,10 +12,13 @@ export interface GitServer extends AsyncDisposable {
 }
 
 export async function startGitServer(folder: string): Promise<GitServer> {
-  const port = await freePort()
+  const port = await findFreePorts(1)
   const server = spawn('git', ['daemon', '--reuseaddr', '--listen=127.0.0.1', `--port=${port}`, `--base-path=${folder}`, '--export-all', folder], { stdio: 'ignore' })
   const ended = new Promise<void>((resolve) => { server.on('close', () => { resolve() }) })
-  for (let tries = 0; tries < 100 && !await isOpen(port); tries += 1) await sleep(20)
+  while (!await isOpen(port)) {
+    if (server.exitCode !== null) throw new Error(`git daemon ended with ${server.exitCode}`)
+    await sleep(20)
+  }
   return {
     url: `git://127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {
@@ -38,15 +41,6 @@ export function commitFiles(folder: string, files: Readonly<Record<string, strin
   git('add', '--all')
   git('commit', '--quiet', '--allow-empty', '-m', 'change')
   return git('rev-parse', 'HEAD')
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => { resolve(typeof address === 'object' && address !== null ? address.port : 0) })
-    })
-  })
 }
 
 function isOpen(port: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** Run where the kernel makes no network namespace: what a pool says of it, as JSON. */
-import { BridgePool } from '../../runtime/index.ts'
+import { NetworkPool } from '../../runtime/index.ts'
 
-using pool = new BridgePool({ isIsolated: true })
-const error = await pool.borrow().catch((failure: unknown) => failure as { code?: string; message?: string })
+using pool = new NetworkPool({ isIsolated: true })
+const error = await pool.borrow('bridge').catch((failure: unknown) => failure as { code?: string; message?: string })
 process.stdout.write(JSON.stringify('code' in error ? { code: error.code, message: error.message } : undefined))

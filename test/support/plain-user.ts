@@ -91,9 +91,19 @@ export function createPlainUser(env: NodeJS.ProcessEnv = {}): PlainUser {
     },
     runInGroups: (groups, ...args) => execute('sh', ['-c', 'for group in $1; do echo 0 > "$group/cgroup.procs" || exit 99; done; shift; exec "$@"', 'sh', groups.join(' '), ...asUser, ...args]),
     [Symbol.dispose]: () => {
-      execFileSync('userdel', [name], { stdio: 'pipe' })
+      removeUser(name)
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** A user is there as long as any process of theirs is, and one that was ended may still be ending. */
+function removeUser(name: string): void {
+  for (let turn = 1; ; turn += 1) {
+    const { status, stderr } = spawnSync('userdel', [name], { encoding: 'utf8' })
+    if (status === 0) return
+    if (turn === 20) throw new Error(`userdel ${name}: ${stderr}`)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
   }
 }
 

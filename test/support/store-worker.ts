@@ -9,7 +9,7 @@ import { mediaTypes } from '../../oci/descriptor.ts'
 import { digestAsDiffId, sha256 } from '../../oci/digest.ts'
 import type { Store } from '../../storage/index.ts'
 import { writableFolder } from './overlay.ts'
-import { gc, openStore } from '../../storage/index.ts'
+import { convertLayers, gc, openStore } from '../../storage/index.ts'
 import { writeImage } from './stored-images.ts'
 import { stream, task } from './streams.ts'
 import { archive, directory, file } from './tar-forge.ts'
@@ -52,6 +52,12 @@ const kinds: Readonly<Record<string, (store: Store, round: string) => Promise<st
     await store.layers.sync(task)
     store.images.put(image.manifest, image.config.digest, [`docker.io/library/test:${round.slice(-1)}`])
     return `image ${image.config.digest}`
+  },
+  convert: async (store, round) => {
+    const layer = await store.layers.apply(undefined, stream(archive(file(round, round.repeat(900)))), undefined, task)
+    await store.layers.sync(task)
+    await convertLayers(store, 'overlay', task)
+    return `layer ${layer.chainId}`
   },
   gc: async (store) => {
     const report = await gc(store, task, { dryRun: false })

@@ -19,22 +19,34 @@ export const inlineField = 'moby.buildkit.cache.v0'
 export interface SharedRecord {
   /** A cache key's digest. */
   readonly key: string
-  readonly blob: Descriptor
+  /** undefined of a result that is known and not kept: what was built on it may be. */
+  readonly blob: Descriptor | undefined
   readonly diffId: DiffId
   /** RFC 3339: when the step was first run. */
   readonly created: string | undefined
 }
 
+/** Beside what BuildKit's records have: the layer of a result that is not kept. */
+const knownField = 'vnd.tsbuild.result'
+
 /** Records of one layer share it. */
 export function encodeCacheConfig(records: readonly SharedRecord[]): Uint8Array {
-  const layers = new Map(records.map((record) => [record.diffId, record]))
+  const layers = new Map(records.flatMap(({ blob, diffId, created }) => blob === undefined ? [] : [[diffId, { blob, created }]]))
   const indexes = new Map([...layers.keys()].map((diffId, index) => [diffId, index]))
   return Buffer.from(JSON.stringify({
-    layers: [...layers.values()].map(({ blob, diffId, created }) => ({
-      blob: blob.digest, parent: -1, annotations: { mediaType: blob.mediaType, diffID: diffId, size: blob.size, ...(created === undefined ? {} : { createdAt: created }) },
+    layers: [...layers].map(([diffId, { blob, created }]) => ({
+      blob: blob.digest, parent: -1, annotations: { mediaType: blob.mediaType, diffID: diffId, size: blob.size, ...createdAt(created) },
     })),
-    records: records.map(({ key, diffId, created }) => ({ digest: key, layers: [{ layer: indexes.get(diffId), ...(created === undefined ? {} : { createdAt: created }) }] })),
+    records: records.map(({ key, diffId, created }) => encodeRecord({ key, layer: indexes.get(diffId), diffId, created })),
   }))
+}
+
+function encodeRecord({ key, layer, diffId, created }: { readonly key: string; readonly layer: number | undefined; readonly diffId: DiffId; readonly created: string | undefined }): JsonObject {
+  return layer === undefined ? { digest: key, [knownField]: { diffID: diffId, ...createdAt(created) } } : { digest: key, layers: [{ layer, ...createdAt(created) }] }
+}
+
+function createdAt(created: string | undefined): { createdAt?: string } {
+  return created === undefined ? {} : { createdAt: created }
 }
 
 /**
@@ -60,12 +72,12 @@ export function parseInlineCache(configBytes: Uint8Array, { layers, diffIds }: {
   return list(document, 'records').flatMap((record) => parseRecord(record, (index) => known[index]))
 }
 
-export function encodeInlineCache(records: readonly { readonly key: string; readonly layer: number; readonly created: string | undefined }[]): string {
-  const listed = records.map(({ key, layer, created }) => ({ digest: key, layers: [{ layer, ...(created === undefined ? {} : { createdAt: created }) }] }))
-  return Buffer.from(JSON.stringify(listed)).toString('base64')
+/** `layer` is undefined of a result that is no layer of the image. */
+export function encodeInlineCache(records: readonly { readonly key: string; readonly layer: number | undefined; readonly diffId: DiffId; readonly created: string | undefined }[]): string {
+  return Buffer.from(JSON.stringify(records.map(encodeRecord))).toString('base64')
 }
 
-type KnownLayer = Pick<SharedRecord, 'blob' | 'diffId'>
+interface KnownLayer { readonly blob: Descriptor; readonly diffId: DiffId }
 
 function parseLayer(layer: JsonObject, blobs: ReadonlyMap<string, Descriptor>): KnownLayer | undefined {
   const blob = typeof layer['blob'] === 'string' ? blobs.get(layer['blob']) : undefined
@@ -78,7 +90,10 @@ function parseLayer(layer: JsonObject, blobs: ReadonlyMap<string, Descriptor>): 
 /** A record of another tool has results we cannot place, and is left out. */
 function parseRecord(record: JsonObject, layerAt: (index: number) => KnownLayer | undefined): SharedRecord[] {
   const key = record['digest']
-  if (typeof key !== 'string' || !isDigest(key) || record['layers'] === undefined) return []
+  if (typeof key !== 'string' || !isDigest(key)) return []
+  const known = record[knownField]
+  if (isObject(known)) return typeof known['diffID'] === 'string' && isDigest(known['diffID']) ? [{ key, blob: undefined, diffId: parseDiffId(known['diffID']), created: parseTime(known['createdAt']) }] : []
+  if (record['layers'] === undefined) return []
   const [result] = list(record, 'layers')
   const index = result?.['layer']
   const layer = typeof index === 'number' && Number.isSafeInteger(index) && index >= 0 ? layerAt(index) : undefined

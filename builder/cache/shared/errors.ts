@@ -12,6 +12,15 @@ export class CacheMissing extends TsbuildError {
   }
 }
 
+/** What a step results in is known, and its layer, now needed, is in no cache. */
+export class ResultNotKept extends TsbuildError {
+  readonly code = 'BUILDER_RESULT_NOT_KEPT'
+
+  constructor(place: string) {
+    super(`cannot use the cache "${place}" for this step: it knows the result, and does not have it`)
+  }
+}
+
 /** A cache promised a layer and did not give it: it is gone, or is not what the cache said. */
 export class CacheSourceFailed extends TsbuildError {
   readonly code = 'BUILDER_CACHE_SOURCE_FAILED'

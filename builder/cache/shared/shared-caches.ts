@@ -1,10 +1,11 @@
 import type { Task } from '../../../core/task.ts'
 import { silent } from '../../../core/task.ts'
 import type { Descriptor } from '../../../oci/descriptor.ts'
+import type { ChainId } from '../../../oci/digest.ts'
 import { chainId as computeChainId } from '../../../oci/digest.ts'
 import type { Store } from '../../../storage/index.ts'
 import type { Engine } from '../../engine.ts'
-import { CacheSourceFailed } from './errors.ts'
+import { CacheSourceFailed, ResultNotKept } from './errors.ts'
 import type { BuildEvent } from '../../events.ts'
 import type { NodeResult } from '../../execute/executor.ts'
 import type { SharedRecord } from './cache-config.ts'
@@ -26,19 +27,28 @@ export class SharedCaches {
   readonly #store: Store
   readonly #found = new Map<string, Shared>()
   readonly #distrusted = new Set<string>()
+  /** What results without a layer were said to be. */
+  readonly #lacking = new Set<ChainId>()
 
   constructor(store: Store, sources: readonly OpenedSource[]) {
     this.#store = store
-    for (const source of sources) for (const record of source.records) if (!this.#found.has(record.key)) this.#found.set(record.key, { record, source })
+    for (const source of sources) {
+      for (const record of source.records) {
+        const known = this.#found.get(record.key)
+        if (known === undefined || (known.record.blob === undefined && record.blob !== undefined)) this.#found.set(record.key, { record, source })
+      }
+    }
   }
 
   find(key: string, base: NodeResult): NodeResult | undefined {
     const shared = this.#found.get(key)
     if (shared === undefined) return undefined
     const { diffId, created } = shared.record
+    const chainId = computeChainId(base.chainId, diffId)
+    if (shared.record.blob === undefined) this.#lacking.add(chainId)
     let started: Promise<void> | undefined
     return {
-      chainId: computeChainId(base.chainId, diffId),
+      chainId,
       diffIds: [...base.diffIds, diffId],
       created,
       ensure: (task) => started ??= this.#bring(shared, base, task),
@@ -49,6 +59,17 @@ export class SharedCaches {
   blobAt(key: string, place: CacheSource): Descriptor | undefined {
     const shared = this.#found.get(key)
     return shared !== undefined && describePlace(shared.source.place) === describePlace(place) ? shared.record.blob : undefined
+  }
+
+  /** Whether a result is known from elsewhere alone, and its layer is nowhere. */
+  lacksLayer({ chainId }: NodeResult): boolean {
+    return chainId !== undefined && this.#lacking.has(chainId) && this.#store.layers.find(chainId) === undefined
+  }
+
+  /** Forgets results whose layers are in no cache. @returns whether there were any */
+  forgetLacking(): boolean {
+    const keys = [...this.#found].filter(([, { record }]) => record.blob === undefined).map(([key]) => key)
+    return keys.filter((key) => this.#found.delete(key)).length > 0
   }
 
   /** Forgets everything a source said. @returns whether anything was left of it */
@@ -66,8 +87,12 @@ export class SharedCaches {
   async #bring({ record, source }: Shared, base: NodeResult, task: Task<BuildEvent>): Promise<void> {
     await base.ensure(task)
     const { blob, diffId, created } = record
+    const chainId = computeChainId(base.chainId, diffId)
+    if (blob === undefined) {
+      if (this.#store.layers.find(chainId) === undefined) throw new ResultNotKept(describePlace(source.place))
+      return
+    }
     try {
-      const chainId = computeChainId(base.chainId, diffId)
       if (this.#store.layers.find(chainId) === undefined) await this.#store.ingestLayer({ parent: base.chainId, blob, bytes: this.#read(blob, source, task), diffId }, silent(task))
       this.#store.cache.put({ key: record.key, chainId, payload: JSON.stringify({ created: created ?? new Date().toISOString(), parts: [] }) })
     } catch (error) {

@@ -56,10 +56,10 @@ export async function writeCaches(engine: Engine, { targets, cache }: { targets:
 export function inlineCache({ used, images }: CacheToWrite, image: number): string {
   const diffIds = images[image] ?? []
   const records = [...used].flatMap(([key, result]) => {
-    const layer = result.diffIds.length - 1
-    return isInImage(result, diffIds) ? [{ key, layer, created: result.created }] : []
+    const diffId = result.diffIds.at(-1)
+    return diffId === undefined ? [] : [{ key, layer: isInImage(result, diffIds) ? result.diffIds.length - 1 : undefined, diffId, created: result.created }]
   })
-  return encodeInlineCache(records)
+  return encodeInlineCache(records.slice(0, maxRecords))
 }
 
 /**
@@ -76,10 +76,12 @@ async function writeCache(engine: Engine, { target, cache }: { target: PlacedTar
     const seen = await writer.current()
     const written = await putRecords(engine, { writer, own, others: target.isReset ? [] : await otherRecords(engine, { target, own }, task) })
     const isLast = attempt === maxAttempts || target.isReset
+    const lookedAt = performance.now()
     if (isLast || await writer.current() === seen) {
       await writer.point(written)
       if (isLast) return
-      await sleep(settleMs, undefined, { signal: task.signal })
+      // Where looking and writing take long, on a busy machine or over a slow line, they do so for the others too.
+      await sleep(settleMs + 2 * (performance.now() - lookedAt), undefined, { signal: task.signal })
       if (await writer.current() === sha256(written) || await holdsAll(engine, { target, own }, task)) return
     }
     await sleep(settleMs * Math.random() * attempt, undefined, { signal: task.signal })
@@ -87,17 +89,19 @@ async function writeCache(engine: Engine, { target, cache }: { target: PlacedTar
 }
 
 async function holdsAll(engine: Engine, { target, own }: { target: PlacedTarget; own: readonly SharedRecord[] }, task: Task<BuildEvent>): Promise<boolean> {
-  const there = new Map((await readRecords(engine, target, task)).map(({ key, blob, diffId }) => [key, `${blob.digest} ${diffId}`]))
-  return own.every(({ key, blob, diffId }) => there.get(key) === `${blob.digest} ${diffId}`)
+  const there = new Map((await readRecords(engine, target, task)).map(({ key, blob, diffId }) => [key, `${blob?.digest ?? ''} ${diffId}`]))
+  // A layer that is there and would not be kept now is no reason to write.
+  return own.every(({ key, blob, diffId }) => blob === undefined ? there.get(key)?.endsWith(` ${diffId}`) === true : there.get(key) === `${blob.digest} ${diffId}`)
 }
 
 async function ownRecords({ store }: Engine, { target, cache: { used, shared, images } }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
   const records: SharedRecord[] = []
   for (const [key, result] of used) {
     const diffId = result.diffIds.at(-1)
-    if (result.chainId === undefined || diffId === undefined || (target.mode === 'min' && !images.some((diffIds) => isInImage(result, diffIds)))) continue
-    let blob = shared.blobAt(key, target)
-    if (blob === undefined) {
+    if (result.chainId === undefined || diffId === undefined) continue
+    const isKept = target.mode === 'max' ? !shared.lacksLayer(result) : images.some((diffIds) => isInImage(result, diffIds))
+    let blob = isKept ? shared.blobAt(key, target) : undefined
+    if (isKept && blob === undefined) {
       await result.ensure(task)
       blob = await store.layerBlob(result.chainId, target.compression, silent(task))
     }
@@ -145,5 +149,5 @@ async function putRecords({ store }: Engine, { writer, own, others }: { readonly
 }
 
 function blobsOf(records: readonly SharedRecord[]): Descriptor[] {
-  return [...new Map(records.map(({ blob, diffId }) => [blob.digest, { ...blob, annotations: { 'containerd.io/uncompressed': diffId } }])).values()]
+  return [...new Map(records.flatMap(({ blob, diffId }) => blob === undefined ? [] : [[blob.digest, { ...blob, annotations: { 'containerd.io/uncompressed': diffId } }]])).values()]
 }

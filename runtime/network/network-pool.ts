@@ -6,9 +6,9 @@ import { NetworkUnavailable } from '../errors.ts'
 import type { BridgeLease, BridgeOptions } from './bridge.ts'
 import { leaseBridgePort } from './bridge.ts'
 
-/** A network on the bridge for one container. */
-export interface BridgeLoan extends Disposable {
-  readonly network: Extract<Network, { mode: 'bridge' }>
+/** A network for one container. */
+export interface NetworkLoan extends Disposable {
+  readonly network: Extract<Network, { mode: 'bridge' | 'none' }>
   /** Its container has come to its end, so the next may have the network. */
   keep(): void
 }
@@ -17,7 +17,8 @@ export interface BridgeLoan extends Disposable {
 const mostIdle = 8
 
 interface PooledNetwork {
-  readonly lease: BridgeLease
+  /** undefined: it has only loopback. */
+  readonly lease: BridgeLease | undefined
   readonly namespaceFd: number
   readonly socketsFd: number
 }
@@ -26,7 +27,7 @@ interface PooledNetwork {
  * Networks that containers of one kind use one after the other: making one and removing it takes the kernel a third of
  * what a container costs. @see docs/decisions/0086-networks-used-again.md
  */
-export class BridgePool implements Disposable {
+export class NetworkPool implements Disposable {
   readonly #options: BridgeOptions
   readonly #idle: PooledNetwork[] = []
   #isOver = false
@@ -36,24 +37,25 @@ export class BridgePool implements Disposable {
   }
 
   /** @throws {NetworkUnavailable} {InvalidSpec} */
-  async borrow(): Promise<BridgeLoan> {
-    const rested = this.#idle.findLastIndex((pooled) => !hasSockets(pooled))
+  async borrow(mode: NetworkLoan['network']['mode']): Promise<NetworkLoan> {
+    const rested = this.#idle.findLastIndex((pooled) => (pooled.lease === undefined) === (mode === 'none') && !hasSockets(pooled))
     const [kept] = rested < 0 ? [] : this.#idle.splice(rested, 1)
     if (kept !== undefined) return this.#lend(kept, true)
-    const lease = await leaseBridgePort(this.#options)
+    const lease = mode === 'none' ? undefined : await leaseBridgePort(this.#options)
     try {
-      const [namespaceFd, socketsFd] = makeNetwork()
+      const [namespaceFd, socketsFd] = makeNetwork(mode)
       return this.#lend({ lease, namespaceFd, socketsFd }, false)
     } catch (error) {
-      lease[Symbol.dispose]()
+      lease?.[Symbol.dispose]()
       throw error
     }
   }
 
-  #lend(pooled: PooledNetwork, isConnected: boolean): BridgeLoan {
+  #lend(pooled: PooledNetwork, isConnected: boolean): NetworkLoan {
     let isKept = false
+    const path = `/proc/${process.pid}/fd/${pooled.namespaceFd}`
     return {
-      network: { mode: 'bridge', port: pooled.lease.port, namespace: { path: `/proc/${process.pid}/fd/${pooled.namespaceFd}`, isConnected } },
+      network: pooled.lease === undefined ? { mode: 'none', namespace: { path } } : { mode: 'bridge', port: pooled.lease.port, namespace: { path, isConnected } },
       keep: () => { isKept = true },
       [Symbol.dispose]: () => {
         if (!isKept || this.#isOver) close(pooled)
@@ -74,13 +76,13 @@ export class BridgePool implements Disposable {
   }
 }
 
-function makeNetwork(): [namespaceFd: number, socketsFd: number] {
+function makeNetwork(mode: string): [namespaceFd: number, socketsFd: number] {
   try {
     return getAddon().makeNetwork()
   } catch (error) {
     if (!isErrno(error, 'ENOSPC', 'ENOMEM', 'EMFILE', 'ENFILE', 'EPERM', 'EINVAL')) throw error
     const remedy = error.code === 'ENOSPC' ? '; user.max_net_namespaces (sysctl) says how many there may be' : ''
-    throw new NetworkUnavailable('bridge', `the kernel makes no network namespace: ${error.code}${remedy}`, { cause: error })
+    throw new NetworkUnavailable(mode, `the kernel makes no network namespace: ${error.code}${remedy}`, { cause: error })
   }
 }
 
@@ -98,7 +100,7 @@ function hasSockets({ socketsFd }: PooledNetwork): boolean {
 function close({ lease, namespaceFd, socketsFd }: PooledNetwork): void {
   closeSync(socketsFd)
   closeSync(namespaceFd)
-  lease[Symbol.dispose]()
+  lease?.[Symbol.dispose]()
 }
 
 /**
