@@ -25,7 +25,8 @@ export const limitOptions: readonly OptionSpec[] = [
 /** @throws {UsageError} */
 export function parseLimits(options: OptionValues): Limits {
   const memoryBytes = parseSize(options, 'memory')
-  const memorySwapBytes = options.text('memory-swap') === '-1' ? -1 : parseSize(options, 'memory-swap')
+  // Without a limit of memory swap has none either.
+  const memorySwapBytes = options.text('memory-swap') === '-1' ? (memoryBytes === undefined ? undefined : -1) : parseSize(options, 'memory-swap')
   const cpus = parseCpus(options, 'cpus')
   const pids = ['-1', '0'].includes(options.text('pids-limit') ?? '') ? -1 : parsePositive(options, 'pids-limit')
   const deviceRates = rateOptions.flatMap(({ name, operation, unit }) => options.texts(name).map((text) => parseRate(text, { name, operation, unit })))

@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -6,6 +6,8 @@ import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Pack } from 'tar-stream'
 import { pack as createPack } from 'tar-stream'
+import { isErrno } from '../../core/errors.ts'
+import { OutputConflict } from '../errors.ts'
 import { explainPlace, openOutputFile } from '../output/output-file.ts'
 
 /** Files of an archive, in whatever shape it has. */
@@ -90,8 +92,9 @@ async function drain(chunks: AsyncIterable<Uint8Array>, write: (chunk: Uint8Arra
   for await (const chunk of chunks) await write(chunk)
 }
 
-/** A folder, which must not be there yet. @throws {OutputConflict} */
+/** A folder, which must not be there yet, or be empty. @throws {OutputConflict} */
 export async function createFolderSink(path: string): Promise<ArchiveSink> {
+  if (existsSync(path) && !isEmptyFolder(path)) throw taken(path)
   const temporary = `${path}.${process.pid}.tmp`
   await mkdir(temporary).catch((error: unknown) => { throw explainPlace(path, error) })
   return {
@@ -99,9 +102,17 @@ export async function createFolderSink(path: string): Promise<ArchiveSink> {
       await mkdir(join(temporary, dirname(name)), { recursive: true })
       await pipeline(Readable.from(bytes), createWriteStream(join(temporary, name), { flags: 'wx' }))
     },
-    finish: () => rename(temporary, path),
+    finish: () => rename(temporary, path).catch((error: unknown) => { throw isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR') ? taken(path) : error }),
     discard: () => rm(temporary, { recursive: true, force: true }),
   }
+}
+
+function isEmptyFolder(path: string): boolean {
+  return statSync(path).isDirectory() && readdirSync(path).length === 0
+}
+
+function taken(path: string): OutputConflict {
+  return new OutputConflict(path, 'it is there already, and a whole folder is to be written; remove it, or name another place')
 }
 
 async function addEntry(tar: Pack, { name, sizeBytes }: { name: string; sizeBytes: number }, bytes: AsyncIterable<Uint8Array>): Promise<void> {

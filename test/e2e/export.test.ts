@@ -52,6 +52,13 @@ describe('save', () => {
     expect(readdirSync(folder)).toEqual(before)
   })
 
+  it('refuses to write a folder where one is, and leaves that as it is', () => {
+    must('save', '--format', 'oci-dir', '-o', 'taken', 'busybox')
+    const before = [readdirSync(folder), readFileSync(join(folder, 'taken/index.json'), 'utf8')]
+    expect(run('save', '--format', 'oci-dir', '-o', 'taken', 'app')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/cannot write ".*taken": it is there already/u) as string })
+    expect([readdirSync(folder), readFileSync(join(folder, 'taken/index.json'), 'utf8')]).toEqual(before)
+  })
+
   it('writes what docker load reads as well, in one archive with the layout', () => {
     must('tag', 'app', 'second')
     must('save', '-o', 'both.tar', 'app', 'second', 'busybox')
