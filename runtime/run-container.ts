@@ -103,7 +103,7 @@ function start({ mode, request, keeperFd, attendant }: Work, stdio: ContainerStd
       reports.push(report)
       if (!isStart) return
       attendant?.connect(report.pid, () => { helper.kill('SIGKILL') })
-      if (stdio.kind === 'events') stdio.onStarted?.(report.pid)
+      stdio.onStarted?.(report.pid)
     })
     return helper
   }

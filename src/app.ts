@@ -14,4 +14,15 @@ export interface App {
   note(line: string): void
   /** Opens the store; the caller disposes of it. */
   openEngine(options?: Omit<EngineOptions, 'root' | 'env'>): Promise<Engine>
+  /** All that people call. */
+  listCommands(): Promise<readonly DescribedCommand[]>
+}
+
+/** What a shell needs to know of a command to complete it. */
+export interface DescribedCommand {
+  readonly name: string
+  readonly summary: string
+  /** As in the usage line. */
+  readonly operands: string
+  readonly options: readonly { readonly name: string; readonly short?: string; readonly value?: string; readonly bare?: string; readonly isHidden?: boolean; readonly help: string }[]
 }

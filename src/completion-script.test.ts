@@ -1,13 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import type { App } from './app.ts'
+import type { DescribedCommand } from './app.ts'
 import { commands as allCommands } from './commands/index.ts'
-import { createCompletionCommand } from './commands/completion.ts'
-import { parseArguments } from './arguments.ts'
-import type { CompletedCommand } from './completion-script.ts'
 import { completionScript } from './completion-script.ts'
+import { describeCommands } from './help.ts'
 
-const commands: readonly CompletedCommand[] = [
+const commands: readonly DescribedCommand[] = [
   { name: 'build', summary: 'Build', operands: 'FOLDER|URL|-', options: [{ name: 'tag', short: 't', value: 'NAME', help: 'Isn\'t it' }, { name: 'pull', value: 'MODE', bare: 'always', help: '' }] },
   { name: 'rmi', summary: 'Remove', operands: 'IMAGE...', options: [{ name: 'force', short: 'f', help: '' }] },
   { name: 'inspect', summary: 'Show', operands: 'CONTAINER|IMAGE...', options: [] },
@@ -46,10 +44,7 @@ describe('the completion of bash', () => {
 
 describe('every completion script', () => {
   it('has all commands that people call', async () => {
-    const lines: string[] = []
-    const completion = createCompletionCommand(allCommands)
-    await completion.run(parseArguments(completion, ['bash']), { print: (line: string) => { lines.push(line) } } as App)
-    const script = lines.join('\n')
+    const script = completionScript('bash', await describeCommands(allCommands))
     for (const { name, isInternal } of allCommands) expect(script.includes(`\n    ${name}) `), name).toBe(isInternal !== true)
     execFileSync('bash', ['-n', '-c', script])
   })

@@ -1,18 +1,10 @@
-import type { OptionSpec } from './command.ts'
+import type { DescribedCommand } from './app.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 type Shell = (typeof shells)[number]
 
-export interface CompletedCommand {
-  readonly name: string
-  readonly summary: string
-  /** As in the usage line. */
-  readonly operands: string
-  readonly options: readonly OptionSpec[]
-}
-
 /** What a shell has to read once. Names of images and containers are asked of tsbuild when they are wanted. */
-export function completionScript(shell: Shell, commands: readonly CompletedCommand[]): string {
+export function completionScript(shell: Shell, commands: readonly DescribedCommand[]): string {
   switch (shell) {
     case 'bash': return bashScript(commands)
     case 'zsh': return `#compdef tsbuild\nautoload -U +X bashcompinit && bashcompinit\n${bashScript(commands)}`
@@ -24,14 +16,14 @@ const ofImages = 'tsbuild images --format "{{.Repository}}:{{.Tag}}" 2>/dev/null
 const ofContainers = 'tsbuild ps -a --format "{{.Names}}" 2>/dev/null'
 
 /** A command that prints what may stand there; none for files. */
-function operandLister({ operands }: CompletedCommand): string | undefined {
+function operandLister({ operands }: DescribedCommand): string | undefined {
   const listers = [...(/IMAGE|^NAME|\[NAME\]/u.test(operands) ? [ofImages] : []), ...(operands.includes('CONTAINER') ? [ofContainers] : [])]
   const words = operands.match(/(?<![A-Z])[a-z][a-z-]+(?![A-Z])/gu) ?? []
   if (listers.length === 0 && words.length > 0) return `echo ${words.join(' ')}`
   return listers.length === 0 ? undefined : listers.join('; ')
 }
 
-function bashScript(commands: readonly CompletedCommand[]): string {
+function bashScript(commands: readonly DescribedCommand[]): string {
   const cases = commands.map((command) => `    ${command.name}) options=${quote(flags(command.options).join(' '))}; values=${quote(valued(command.options).join(' '))}; operands=${quote(operandLister(command) ?? '')};;`)
   return `_tsbuild() {
   local before=\${COMP_WORDS[COMP_CWORD-1]} command=build options= values= operands= word=\${COMP_LINE:0:$COMP_POINT}
@@ -53,16 +45,16 @@ ${cases.join('\n')}
 complete -o filenames -o bashdefault -F _tsbuild tsbuild`
 }
 
-function flags(options: readonly OptionSpec[]): string[] {
+function flags(options: DescribedCommand['options']): string[] {
   return options.flatMap(({ name, short }) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])])
 }
 
 /** Those whose value is the next word. */
-function valued(options: readonly OptionSpec[]): string[] {
+function valued(options: DescribedCommand['options']): string[] {
   return flags(options.filter(({ value, bare }) => value !== undefined && bare === undefined))
 }
 
-function fishScript(commands: readonly CompletedCommand[]): string {
+function fishScript(commands: readonly DescribedCommand[]): string {
   const lines = commands.flatMap((command) => {
     const inside = `complete -c tsbuild -n '__fish_seen_subcommand_from ${command.name}'`
     const lister = operandLister(command)

@@ -4,7 +4,7 @@ import { UsageError } from './errors.ts'
 import { parseChoice, parsePositive } from './option-values.ts'
 
 export const compressionOptions: readonly OptionSpec[] = [
-  { name: 'compression', value: 'FORMAT', help: 'Of layers that are not compressed yet: gzip (default), zstd or none' },
+  { name: 'compression', aliases: ['compression-format'], value: 'FORMAT', help: 'Of layers that are not compressed yet: gzip (default), zstd or none' },
   { name: 'compression-level', value: 'N', help: '1 to 9 for gzip by zlib (default: ISA-L where it is installed, else 6), 1 to 22 for zstd (default 3)' },
   { name: 'force-compression', help: 'Also compress layers anew that are compressed otherwise, such as those of the base image' },
   { name: 'format', value: 'FORMAT', help: 'Media types of the manifest: oci (default) or docker' },

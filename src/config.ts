@@ -10,12 +10,25 @@ import { policyKeys } from './prune-options.ts'
 export interface Config {
   /** What `tsbuild gc` does without options, one policy after the other. */
   readonly gc: readonly PolicyTexts[]
+  /** Of `build` and `run`: values of options that the command line says nothing of, by their names. */
+  readonly containers: ReadonlyMap<string, readonly string[]>
 }
+
+/** Options that section containers may set: limits, network, runtime and the like, and nothing that loosens confinement. */
+export const containerKeys: readonly string[] = [
+  'network', 'userns', 'cap-drop', 'memory', 'memory-swap', 'memory-reservation', 'memory-swappiness', 'cpus', 'cpu-shares', 'cpuset-cpus', 'cpuset-mems', 'pids-limit', 'blkio-weight',
+  'device-read-bps', 'device-write-bps', 'device-read-iops', 'device-write-iops', 'ulimit', 'shm-size', 'add-host', 'dns', 'dns-search', 'dns-option', 'isolation', 'runtime',
+]
+
+/** Says in a user namespace where the file is of the user who called. */
+export const callersConfig = 'TSBUILD_CALLERS_CONFIG'
 
 /** `TSBUILD_CONFIG`, else /etc/tsbuild/config.toml as root and config.toml in the XDG configuration folder otherwise. */
 export function configPath(env: NodeJS.ProcessEnv): string {
   const given = env['TSBUILD_CONFIG']
   if (given !== undefined && given !== '') return given
+  const callers = env[callersConfig]
+  if (callers !== undefined) return callers
   if (process.getuid?.() === 0) return '/etc/tsbuild/config.toml'
   return join(env['XDG_CONFIG_HOME'] || join(env['HOME'] || homedir(), '.config'), 'tsbuild', 'config.toml')
 }
@@ -24,7 +37,7 @@ export function configPath(env: NodeJS.ProcessEnv): string {
 export async function loadConfig(env: NodeJS.ProcessEnv): Promise<Config> {
   const path = configPath(env)
   const text = readText(path, env['TSBUILD_CONFIG'] === undefined)
-  return text === undefined ? { gc: [] } : parseConfig(text, path)
+  return text === undefined ? { gc: [], containers: new Map() } : parseConfig(text, path)
 }
 
 export async function parseConfig(text: string, path: string): Promise<Config> {
@@ -36,11 +49,23 @@ export async function parseConfig(text: string, path: string): Promise<Config> {
     if (error instanceof TomlError) throw new UsageError(`cannot read "${path}": ${error.message}`)
     throw error
   }
-  const unknown = Object.keys(document).find((key) => key !== 'gc')
-  if (unknown !== undefined) throw new UsageError(`"${path}" has a section "${unknown}", which means nothing: there is gc`)
-  const { gc } = document
-  if (gc === undefined) return { gc: [] }
-  return { gc: (Array.isArray(gc) ? gc : [gc]).map((section: unknown) => parseGcSection(section, path)) }
+  const unknown = Object.keys(document).find((key) => key !== 'gc' && key !== 'containers')
+  if (unknown !== undefined) throw new UsageError(`"${path}" has a section "${unknown}", which means nothing: there are gc and containers`)
+  const { gc = [], containers } = document
+  return {
+    gc: (Array.isArray(gc) ? gc : [gc]).map((section: unknown) => parseGcSection(section, path)),
+    containers: containers === undefined ? new Map() : parseContainers(containers, path),
+  }
+}
+
+function parseContainers(section: unknown, path: string): ReadonlyMap<string, readonly string[]> {
+  if (typeof section !== 'object' || section === null || Array.isArray(section)) throw new UsageError(`"${path}" has a containers that is no section`)
+  return new Map(Object.entries(section).map(([key, value]: [string, unknown]) => {
+    if (!containerKeys.includes(key)) throw new UsageError(`"${path}" has "${key}" in section containers, which means nothing: there are ${containerKeys.join(', ')}`)
+    const values = Array.isArray(value) ? value : [value]
+    if (!values.every((item) => typeof item === 'string' || typeof item === 'number')) throw new UsageError(`"${path}" has a "${key}" in section containers that is neither text, number nor list of these`)
+    return [key, values.map(String)]
+  }))
 }
 
 function readText(path: string, mayBeMissing: boolean): string | undefined {

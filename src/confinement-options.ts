@@ -13,7 +13,7 @@ import { joinNamespace } from './run-options.ts'
 
 /** What `build` and `run` share: how containers are confined. */
 export const confinementOptions: readonly OptionSpec[] = [
-  { name: 'network', value: 'MODE', help: 'default (bridge; private for a plain user), bridge, private, pasta, slirp4netns, host or none' },
+  { name: 'network', aliases: ['net'], value: 'MODE', help: 'default (bridge; private for a plain user), bridge, private, pasta, slirp4netns, host or none' },
   { name: 'userns', value: 'MODE', help: 'Ids of containers that root makes: host (default), remap[:USER], auto[:size=N]; users by TSBUILD_USERNS_USER, default dockremap and containers' },
   { name: 'cap-add', value: 'NAME', isRepeatable: true, help: 'Add a capability, or ALL' },
   { name: 'cap-drop', value: 'NAME', isRepeatable: true, help: 'Drop a capability, or ALL' },
@@ -25,7 +25,7 @@ export const confinementOptions: readonly OptionSpec[] = [
   { name: 'add-host', value: 'NAME:IP', isRepeatable: true, help: 'Line of /etc/hosts' },
   { name: 'dns', value: 'IP', isRepeatable: true, help: 'Name server, in place of the host\'s' },
   { name: 'dns-search', value: 'DOMAIN', isRepeatable: true, help: 'Domain that names are searched in' },
-  { name: 'dns-option', value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
+  { name: 'dns-option', aliases: ['dns-opt'], value: 'OPTION', isRepeatable: true, help: 'Option of resolv.conf' },
   { name: 'isolation', value: 'MODE', help: 'namespaces, chroot where nothing else can be had, or default: by what this host allows' },
   { name: 'runtime', value: 'NAME|PATH', help: 'Make containers with another OCI runtime: runc, crun, runsc' },
 ]

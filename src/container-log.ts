@@ -4,10 +4,12 @@ import { setTimeout } from 'node:timers/promises'
 export interface LogEntry {
   readonly stream: 'stdout' | 'stderr'
   readonly bytes: Uint8Array
+  /** When it was read of the container. */
+  readonly atMs: number
 }
 
 /** One line; the bytes may be no text, so they are not written as one. */
-export function encodeLogEntry({ stream, bytes }: LogEntry): string {
+export function encodeLogEntry({ stream, bytes }: Omit<LogEntry, 'atMs'>): string {
   return `${JSON.stringify({ atMs: Date.now(), stream, data: Buffer.from(bytes).toString('base64') })}\n`
 }
 
@@ -18,16 +20,19 @@ interface Reading {
   readonly isFollowed: () => boolean
   /** Of what is there when it begins. */
   readonly lastLines: number
+  /** What was written earlier, or later, is left out. */
+  readonly sinceMs?: number | undefined
+  readonly untilMs?: number | undefined
 }
 
 /** What was written so far, and what comes until `isFollowed` says no more. */
-export async function* readLog(path: string, { isFollowed, lastLines }: Reading): AsyncGenerator<LogEntry, void, undefined> {
+export async function* readLog(path: string, { isFollowed, lastLines, sinceMs = 0, untilMs = Infinity }: Reading): AsyncGenerator<LogEntry, void, undefined> {
   let wanted = lastLines
   for (let offset = 0; ;) {
     const isOver = !isFollowed()
     const { entries, end } = readEntries(path, offset)
-    yield* lastOf(entries, wanted)
-    if (isOver) return
+    yield* lastOf(entries.filter(({ atMs }) => atMs >= sinceMs && atMs <= untilMs), wanted)
+    if (isOver || Date.now() > untilMs) return
     offset = end
     wanted = Infinity
     await setTimeout(pollMs)
@@ -52,8 +57,8 @@ function readFrom(path: string, offset: number): Buffer {
 }
 
 function decodeEntry(line: string): LogEntry {
-  const { stream, data } = JSON.parse(line) as { readonly stream: LogEntry['stream']; readonly data: string }
-  return { stream, bytes: Buffer.from(data, 'base64') }
+  const { atMs, stream, data } = JSON.parse(line) as { readonly atMs: number; readonly stream: LogEntry['stream']; readonly data: string }
+  return { atMs, stream, bytes: Buffer.from(data, 'base64') }
 }
 
 /** An entry can hold many lines or a part of one; a last line without an end counts as well. */
@@ -70,11 +75,12 @@ function lastOf(entries: readonly LogEntry[], lastLines: number): readonly LogEn
 
 const lineEnd = 0x0a
 
-function splitLines({ stream, bytes }: LogEntry): LogEntry[] {
+/** Each with its end, but for a last one that has none. */
+export function splitLines({ bytes, ...entry }: LogEntry): LogEntry[] {
   const pieces: LogEntry[] = []
   for (let start = 0, end; start < bytes.length; start = end) {
     end = bytes.indexOf(lineEnd, start) + 1 || bytes.length
-    pieces.push({ stream, bytes: bytes.subarray(start, end) })
+    pieces.push({ ...entry, bytes: bytes.subarray(start, end) })
   }
   return pieces
 }

@@ -9,7 +9,7 @@ interface Said { readonly printed: string[]; readonly noted: string[] }
 
 function makeApp(signal = new AbortController().signal): App & Said {
   const said: Said = { printed: [], noted: [] }
-  return { ...said, env: {}, args: [], signal, isTerminal: false, print: (line) => { said.printed.push(line) }, note: (line) => { said.noted.push(line) }, openEngine: () => Promise.reject(new Error('no store is needed')) }
+  return { ...said, env: {}, args: [], signal, isTerminal: false, print: (line) => { said.printed.push(line) }, note: (line) => { said.noted.push(line) }, listCommands: () => Promise.resolve([]), openEngine: () => Promise.reject(new Error('no store is needed')) }
 }
 
 describe('work on each name', () => {

@@ -1,3 +1,4 @@
+import type { DescribedCommand } from './app.ts'
 import { helpOption } from './arguments.ts'
 import type { CommandEntry, CommandSpec, OptionSpec } from './command.ts'
 import { formatTable } from './render/format.ts'
@@ -5,6 +6,18 @@ import { formatTable } from './render/format.ts'
 /** What people call. */
 export function listed(commands: readonly CommandEntry[]): CommandEntry[] {
   return commands.filter(({ isInternal }) => isInternal !== true)
+}
+
+/** Loads them all. */
+export function describeCommands(commands: readonly CommandEntry[]): Promise<readonly DescribedCommand[]> {
+  return Promise.all(listed(commands).map(async ({ name, summary, load }) => {
+    const command = await load()
+    return { name, summary, operands: command.operands, options: shownOptions(command) }
+  }))
+}
+
+function shownOptions(command: CommandSpec): OptionSpec[] {
+  return [...command.options, helpOption].filter(({ isHidden }) => isHidden !== true)
 }
 
 export function programHelp(commands: readonly CommandEntry[]): string {
@@ -21,7 +34,7 @@ Example: tsbuild -t app:1 .
 }
 
 export function commandHelp(command: CommandSpec): string {
-  const options = [...command.options, helpOption].filter(({ isHidden }) => isHidden !== true)
+  const options = shownOptions(command)
   return `Usage: tsbuild ${command.name} [OPTIONS]${command.operands === '' ? '' : ` ${command.operands}`}
 
 ${command.summary}

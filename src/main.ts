@@ -6,7 +6,8 @@ import type { App } from './app.ts'
 import { parseArguments } from './arguments.ts'
 import { commands } from './commands/index.ts'
 import { UsageError } from './errors.ts'
-import { commandHelp, listed, programHelp } from './help.ts'
+import { foreignCommands } from './foreign-commands.ts'
+import { commandHelp, describeCommands, listed, programHelp } from './help.ts'
 import { withoutManagementWord } from './management-words.ts'
 
 /** Runs one command line and gives its exit code. */
@@ -19,12 +20,14 @@ async function main(given: readonly string[], app: App): Promise<number> {
     return 0
   }
   if (['version', '--version', '-v'].includes(first)) {
+    if (rest[0] !== undefined) throw new UsageError(`"tsbuild ${first}" takes no "${rest[0]}": it prints "tsbuild version" and the version`)
     app.print(`tsbuild version ${readVersion()}`)
     return 0
   }
   const entry = commands.find(({ name }) => name === first)
   if (entry !== undefined) return runCommand(entry.name, rest, app)
   if (isBuild(first)) return runCommand('build', args, app)
+  if (Object.hasOwn(foreignCommands, first)) throw new UsageError(`there is no "tsbuild ${first}": ${foreignCommands[first] ?? ''}`)
   const suggestion = findNearest(first, listed(commands).map(({ name }) => name))
   throw new UsageError(`"${first}" is no command of tsbuild and no folder${suggestion === undefined ? '' : `; did you mean "${suggestion}"?`}`)
 }
@@ -80,6 +83,7 @@ function createApp(): App {
     isTerminal: process.stderr.isTTY,
     print: (line) => process.stdout.write(`${line}\n`),
     note: (line) => process.stderr.write(`${line}\n`),
+    listCommands: () => describeCommands(commands),
     openEngine: async (options) => (await import('../builder/index.ts')).openEngine({ ...options, env: process.env }),
   }
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { defaultRoot } from '../builder/index.ts'
 import { enterUserNamespace } from '../runtime/index.ts'
 import type { App } from './app.ts'
+import { callersConfig, configPath } from './config.ts'
 
 interface Inside {
   /** In place of our own arguments. */
@@ -20,7 +21,7 @@ export async function runAsNamespaceRoot(app: App, { args = process.argv.slice(2
   const { exitCode, signal } = await enterUserNamespace({
     program,
     args: [program, ...process.execArgv, script, ...args],
-    env: { ...app.env, TSBUILD_ROOT: defaultRoot(app.env) },
+    env: { ...app.env, TSBUILD_ROOT: defaultRoot(app.env), [callersConfig]: configPath(app.env) },
     ...inside,
     warn: (text) => { app.note(`warning: ${text}`) },
     forward: forwardSignals,

@@ -4,7 +4,7 @@ import type { OciContainers, OciExec } from '../runtime/index.ts'
 import { execDetached, execProcess, readExecProcess } from '../runtime/index.ts'
 import type { App } from './app.ts'
 import type { CommandInput, OptionSpec, OptionValues } from './command.ts'
-import { environmentOption, replaceVariables } from './environment-option.ts'
+import { environmentOption, givenVariables, replaceVariables } from './environment-option.ts'
 import { UsageError } from './errors.ts'
 import { parseSignal } from './signal-container.ts'
 import { withRawTerminal } from './terminal.ts'
@@ -150,7 +150,7 @@ function readExec(kept: ReturnType<OciContainers['running']>, args: readonly str
     return { ...read, hasTerminal: read.hasTerminal || options.has('tty') }
   }
   if (args.length === 0) throw new UsageError('"tsbuild oci-runtime exec" needs a command, or --process', 'oci-runtime')
-  const process = { ...kept.process, args, env: replaceVariables(kept.process.env, options), cwd: options.text('cwd') ?? kept.process.cwd, user: parseUser(options.text('user')) ?? kept.process.user }
+  const process = { ...kept.process, args, env: replaceVariables(kept.process.env, givenVariables({ files: [], entries: options.texts('env') }, globalThis.process.env)), cwd: options.text('cwd') ?? kept.process.cwd, user: parseUser(options.text('user')) ?? kept.process.user }
   return { process, privilege: kept.privilege, hasTerminal: options.has('tty') }
 }
 

@@ -56,7 +56,7 @@ describe('a policy', () => {
 
 describe('section gc of the configuration file', () => {
   it('is one policy, or several', async () => {
-    expect(await parseConfig('[gc]\nkeep-last = 3\nmin-free-inodes = "10%"\n', 'f')).toEqual({ gc: [{ ...none, 'keep-last': '3', 'min-free-inodes': '10%' }] })
+    expect(await parseConfig('[gc]\nkeep-last = 3\nmin-free-inodes = "10%"\n', 'f')).toEqual({ gc: [{ ...none, 'keep-last': '3', 'min-free-inodes': '10%' }], containers: new Map() })
     const { gc } = await parseConfig('[[gc]]\nwhat = "dangling"\nfilter = ["until=720h"]\n[[gc]]\nmax-bytes = "50g"\n', 'f')
     expect(gc).toEqual([{ ...none, what: 'dangling', filter: ['until=720h'] }, { ...none, 'max-bytes': '50g' }])
   })

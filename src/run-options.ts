@@ -1,12 +1,11 @@
 import { readlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { resolve } from 'node:path'
 import type { RunRequest } from '../builder/index.ts'
-import type { Mount, NamespaceChoice, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
+import type { NamespaceChoice, Namespaces, Privilege, PublishedPort } from '../runtime/index.ts'
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
+import { parseMount, parseTmpfs, parseVolume } from './mount-options.ts'
 import { parseChoice } from './option-values.ts'
-import { parseBytes } from './render/format.ts'
 
 /** What only `run` has. */
 export const runOptions: readonly OptionSpec[] = [
@@ -20,6 +19,7 @@ export const runOptions: readonly OptionSpec[] = [
   { name: 'sysctl', value: 'NAME=VALUE', isRepeatable: true, help: 'Kernel setting of a namespace of the container\'s own' },
   { name: 'tmpfs', value: 'DIR[:OPTIONS]', isRepeatable: true, help: 'Folder in memory; options size=, mode=, ro, exec' },
   { name: 'volume', short: 'v', value: 'HOST:DIR[:ro]', isRepeatable: true, help: 'Folder or file of the host' },
+  { name: 'mount', value: 'type=bind|tmpfs,…', isRepeatable: true, help: 'The same in one option: type=bind,source=HOST,target=DIR[,readonly], type=tmpfs,target=DIR[,tmpfs-size=SIZE][,tmpfs-mode=MODE]' },
   { name: 'publish', short: 'p', value: '[IP:]HOST:CONTAINER[/udp]', isRepeatable: true, help: 'Port of the host, or range of ports, that leads to one of the container' },
   { name: 'pid', value: 'host|container:NAME', help: 'PID namespace, default its own' },
   { name: 'ipc', value: 'host|container:NAME', help: 'IPC namespace, default its own' },
@@ -27,6 +27,7 @@ export const runOptions: readonly OptionSpec[] = [
   { name: 'cgroupns', value: 'host|private', help: 'cgroup namespace, default its own' },
   { name: 'time-offset', value: 'CLOCK=SECONDS', isRepeatable: true, help: 'monotonic or boottime clock ahead of the host\'s; the time of day cannot be changed' },
   { name: 'init', help: 'Have an init reap orphans, which is always so' },
+  { name: 'no-healthcheck', isHidden: true, help: 'Nothing watches the health of a container' },
 ]
 
 type ParsedOptions = Pick<RunRequest, 'hostname' | 'domainname' | 'groups' | 'umask' | 'oomScoreAdj' | 'sysctls' | 'mounts' | 'namespaces' | 'clockOffsets' | 'ports'>
@@ -46,7 +47,7 @@ export function parseRunOptions(options: OptionValues, findInit: FindInit): Pars
     namespaces: { ...parseShared('pid', options, findInit), ...parseShared('ipc', options, findInit), ...parseShared('uts', options, findInit), ...(parseChoice(options, 'cgroupns', ['host', 'private']) === 'host' ? { cgroup: { kind: 'host' as const } } : {}) },
     clockOffsets: Object.fromEntries(options.texts('time-offset').map(parseOffset)),
     ports: options.texts('publish').flatMap(parsePorts),
-    mounts: [...options.texts('volume').map(parseVolume), ...options.texts('tmpfs').map(parseTmpfs)],
+    mounts: [...options.texts('volume').map(parseVolume), ...options.texts('tmpfs').map(parseTmpfs), ...options.texts('mount').map(parseMount)],
   }
 }
 
@@ -68,39 +69,10 @@ function parseSysctl(text: string): [string, string] {
   return [text.slice(0, equals), text.slice(equals + 1)]
 }
 
-function parseVolume(text: string): Mount {
-  const [given = '', target = '', mode = 'rw', ...rest] = text.split(':')
-  const source = /^\.\.?(?:\/|$)/u.test(given) ? resolve(given) : given
-  if (!source.startsWith('/') || !target.startsWith('/') || rest.length > 0) throw new UsageError(`option --volume takes HOST:DIR[:ro], HOST absolute or beginning with "./" and DIR absolute, not "${text}"`)
-  if (mode !== 'ro' && mode !== 'rw') throw new UsageError(`option --volume takes ro or rw, not "${mode}"`)
-  return { kind: 'bind', source, target, readonly: mode === 'ro' }
-}
-
-/** Docker's are neither executable nor for devices or set-user-id programs, unless said otherwise. */
-function parseTmpfs(text: string): Mount {
-  const colon = text.indexOf(':')
-  const words = colon === -1 ? [] : text.slice(colon + 1).split(',')
-  let mount: Mount & { readonly kind: 'tmpfs' } = { kind: 'tmpfs', target: colon === -1 ? text : text.slice(0, colon), isExecutable: false }
-  for (const word of words) mount = { ...mount, ...parseTmpfsWord(word, text) }
-  return mount
-}
-
-function parseTmpfsWord(word: string, text: string): Partial<Mount & { readonly kind: 'tmpfs' }> {
-  const [key = '', value = ''] = word.split('=')
-  if (key === 'size') {
-    const sizeBytes = parseBytes(value)
-    if (sizeBytes !== undefined) return { sizeBytes }
-  }
-  if (key === 'mode' && /^[0-7]{1,4}$/u.test(value)) return { mode: Number.parseInt(value, 8) }
-  if (word === 'ro' || word === 'rw') return { readonly: word === 'ro' }
-  if (word === 'exec' || word === 'noexec') return { isExecutable: word === 'exec' }
-  if (word === 'nosuid' || word === 'nodev') return {}
-  throw new UsageError(`option --tmpfs knows size=, mode=, ro, rw, exec, noexec, nosuid and nodev, not "${word}" of "${text}"`)
-}
-
 function parseShared(name: 'pid' | 'ipc' | 'uts', options: OptionValues, findInit: FindInit): Namespaces {
   const text = options.text(name)
-  if (text === undefined || text === 'private') return {}
+  // Every container lets others join its own.
+  if (text === undefined || text === 'private' || (name === 'ipc' && text === 'shareable')) return {}
   if (text === 'host') return { [name]: { kind: 'host' } }
   const [, container] = /^container:(.+)$/u.exec(text) ?? []
   if (container === undefined) throw new UsageError(`option --${name} takes host or container:NAME, not "${text}"`)

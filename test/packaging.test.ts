@@ -16,6 +16,12 @@ describe('packaging', () => {
     expect(gc.map((texts) => parsePolicy(texts, Date.now()))).toMatchObject([{ what: 'dangling' }, { filters: { kind: 'cache' } }, { keepLast: 3, budgets: { minFreeInodes: { share: 0.1 } } }])
   })
 
+  it('has defaults of containers in it that only need their comment signs removed', async () => {
+    const text = read('config.toml').replaceAll(/^# (?=\[containers\]|[a-z-]+ = )/gmu, '')
+    const { containers } = await parseConfig(text, 'config.toml')
+    expect([...containers.keys()]).toEqual(['network', 'memory', 'cpus', 'pids-limit', 'ulimit', 'runtime'])
+  })
+
   it.each(['gc-cronjob.yaml', 'build-job.yaml'])('kubernetes/%s is what Kubernetes takes, with every volume that it mounts', (file) => {
     const { containers, volumes } = readPod(file)
     expect(containers.flatMap(({ volumeMounts }) => volumeMounts.map(({ name }) => name)).sort()).toEqual(volumes.map(({ name }) => name).sort())

@@ -15,6 +15,10 @@ export interface ContainerRecord {
   /** As `docker ps` shows them. */
   readonly ports: readonly string[]
   readonly isRemovedAtEnd: boolean
+  /** `NAME=VALUE`. Records of earlier versions have none. */
+  readonly labels?: readonly string[]
+  /** Its command waits for it, and has its output: there is no log. */
+  readonly isForeground?: boolean
 }
 
 /** What is needed to find the container's processes and to start another one beside them. */
@@ -42,7 +46,7 @@ export type ContainerState =
   | { readonly kind: 'ended'; readonly end: EndState }
   | { readonly kind: 'lost' }
 
-/** What a supervisor holds: as long as it lives, its container counts as alive, whatever pids say. */
+/** What a supervisor, or a command that stays with its container, holds: as long as it lives, its container counts as alive, whatever pids say. */
 export interface HeldRecord {
   readonly folder: string
   started(state: RunningState): void
@@ -50,7 +54,7 @@ export interface HeldRecord {
 }
 
 /**
- * The detached containers of one root directory. Each has a folder with its record, its log and a lock that its
+ * The detached containers of one root directory, and those in the foreground that were given a name. Each has a folder with its record, its log and a lock that its
  * supervisor holds; the kernel drops the lock with the supervisor, so nothing here needs a daemon to stay true.
  */
 export class ContainerRecords {
@@ -60,12 +64,13 @@ export class ContainerRecords {
     this.#folder = join(root, 'containers')
   }
 
-  /** Called by the supervisor, which keeps the lock until it ends. @throws {NameInUse} */
+  /** Called by the supervisor, which keeps the lock until it ends. What a killed one should have removed goes here. @throws {NameInUse} */
   create(record: ContainerRecord): HeldRecord {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const guard = openSync(join(this.#folder, 'lock'), constants.O_RDWR | constants.O_CREAT, 0o600)
     try {
       getAddon().lockRange(guard, 0, 1, true)
+      for (const { id, isRemovedAtEnd, state } of this.list()) if (isRemovedAtEnd && state.kind === 'lost') this.discard(id)
       if (this.list().some(({ name }) => name === record.name)) throw new NameInUse(record.name)
       const folder = join(this.#folder, record.id)
       mkdirSync(folder, { mode: 0o700 })

@@ -9,6 +9,7 @@ import { confinementOptions, parseConfinement, warnOfIsolation } from '../confin
 import { UsageError } from '../errors.ts'
 import { failureOption, openFailureHandler } from '../failure-options.ts'
 import { checkImplied, foreignBuildOptions, impliedBuildOptions } from '../foreign-build-options.ts'
+import { withDefaults } from '../option-defaults.ts'
 import { parseChoice, parseDuration, parsePositive, platformsOption } from '../option-values.ts'
 import { EventGate } from '../render/event-gate.ts'
 import { createRenderer, progressModes } from '../render/create-renderer.ts'
@@ -75,7 +76,8 @@ export const buildCommand: CommandSpec = {
   run: runBuild,
 }
 
-function runBuild({ operands: [context = '.'], options }: CommandInput, app: App): Promise<number> {
+async function runBuild({ operands: [context = '.'], options: given }: CommandInput, app: App): Promise<number> {
+  const options = await withDefaults(given, app.env)
   const asked = parseCall(options)
   return asked === undefined ? buildFrom(context, options, app) : answerCall(buildRequest(context, options, app.env), asked, app)
 }

@@ -5,6 +5,7 @@ import type { DiskUsage, Size } from '../../storage/index.ts'
 import { addSizes, measureUsage, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { formatAge, formatBytes, formatTable, printable, shortId } from '../render/format.ts'
 
 export const dfCommand: CommandSpec = {
@@ -19,6 +20,7 @@ build cache share counts as the images', and goes only with both.`,
     { name: 'verbose', short: 'v', help: 'Each image, layer and cache entry: what it shares, and what goes with it' },
     { name: 'json', help: 'Print JSON' },
   ],
+  foreignOptions: foreignOptions.df,
   examples: ['tsbuild df', 'tsbuild df -v', 'tsbuild df --json | jq .space'],
   run: showUsage,
 }

@@ -2,6 +2,7 @@ import type { ImageStep } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { chosenForm, formatOption } from '../listing-options.ts'
 import { formatAge, formatBytes, printableLine, shortId } from '../render/format.ts'
 import type { ListingRow } from '../render/template.ts'
@@ -23,6 +24,7 @@ export const historyCommand: CommandSpec = {
     { ...formatOption(headings), help: `${formatOption(headings).help}; of builds .ID, .Started, .Took, .Outcome, .Steps, .Cached, .Image, .What` },
     { name: 'json', help: 'Print JSON; for builds and show too' },
   ],
+  foreignOptions: foreignOptions.history,
   examples: ['tsbuild history app:1', "tsbuild history --format '{{.Size}} {{.CreatedBy}}' app:1", 'tsbuild history builds', "tsbuild history builds --format '{{.ID}} {{.Outcome}} {{.What}}'", 'tsbuild history logs', 'tsbuild history rerun 4f2a'],
   run: runHistory,
 }

@@ -2,6 +2,7 @@ import { formatFamiliar, parseReference } from '../../registry-client/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { chosenForm, formatOption } from '../listing-options.ts'
 import { onlySwitch, parseGlob } from '../prune-options.ts'
 import { formatAge, formatBytes, shortId } from '../render/format.ts'
@@ -27,6 +28,7 @@ export const imagesCommand: CommandSpec = {
     formatOption(headings),
     { name: 'json', help: 'Print JSON' },
   ],
+  foreignOptions: foreignOptions.images,
   examples: ['tsbuild images', 'tsbuild images --json app', "tsbuild images --filter reference='app:*' --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],
   run: listImages,
 }

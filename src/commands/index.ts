@@ -43,5 +43,5 @@ export const commands: readonly CommandEntry[] = [
   { name: 'prune', summary: 'Remove images without a name and stale cache entries', load: async () => (await import('./prune.ts')).pruneCommand },
   { name: 'gc', summary: 'Remove what nothing uses, by policies', load: async () => (await import('./gc.ts')).gcCommand },
   { name: 'fsck', summary: 'Check the store, and repair it', load: async () => (await import('./fsck.ts')).fsckCommand },
-  { name: 'completion', summary: 'Print what makes a shell complete command lines', load: async () => (await import('./completion.ts')).createCompletionCommand(commands), runsAsCaller: true },
+  { name: 'completion', summary: 'Print what makes a shell complete command lines', load: async () => (await import('./completion.ts')).completionCommand, runsAsCaller: true },
 ]

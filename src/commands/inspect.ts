@@ -4,6 +4,7 @@ import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { describeContainer } from '../describe-container.ts'
 import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { platformOption } from '../option-values.ts'
 import { expandTemplate } from '../render/template.ts'
 
@@ -20,6 +21,7 @@ export const inspectCommand: CommandSpec = {
     { name: 'raw', help: 'With --remote: the manifest or index byte for byte' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'With --remote: which image of several platforms' },
   ],
+  foreignOptions: foreignOptions.inspect,
   examples: ['tsbuild inspect app:1', "tsbuild inspect -f '{{json .Config.Env}}' app:1", "tsbuild inspect -f '{{.State.ExitCode}}' web", 'tsbuild inspect --remote debian:bookworm'],
   run: inspect,
 }

@@ -2,6 +2,7 @@ import { createTask } from '../../core/task.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import type { Secret } from '../../registry-client/index.ts'
 
 export const loginCommand: CommandSpec = {
@@ -15,6 +16,7 @@ export const loginCommand: CommandSpec = {
     { name: 'password-stdin', help: 'Take the password or token from standard input' },
     { name: 'password', short: 'p', value: 'TEXT', help: 'The password, which other users of this machine can see in the list of processes' },
   ],
+  foreignOptions: foreignOptions.login,
   examples: ['tsbuild login registry.example', 'tsbuild login -u me --password-stdin registry.example < token'],
   run: login,
 }

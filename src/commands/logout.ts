@@ -1,5 +1,6 @@
 import { createTask } from '../../core/task.ts'
 import type { CommandSpec } from '../command.ts'
+import { foreignOptions } from '../foreign-options.ts'
 
 export const logoutCommand: CommandSpec = {
   name: 'logout',
@@ -8,6 +9,7 @@ export const logoutCommand: CommandSpec = {
   maxOperands: 1,
   summary: 'Forget the credentials of a registry, by default Docker Hub',
   options: [],
+  foreignOptions: foreignOptions.logout,
   examples: ['tsbuild logout registry.example'],
   run: async ({ operands: [operand] }, app) => {
     const { eraseCredentials, normalizeRegistry } = await import('../../registry-client/index.ts')

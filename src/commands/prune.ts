@@ -1,4 +1,5 @@
 import type { CommandSpec } from '../command.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { parsePolicy, policyKeys, policyOptions, policyTexts } from '../prune-options.ts'
 import { outputOptions, removeByPolicies } from '../remove-by-policies.ts'
 
@@ -19,6 +20,7 @@ that a running process uses. "tsbuild gc --help" tells the order of choosing.`,
     ...policyOptions,
     ...outputOptions,
   ],
+  foreignOptions: foreignOptions.prune,
   examples: ['tsbuild prune', 'tsbuild prune -a --filter until=48h --dry-run'],
   run: async (input, app) => {
     const { options } = input

@@ -5,13 +5,17 @@ import type { CommandSpec } from '../command.ts'
 import { stateName } from '../describe-container.ts'
 import { shortIdLength } from '../detached.ts'
 import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
+import { parsePositive } from '../option-values.ts'
 import { chosenForm, formatOption } from '../listing-options.ts'
 import { formatAge } from '../render/format.ts'
 import type { ListingRow } from '../render/template.ts'
 import { formatListing } from '../render/template.ts'
 
-const headings: ListingRow = { ID: 'CONTAINER ID', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT', RunningFor: 'CREATED', State: 'STATE', Status: 'STATUS', Ports: 'PORTS', Names: 'NAMES' }
+const headings: ListingRow = { ID: 'CONTAINER ID', Image: 'IMAGE', Command: 'COMMAND', CreatedAt: 'CREATED AT', RunningFor: 'CREATED', State: 'STATE', Status: 'STATUS', Ports: 'PORTS', Names: 'NAMES', Labels: 'LABELS' }
 const tableFormat = 'table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}'
+
+const filterWords = 'name=PART, id=BEGINNING, ancestor=IMAGE, label=NAME[=VALUE], exited=CODE or status=created|running|exited|dead'
 
 export const psCommand: CommandSpec = {
   name: 'ps',
@@ -23,17 +27,21 @@ export const psCommand: CommandSpec = {
     { name: 'all', short: 'a', help: 'Those that have ended too' },
     { name: 'quiet', short: 'q', help: 'Print only ids' },
     { name: 'no-trunc', help: 'Print whole ids' },
-    { name: 'filter', short: 'f', value: 'KEY=VALUE', isRepeatable: true, help: 'Only those with name=PART, id=BEGINNING or status=created|running|exited|dead' },
+    { name: 'last', short: 'n', value: 'N', help: 'Only the newest, those that have ended too' },
+    { name: 'latest', short: 'l', help: 'The same as -n 1' },
+    { name: 'filter', short: 'f', value: 'KEY=VALUE', isRepeatable: true, help: `Only those with ${filterWords}` },
     formatOption(headings),
     { name: 'json', help: 'Print a JSON document' },
   ],
+  foreignOptions: foreignOptions.ps,
   examples: ['tsbuild ps -a', "tsbuild ps -a --filter status=exited --format '{{.Names}} {{.Status}}'"],
   run: ({ options }, app) => {
     const form = chosenForm(options)
     const all = new ContainerRecords(defaultRoot(app.env)).list()
     const isWanted = parseFilters(options.texts('filter'))
-    const isAll = options.has('all') || options.texts('filter').some((text) => text.startsWith('status='))
-    const shown = all.filter((container) => (isAll || ['created', 'running'].includes(stateName(container.state))) && isWanted(container))
+    const newest = options.has('latest') ? 1 : parsePositive(options, 'last')
+    const isAll = options.has('all') || newest !== undefined || options.texts('filter').some((text) => /^(?:status|exited)=/u.test(text))
+    const shown = all.slice(0, newest).filter((container) => (isAll || ['created', 'running'].includes(stateName(container.state))) && isWanted(container))
     const isWhole = options.has('no-trunc')
     if (form === 'json') app.print(JSON.stringify(shown.map(summary), undefined, 2))
     else if (form === 'quiet') for (const { id } of shown) app.print(isWhole ? id : id.slice(0, shortIdLength))
@@ -42,15 +50,15 @@ export const psCommand: CommandSpec = {
   },
 }
 
-function summary({ id, name, image, command, createdAtMs, ports, state }: DetachedContainer): object {
-  return { id, name, image, command, createdAtMs, ports, state: state.kind, initPid: state.kind === 'running' ? state.running.initPid : undefined, end: state.kind === 'ended' ? state.end : undefined }
+function summary({ id, name, image, command, createdAtMs, ports, labels = [], state }: DetachedContainer): object {
+  return { id, name, image, command, createdAtMs, ports, labels, state: state.kind, initPid: state.kind === 'running' ? state.running.initPid : undefined, end: state.kind === 'ended' ? state.end : undefined }
 }
 
 function listingRow(container: DetachedContainer, isWhole: boolean): ListingRow {
-  const { id, name, image, command, createdAtMs, ports } = container
+  const { id, name, image, command, createdAtMs, ports, labels = [] } = container
   return {
     ID: isWhole ? id : id.slice(0, shortIdLength), Image: image, Command: JSON.stringify(command.join(' ')), CreatedAt: new Date(createdAtMs).toISOString(),
-    RunningFor: formatAge(Date.now() - createdAtMs), State: stateName(container.state), Status: status(container), Ports: ports.join(', '), Names: name,
+    RunningFor: formatAge(Date.now() - createdAtMs), State: stateName(container.state), Status: status(container), Ports: ports.join(', '), Names: name, Labels: labels.join(','),
   }
 }
 
@@ -70,7 +78,10 @@ function parseFilter(text: string): (container: DetachedContainer) => boolean {
       if (!stateNames.includes(value)) throw new UsageError(`filter status takes created, running, exited or dead, not "${value}"`)
       return (container) => stateName(container.state) === value
     }
-    default: throw new UsageError(`filter "${text}" is not known: there are name=PART, id=BEGINNING and status=created|running|exited|dead`)
+    case 'ancestor': return ({ image }) => image === value || image === `${value}:latest` || `${image}:latest` === value
+    case 'label': return ({ labels = [] }) => labels.some((label) => label === value || label.startsWith(`${value}=`))
+    case 'exited': return ({ state }) => state.kind === 'ended' && String(state.end.exitCode) === value
+    default: throw new UsageError(`filter "${text}" is not known: there are ${filterWords}`)
   }
 }
 

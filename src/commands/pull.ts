@@ -1,5 +1,6 @@
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { parsePositive, platformOption } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 
@@ -14,6 +15,7 @@ export const pullCommand: CommandSpec = {
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Which image of several platforms' },
     { name: 'max-concurrent-downloads', value: 'N', help: 'Layers at a time (default 3)' },
   ],
+  foreignOptions: foreignOptions.pull,
   examples: ['tsbuild pull debian:bookworm', 'tsbuild pull --platform linux/arm64 registry.example/app:1'],
   run: pull,
 }

@@ -1,6 +1,7 @@
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { compressionOptions, parseCompression } from '../compression-options.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { parsePositive, parseSize } from '../option-values.ts'
 import { renderTransfers } from '../render/transfers.ts'
 
@@ -16,6 +17,7 @@ export const pushCommand: CommandSpec = {
     ...compressionOptions,
     { name: 'chunk-size', value: 'BYTES', help: 'Most bytes of a blob in one request (default 64m); fewer where a proxy refuses so many' },
   ],
+  foreignOptions: foreignOptions.push,
   examples: ['tsbuild push registry.example/app:1', 'tsbuild push --compression zstd registry.example/app:1'],
   run: push,
 }

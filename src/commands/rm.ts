@@ -5,18 +5,33 @@ import type { DetachedContainer } from '../../runtime/index.ts'
 import type { App } from '../app.ts'
 import type { CommandSpec } from '../command.ts'
 import { eachName } from '../each-name.ts'
+import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { signalContainer } from '../signal-container.ts'
 
 export const rmCommand: CommandSpec = {
   name: 'rm',
-  operands: 'CONTAINER...',
-  minOperands: 1,
+  operands: '[CONTAINER...]',
+  minOperands: 0,
   maxOperands: Infinity,
   summary: 'Forget detached containers that have ended, and their logs',
-  options: [{ name: 'force', short: 'f', help: 'Kill those that run, and do not mind what is not there' }],
-  examples: ['tsbuild rm -f web'],
+  options: [
+    { name: 'force', short: 'f', help: 'Kill those that run, and do not mind what is not there' },
+    { name: 'ended', help: 'All that have ended, and none that runs' },
+    { name: 'volumes', short: 'v', isHidden: true, help: 'Nothing but the record is left of one that has ended' },
+  ],
+  foreignOptions: foreignOptions.rm,
+  examples: ['tsbuild rm -f web', 'tsbuild rm --ended'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))
+    if (options.has('ended') === (operands.length > 0)) throw new UsageError('"tsbuild rm" takes either containers or --ended', 'rm')
+    if (options.has('ended')) {
+      const ended = records.list().filter(({ state }) => state.kind === 'ended' || state.kind === 'lost')
+      return eachName(ended.map(({ id }) => id), app, (id) => {
+        records.remove(records.get(id))
+        return [id]
+      })
+    }
     const isForced = options.has('force')
     const names = isForced ? operands.filter((name) => isThere(records, name, app)) : operands
     return eachName(names, app, async (name) => {

@@ -4,6 +4,7 @@ import { gc, openStore } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { eachName } from '../each-name.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { canonicalName, defaultRoot, findImage, ImageInUse, ImageNotFound } from '../../builder/index.ts'
 
 export const rmiCommand: CommandSpec = {
@@ -13,6 +14,7 @@ export const rmiCommand: CommandSpec = {
   maxOperands: Infinity,
   summary: 'Remove names of images, and images that have no other name',
   options: [{ name: 'force', short: 'f', help: 'Remove an image given by id with all its names, and do not mind what is not there' }],
+  foreignOptions: foreignOptions.rmi,
   examples: ['tsbuild rmi app:1', 'tsbuild rmi -f 4f1c22ab90de'],
   run: removeImages,
 }

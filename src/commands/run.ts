@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { canonicalName, defaultRoot, findImage, ImageNotFound, ImageUnavailable, otherPlatforms, pullImage, runImage } from '../../builder/index.ts'
 import type { Engine } from '../../builder/index.ts'
 import { formatPlatform } from '../../oci/platform.ts'
@@ -8,14 +7,17 @@ import type { StoredImage } from '../../storage/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec, OptionValues } from '../command.ts'
 import { confinementOptions, parseRunConfinement, warnOfIsolation } from '../confinement-options.ts'
-import type { RunSettings } from '../detached.ts'
+import { holdRecord, namingOptions, parseNaming } from '../container-naming.ts'
+import type { Named, RunSettings } from '../detached.ts'
 import { startDetached } from '../detached.ts'
+import { environmentFileOption, environmentOption, givenVariables } from '../environment-option.ts'
 import { UsageError } from '../errors.ts'
-import { askedPlatform, platformOption } from '../option-values.ts'
+import { foreignOptions } from '../foreign-options.ts'
+import { withDefaults } from '../option-defaults.ts'
+import { askedPlatform, parseChoice, platformOption } from '../option-values.ts'
 import { parseRunOptions, runOptions, withRunPrivilege } from '../run-options.ts'
 import { describeLimit, describeNotExecuted } from '../render/exit-words.ts'
 import { renderTransfers } from '../render/transfers.ts'
-import { parseSignal } from '../signal-container.ts'
 import { withRawTerminal } from '../terminal.ts'
 
 export const runCommand: CommandSpec = {
@@ -29,18 +31,20 @@ export const runCommand: CommandSpec = {
     { name: 'interactive', short: 'i', help: 'Pass standard input on' },
     { name: 'tty', short: 't', help: 'Give the container a terminal' },
     { name: 'detach', short: 'd', help: 'Leave the container running and print its id; see ps, logs, exec, stop, rm' },
-    { name: 'name', value: 'NAME', help: 'Name of a detached container' },
-    { name: 'stop-signal', value: 'SIGNAL', help: 'What stop sends, in place of the image\'s STOPSIGNAL' },
+    ...namingOptions,
     { name: 'rm', help: 'Remove the container at its end, which without -d is always done' },
-    { name: 'env', short: 'e', value: 'NAME[=VALUE]', isRepeatable: true, help: 'Environment variable; without a value it comes from the environment' },
-    { name: 'env-file', value: 'FILE', isRepeatable: true, help: 'File with a variable on each line' },
+    { ...environmentOption, help: 'Environment variable; without a value it comes from the environment' },
+    environmentFileOption,
     { name: 'user', short: 'u', value: 'USER[:GROUP]', help: 'User, by name or id' },
     { name: 'workdir', short: 'w', value: 'DIR', help: 'Working directory' },
     { name: 'entrypoint', value: 'COMMAND', help: 'Replaces the ENTRYPOINT of the image' },
     { name: 'platform', value: 'OS/ARCH[/VARIANT]', help: 'Platform of the image; one that is here for another is pulled anew' },
+    { name: 'pull', value: 'MODE', help: 'When to pull the image: missing (default), always or never' },
+    { name: 'quiet', short: 'q', help: 'Do not show how the image is pulled' },
     ...confinementOptions,
     ...runOptions,
   ],
+  foreignOptions: foreignOptions.run,
   examples: ['tsbuild run -it debian:bookworm bash', 'tsbuild run -d --name web -p 8080:80 app:1', 'tsbuild run --memory 256m --network none app:1'],
   findNamespace: ({ options }, app) => findJoined(options, new ContainerRecords(defaultRoot(app.env))),
   run,
@@ -52,30 +56,31 @@ function findJoined(options: OptionValues, records: ContainerRecords): number | 
   return name === undefined ? undefined : records.getRunning(name).running.initPid
 }
 
-async function run({ operands: [name = '', ...command], options }: CommandInput, app: App): Promise<number> {
-  checkDetached(options)
+async function run({ operands: [name = '', ...command], options: given }: CommandInput, app: App): Promise<number> {
+  const options = await withDefaults(given, app.env)
+  checkStdio(options)
+  const naming = parseNaming(options)
   const hasTerminal = options.has('tty')
   const settings = runSettings({ command, options }, app.env)
-  if (options.has('detach') && settings.confinement.executor.kind !== 'helper') throw new UsageError('option -d needs the built-in runtime and namespaces')
+  if ((options.has('detach') || naming !== undefined) && settings.confinement.executor.kind !== 'helper') throw new UsageError('a container that others find, by -d or --name, needs the built-in runtime and namespaces')
   warnOfIsolation(settings.confinement, app)
   await using engine = await app.openEngine()
   const image = await findOrPull(engine, { name, options }, app)
-  if (options.has('detach')) return await startDetached({ name: options.text('name'), image, imageName: name, settings, isRemovedAtEnd: options.has('rm'), stopSignal: options.text('stop-signal') }, app)
-  const stdio = containerStdio(options)
-  const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, stdio }, { signal: neverAborted, emit: (event) => { if (event.type === 'warning-raised') app.note(`warning: ${event.message}`) } }))
+  const named: Named = { name: undefined, labels: [], stopSignal: undefined, cidfile: undefined, ...naming, image, imageName: name, settings, isRemovedAtEnd: options.has('rm') || !options.has('detach') }
+  if (options.has('detach')) return await startDetached(named, app)
+  using record = naming === undefined ? undefined : holdRecord(new ContainerRecords(defaultRoot(app.env)), named)
+  const stdio = { ...containerStdio(options), ...(record === undefined ? {} : { onStarted: record.onStarted }) }
+  const place = { stdio, ...(record === undefined ? {} : { onSpec: record.onSpec }) }
+  const exit = await withRawTerminal(hasTerminal, () => runImage(engine, { ...settings, image, ...place }, { signal: neverAborted, emit: (event) => { if (event.type === 'warning-raised') app.note(`warning: ${event.message}`) } }))
   for (const line of explain(exit)) app.note(line)
   return exit.exitCode
 }
 
 /** @throws {UsageError} */
-function checkDetached(options: OptionValues): void {
+function checkStdio(options: OptionValues): void {
   const isDetached = options.has('detach')
   if (isDetached && options.has('interactive')) throw new UsageError('option -d leaves the container alone, so it has no standard input')
   if (!isDetached && options.has('tty') && !process.stdin.isTTY) throw new UsageError('option -t needs a terminal on standard input')
-  for (const option of ['name', 'stop-signal']) if (options.has(option) && !isDetached) throw new UsageError(`option --${option} needs -d: a container in the foreground cannot be asked for`)
-  const [name, stopSignal] = [options.text('name'), options.text('stop-signal')]
-  if (name !== undefined && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/u.test(name)) throw new UsageError(`option --name takes two or more letters, digits, "_", "." and "-", the first one no sign, not "${name}"`)
-  if (stopSignal !== undefined) parseSignal(stopSignal)
 }
 
 /** The container gets our signals and decides when to end, as with docker run. */
@@ -87,14 +92,17 @@ function containerStdio(options: OptionValues): ContainerStdio {
 }
 
 async function findOrPull(engine: Engine, { name, options }: { name: string; options: OptionValues }, app: App): Promise<StoredImage> {
+  const mode = parseChoice(options, 'pull', ['missing', 'always', 'never']) ?? 'missing'
+  const find = mode === 'never' ? findImage : findIfThere
+  const found = mode === 'always' ? undefined : find(engine.store, name)
   const asked = askedPlatform(options)
-  const found = findIfThere(engine.store, name)
   const others = found === undefined || asked === undefined ? [] : await otherPlatforms(engine.store, found, asked)
   if (found !== undefined && others.length === 0) return found
   const platforms = others.map(formatPlatform).join(' and ')
-  if (found !== undefined && !found.names.includes(canonicalName(name))) throw new ImageUnavailable(name, `it is for ${platforms}`)
-  app.note(found === undefined ? `Unable to find image '${name}' locally` : `The image '${name}' found locally is for ${platforms}`)
-  return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, false) })
+  if (found !== undefined && (mode === 'never' || !found.names.includes(canonicalName(name)))) throw new ImageUnavailable(name, `it is for ${platforms}`)
+  const isQuiet = options.has('quiet')
+  if (mode === 'missing' && !isQuiet) app.note(found === undefined ? `Unable to find image '${name}' locally` : `The image '${name}' found locally is for ${platforms}`)
+  return pullImage(engine, { name: canonicalName(name), platform: platformOption(options) }, { signal: app.signal, emit: renderTransfers(app, isQuiet) })
 }
 
 function findIfThere(store: Engine['store'], name: string): StoredImage | undefined {
@@ -112,7 +120,7 @@ function runSettings({ command, options }: { command: readonly string[]; options
   return {
     command,
     entrypoint: options.text('entrypoint'),
-    env: [...options.texts('env-file').flatMap((path) => readEnvFile(path, env)), ...options.texts('env').flatMap((text) => envEntry(text, env))],
+    env: givenVariables({ files: options.texts('env-file'), entries: options.texts('env') }, env),
     platform: askedPlatform(options),
     user: options.text('user'),
     workdir: options.text('workdir'),
@@ -120,20 +128,6 @@ function runSettings({ command, options }: { command: readonly string[]; options
     confinement: withRunPrivilege(parseRunConfinement(options, env, findInit), options),
     hasTerminal: options.has('tty'),
   }
-}
-
-/** A name alone is passed on if we have it ourselves. */
-function envEntry(text: string, env: NodeJS.ProcessEnv): string[] {
-  const equals = text.indexOf('=')
-  if (equals === 0 || text === '') throw new UsageError(`an environment variable is written NAME=VALUE, not "${text}"`)
-  if (equals > 0) return [text]
-  const value = env[text]
-  return value === undefined ? [] : [`${text}=${value}`]
-}
-
-function readEnvFile(path: string, env: NodeJS.ProcessEnv): string[] {
-  const lines = readFileSync(path, 'utf8').split('\n').map((line) => line.trimStart())
-  return lines.filter((line) => line !== '' && !line.startsWith('#')).flatMap((line) => envEntry(line, env))
 }
 
 function explain({ cause, notExecuted }: ContainerExit): string[] {

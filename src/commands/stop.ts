@@ -7,6 +7,7 @@ import { ContainerRecords, findMainProcess } from '../../runtime/index.ts'
 import type { CommandSpec } from '../command.ts'
 import { eachName } from '../each-name.ts'
 import { StopFailed, UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 import { parseSignal, signalContainer } from '../signal-container.ts'
 
 export const stopCommand: CommandSpec = {
@@ -16,9 +17,10 @@ export const stopCommand: CommandSpec = {
   maxOperands: Infinity,
   summary: 'End detached containers: their stop signal, and SIGKILL when that is not enough',
   options: [
-    { name: 'time', short: 't', value: 'SECONDS', help: 'How long to wait before SIGKILL (default 10)' },
+    { name: 'time', short: 't', aliases: ['timeout'], value: 'SECONDS', help: 'How long to wait before SIGKILL (default 10)' },
     { name: 'signal', short: 's', value: 'SIGNAL', help: 'By name or number (default the container\'s --stop-signal or its image\'s STOPSIGNAL, else TERM)' },
   ],
+  foreignOptions: foreignOptions.stop,
   examples: ['tsbuild stop -t 2 web'],
   run: async ({ operands, options }, app) => {
     const records = new ContainerRecords(defaultRoot(app.env))

@@ -2,6 +2,7 @@ import { removeBridge, removeStaleCgroups } from '../../runtime/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { foreignOptions } from '../foreign-options.ts'
 
 export const systemCommand: CommandSpec = {
   name: 'system',
@@ -9,7 +10,8 @@ export const systemCommand: CommandSpec = {
   minOperands: 1,
   maxOperands: 1,
   summary: 'Remove what dead processes of tsbuild left on this host, and the bridge when nobody uses it',
-  options: [],
+  options: [{ name: 'force', short: 'f', help: 'As in docker; nothing is ever asked' }],
+  foreignOptions: foreignOptions.system,
   examples: ['tsbuild system prune'],
   run,
 }

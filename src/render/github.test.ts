@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { BuildEvent } from '../../builder/index.ts'
 import { makePlan, started } from '../../test/support/build-events.ts'
@@ -11,7 +12,11 @@ const ends = (node: typeof from, outcome: 'cached' | 'executed' | 'failed'): Bui
 async function render(...events: readonly BuildEvent[]): Promise<string[]> {
   const lines: string[] = []
   const renderer = new GithubRenderer((line) => lines.push(line))
-  for (const event of events) renderer.handle(event)
+  for (const [index, event] of events.entries()) {
+    // Lets the clock of the test run.
+    if (index % 1000 === 999) await setImmediate()
+    renderer.handle(event)
+  }
   await renderer.finish()
   const token = lines.find((line) => line.startsWith('::stop-commands::'))?.slice('::stop-commands::'.length) ?? '-'
   return lines.map((line) => line.replace(token, 'TOKEN'))
@@ -26,6 +31,12 @@ describe('the renderer for GitHub Actions', () => {
       '::group::#3 [two 1/1] RUN other', '::stop-commands::TOKEN', '#3 1.00s ##[set-env name=X]y', '#3 DONE 2.00s', '::TOKEN::', '::endgroup::',
     ])
   })
+
+  it('holds back every line of a step that waits for another to end', async () => {
+    const numbers = Array.from({ length: 60_000 }, (_, index) => String(index))
+    const lines = await render(plan.event, started(make, 0), says(make, 'a\n'), started(other, 0), ...numbers.map((number) => says(other, `${number}\n`)), ends(make, 'executed'), ends(other, 'executed'))
+    expect(lines.slice(8, -3)).toEqual(numbers.map((number) => `#3 1.00s ${number}`))
+  }, 10_000)
 
   it('annotates the lines of the Dockerfile that warnings and the failure are about', async () => {
     const lines = await render(plan.event, { type: 'warning-raised', rule: 'Rule', message: '50% of\nit', range: { startLine: 2, startColumn: 0, endLine: 3, endColumn: 1 } },

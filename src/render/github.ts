@@ -51,14 +51,16 @@ export class GithubRenderer implements Renderer {
     if (node === undefined || this.#cached.has(node)) {
       const lines = node === undefined ? [line] : [...this.#held.get(node) ?? [], line]
       if (node !== undefined) this.#held.delete(node)
-      this.#general.push(...lines)
+      for (const each of lines) this.#general.push(each)
       if (this.#open === undefined) this.#flushGeneral()
     } else if (node === this.#open) {
       this.#write(line)
     } else {
+      // In place: a step that waits for another may hold a hundred thousand lines.
       const held = this.#held.get(node) ?? []
-      this.#held.set(node, [...held, line])
-      if (this.#open === undefined && held.length > 0) this.#start(node)
+      held.push(line)
+      this.#held.set(node, held)
+      if (this.#open === undefined && held.length > 1) this.#start(node)
     }
   }
 

@@ -17,7 +17,7 @@ interface StepState {
   startedAtMs: number
   hasStarted: boolean
   /** Output since the last line break, by stream. */
-  readonly partial: Map<string, string>
+  readonly partial: Map<string, string[]>
   readonly decoders: Map<string, StringDecoder>
 }
 
@@ -98,9 +98,15 @@ export class PlainRenderer implements Renderer {
     if (step === undefined) return
     const decoder = step.decoders.get(stream) ?? new StringDecoder('utf8')
     step.decoders.set(stream, decoder)
-    const lines = `${step.partial.get(stream) ?? ''}${decoder.write(Buffer.from(bytes))}`.split('\n')
-    step.partial.set(stream, lines.pop() ?? '')
-    for (const line of lines) this.#writeOutput(step, { line, atMs })
+    const [first = '', ...lines] = decoder.write(Buffer.from(bytes)).split('\n')
+    // Joined once: megabytes may come before a line ends.
+    const partial = step.partial.get(stream) ?? []
+    partial.push(first)
+    step.partial.set(stream, partial)
+    for (const next of lines) {
+      this.#writeOutput(step, { line: partial.join(''), atMs })
+      partial.splice(0, partial.length, next)
+    }
   }
 
   #writeOutput(step: StepState, { line, atMs }: { readonly line: string; readonly atMs: number }): void {
@@ -110,7 +116,7 @@ export class PlainRenderer implements Renderer {
   #finish(event: NodeFinished): void {
     const step = this.#steps.get(event.node)
     if (step === undefined) return
-    for (const line of step.partial.values()) if (line !== '') this.#writeOutput(step, { line, atMs: event.atMs })
+    for (const line of [...step.partial.values()].map((pieces) => pieces.join(''))) if (line !== '') this.#writeOutput(step, { line, atMs: event.atMs })
     step.partial.clear()
     // A step that fails while its cache key is made, a COPY without its source, was never started.
     if (!step.hasStarted) {

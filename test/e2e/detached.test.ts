@@ -63,6 +63,59 @@ describe('a detached container', () => {
     must('rm', 'first', 'second')
   })
 
+  it('has its log by time, and none when it is in the foreground', () => {
+    must('run', '-d', '--name', 'timed', 'busybox', 'sh', '-c', 'printf "a\\nb"; sleep 1; printf "c\\nd\\n"')
+    must('wait', 'timed')
+    const lines = must('logs', '-t', 'timed').split('\n')
+    expect(lines.map((text) => text.replace(/^20\d\d-\d\d-\d\dT[\d:.]+Z /u, '-'))).toEqual(['-a', '-bc', '-d'])
+    const between = new Date(Date.parse(lines[0]?.split(' ')[0] ?? '') + 500).toISOString()
+    expect(must('logs', '--since', between, 'timed')).toBe('c\nd')
+    expect(must('logs', '--until', between, 'timed')).toBe('a\nb')
+    expect(must('logs', '--since', '1h', '--tail', '1', 'timed')).toBe('d')
+    expect(run('logs', '--since', 'yesterday', 'timed').exitCode).toBe(2)
+  })
+
+  it('is listed by label, image and exit code, and the newest alone', () => {
+    must('run', '-d', '--name', 'marked', '--label', 'team=a', '-l', 'plain', 'busybox', 'sh', '-c', 'exit 9')
+    must('wait', 'marked')
+    const names = (...args: readonly string[]): string => must('ps', '--format', '{{.Names}}', ...args)
+    expect([names('-l'), names('-n', '1'), names('-a', '--filter', 'label=team'), names('-a', '--filter', 'label=team=a'), names('-a', '--filter', 'label=plain'), names('--filter', 'exited=9')]).toEqual(Array(6).fill('marked'))
+    expect(names('-a', '--filter', 'label=team=b')).toBe('')
+    expect(names('-a', '--filter', 'ancestor=busybox:latest')).toContain('marked')
+    expect(must('inspect', '-f', '{{json .Config.Labels}}', 'marked')).toBe('{"team":"a","plain":""}')
+  })
+
+  it('that has ended is forgotten with all others that have, and none that runs', () => {
+    expect(must('container', 'prune', '-f').split('\n').length).toBeGreaterThan(1)
+    expect(list().map(({ name }) => name)).toEqual(['one'])
+    expect(run('rm', '--ended', 'one').exitCode).toBe(2)
+    expect(run('rm').exitCode).toBe(2)
+  })
+
+  it('in the foreground is found by its name as long as it runs', async () => {
+    const child = line.start('run', '--name', 'near', '--label', 'x=1', '--cidfile', 'near.id', 'busybox', 'sh', '-c', 'trap "exit 5" TERM; echo up; while :; do sleep 0.1; done')
+    const ended = once(child, 'exit')
+    await once(child.stdout ?? child, 'data')
+    expect(must('ps', '-q', '--no-trunc', '--filter', 'name=near')).toBe(readFileSync(join(line.folder, 'near.id'), 'utf8'))
+    expect(must('exec', 'near', 'cat', '/proc/1/comm')).toBe('tsbuild-helper')
+    expect(run('logs', 'near')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('runs in the foreground') as string })
+    expect(run('run', '--name', 'near', 'busybox', 'true')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('another one is called so') as string })
+    expect(run('run', '--cidfile', 'near.id', 'busybox', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('it is there already') as string })
+    must('stop', 'near')
+    expect(await ended).toEqual([5, null])
+    expect(state('near')).toBeUndefined()
+  })
+
+  it('in the foreground, when it was killed, leaves its name to the next', async () => {
+    const child = line.start('run', '--name', 'gone', 'busybox', 'sh', '-c', 'echo up; sleep 600')
+    await once(child.stdout ?? child, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(state('gone')).toBe('lost')
+    expect(must('run', '--name', 'gone', 'busybox', 'echo', 'again')).toBe('again')
+    expect(state('gone')).toBeUndefined()
+  })
+
   it('has a terminal when asked for, whose output is the log', async () => {
     must('run', '-d', '-t', '--name', 'typed', 'busybox', 'sh', '-c', 'tty; echo $TERM; echo late >&2; sleep 600')
     await expect.poll(() => run('logs', 'typed')).toEqual({ exitCode: 0, stdout: '/dev/pts/0\r\nxterm\r\nlate\r\n', stderr: '' })

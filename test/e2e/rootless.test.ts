@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findHierarchies } from '../../runtime/cgroup/hierarchies.ts'
@@ -53,6 +53,13 @@ describe('a plain user', () => {
   it('has a store of their own under the XDG data directory, closed to others', () => {
     expect(statSync(user.store)).toMatchObject({ uid: user.uid })
     expect(statSync(user.store).mode & 0o777).toBe(0o700)
+  })
+
+  it('has a configuration file of their own', () => {
+    const file = user.write('.config/tsbuild/config.toml', '[containers]\npids-limit = 7\nnetwork = "nowhere"\n')
+    expect(user.run('run', 'busybox', 'true')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('not "nowhere"') as string })
+    expect(user.run('run', '--network', 'none', '--pids-limit', '-1', 'busybox', 'echo', 'up').stdout).toBe('up\n')
+    rmSync(file)
   })
 
   it('builds, with files of several owners, setuid bits, opaque directories and deleted files', () => {
