@@ -155,15 +155,17 @@ static int mount_in_scratch(const struct layers *layers, bool has_user_xattrs, c
 }
 
 /*
- * Whoever holds a clone can have the next container on the same layers begin with it. It is made before the mount is
- * attached: what is cloned from a mount namespace can be cloned again in that only.
+ * Whoever holds a clone can have the next container on the same layers begin with it; without one that mounts them anew. It is
+ * made before the mount is attached: what is cloned from a mount namespace can be cloned again in that only.
  */
-static int hand_over(int mounted)
+static void hand_over(int mounted)
 {
     int clone = kernel_open_tree(mounted, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
-    if (clone < 0 || send_descriptor(KEEPER_FD, clone) < 0) return -1;
-    close(clone);
-    return close(KEEPER_FD);
+    if (clone >= 0) {
+        send_descriptor(KEEPER_FD, clone);
+        close(clone);
+    }
+    close(KEEPER_FD);
 }
 
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub)
@@ -180,7 +182,7 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
         return mounted < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
     }
     int mounted = mount_by_context(layers, root->has_user_xattrs, stub, filling);
-    if (mounted >= 0 && root->is_to_keep && hand_over(mounted) < 0) return report_failure(STAGE_ROOT, "kept overlay");
+    if (mounted >= 0 && root->is_to_keep) hand_over(mounted);
     return mounted < 0 || (root->id_map < 0 && attach_root(mounted) < 0) ? report_failure(STAGE_ROOT, "overlay") : mounted;
 }
 
