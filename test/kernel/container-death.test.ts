@@ -136,7 +136,7 @@ describe('a container whose tsbuild is killed', () => {
       removeStaleCgroups()
       return ids.flatMap(groupsOf)
     }).toEqual([])
-  })
+  }, 180_000)
 })
 
 describe('a container whose init is killed from outside', () => {

@@ -15,37 +15,37 @@ describe('a store', () => {
     const { trials, failures } = report('sweep.ts', '--operations', operation, '--every', '150', '--seed', '7') as { trials: number; failures: unknown[] }
     expect(failures).toEqual([])
     expect(trials).toBeGreaterThan(1)
-  }, 120_000)
+  }, 300_000)
 
   it('says which of bytes and inodes ran out, wherever they do, and does it again when there is room', () => {
     expect(report('full.ts', '--operations', 'pull,fetch,image', '--every', '9')).toMatchObject({ failures: [] })
-  }, 120_000)
+  }, 300_000)
 
   it.each(['image', 'gc'])('does %s whatever its clock says', (operation) => {
     expect(report('clocks.ts', '--operations', operation)).toEqual({ trials: 7, failures: [] })
-  }, 120_000)
+  }, 300_000)
 
   it('is whole after 16 processes at once, gc among them, killed at random', () => {
     const { done, problems } = report('crowd.ts', '--seconds', '8') as { done: number; problems: unknown[] }
     expect(problems).toEqual([])
     expect(done).toBeGreaterThan(0)
-  }, 120_000)
+  }, 300_000)
 
   it('has after power loss all that was reported done, and nothing halfway', () => {
     expect(report('power-loss.ts', '--rounds', '4')).toMatchObject({ problems: [] })
-  }, 120_000)
+  }, 300_000)
 
   it.each(['pull', 'commit', 'convert', 'gc'])('of EROFS layers does the same after faults in %s', (operation) => {
     const { trials, failures } = report('sweep.ts', '--operations', operation, '--every', '120', '--seed', '11', '--format', 'erofs') as { trials: number; failures: unknown[] }
     expect(failures).toEqual([])
     expect(trials).toBeGreaterThan(1)
-  }, 120_000)
+  }, 300_000)
 
   it('of EROFS layers has after power loss all that was reported done', () => {
     expect(report('power-loss.ts', '--rounds', '3', '--format', 'erofs')).toMatchObject({ problems: [] })
-  }, 120_000)
+  }, 300_000)
 
   it('has after power loss a directory with a single file that an EROFS layer was converted to', () => {
     expect(report('power-loss.ts', '--rounds', '2', '--format', 'erofs', '--kinds', 'convert')).toMatchObject({ problems: [] })
-  }, 120_000)
+  }, 300_000)
 })

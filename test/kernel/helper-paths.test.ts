@@ -76,7 +76,7 @@ describe('in a v2 hierarchy', () => {
   it('the process is born in its group, sees it as the root, and read-only', async () => {
     const hierarchy = findHierarchies().find((found) => found.kind === 'v2')
     if (hierarchy === undefined) throw new Error('no v2 hierarchy is mounted')
-    const folder = join(hierarchy.ownGroup, 'tsbuild-test-v2')
+    const folder = join(hierarchy.ownGroup, `tsbuild-test-v2-${process.pid}`)
     mkdirSync(folder)
     try {
       const cgroup: ContainerCgroup = { ...noCgroup, groups: [{ hierarchy, folder }] }
