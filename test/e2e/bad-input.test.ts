@@ -41,6 +41,10 @@ describe('a Dockerfile that is wrong', () => {
     expect(build(`FROM busybox AS builder\nRUN true\n${lines}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('did you mean the stage "builder"?') as string })
   })
 
+  it.each(['FROM two AS one\nFROM one AS two', 'FROM two AS two'])('is told that stages are named below themselves only: %s', (stages) => {
+    expect(build(`${stages}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('hint: the stage "two" is not above this line, so the name means an image') as string })
+  })
+
   it('is refused for a feature of Docker that is not there yet, by name and line', () => {
     expect(build('FROM busybox\nRUN --security=insecure true\n')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/Dockerfile:2[^]*RUN --security/u) as string })
   })
