@@ -31,6 +31,8 @@ export class FormatStores {
       mkdirSync(this.#disk(format))
       execFileSync('mkfs.ext4', ['-q', '-F', '-E', 'nodiscard', image])
       execFileSync('mount', ['-o', 'loop', image, this.#disk(format)])
+      // Else everything that is written lies in memory twice, as it does on no disk. Where the kernel cannot do it, it does.
+      spawnSync('sh', ['-c', 'losetup --direct-io=on "$(findmnt -n -o SOURCE "$1")"', 'sh', this.#disk(format)], { stdio: 'ignore' })
     }
   }
 

@@ -23,6 +23,10 @@ export interface Addon {
   spreadChildren(path: string): boolean
   /** Mounts an EROFS image and the tar that its files lie in where nobody sees it, until the descriptor is closed; -1 where the kernel refuses. */
   holdImage(index: string, tar: string): number
+  /** Two ends for messages with descriptors in them. */
+  socketPair(): [one: number, other: number]
+  /** The descriptor in the message that has come, or -1. */
+  receiveDescriptor(socketFd: number): number
   /** Lets this eBPF program decide which devices the processes of a v2 cgroup may use. */
   attachDeviceProgram(cgroupFd: number, program: Uint8Array): void
   /** Descriptors of a new network namespace with its loopback up, which lives as long as they are open, and of its /proc/net/sockstat. */

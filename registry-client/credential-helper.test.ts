@@ -55,8 +55,8 @@ describe('a credential helper', () => {
   it('that hangs is ended with all it started', async () => {
     await home.writeDockerConfig({ credsStore: 'slow' })
     await home.writeHelper('slow', `sleep 1000 & echo $! > ${home.path}/pid; wait`)
-    const source = await loadCredentials(home.env, { helperDeadlineMs: 1000 })
-    expect(String(await failureOf(source.find({ registry: 'reg.io', repository: 'app' }, task)))).toContain('did not answer within 1 s')
+    const source = await loadCredentials(home.env, { helperDeadlineMs: 3000 })
+    expect(String(await failureOf(source.find({ registry: 'reg.io', repository: 'app' }, task)))).toContain('did not answer within 3 s')
     const grandchild = (await readFile(join(home.path, 'pid'), 'utf8')).trim()
     await expect.poll(() => isRunning(grandchild)).toBe(false)
   })

@@ -3,6 +3,7 @@ import { createTestClient } from '../test/support/client.ts'
 import { appOf, collect, createImage, sourceOf } from '../test/support/images.ts'
 import type { TestRegistry } from '../test/support/registry.ts'
 import { answer, silence, startRegistry } from '../test/support/registry.ts'
+import { settle } from '../test/support/settle.ts'
 import { failureOf, recordingTask } from '../test/support/task.ts'
 import { pushImage } from './push.ts'
 
@@ -19,9 +20,9 @@ describe('pushImage', () => {
     expect(await failureOf(push2)).toMatchObject({ code: 'REGISTRY_UNEXPECTED_STATUS', status: 400 })
     expect(registry.requests('PUT', /manifests/u)).toEqual([])
     // What had left before the failure may still arrive.
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await settle(30)
     const requests = registry.log.length
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await settle(50)
     expect(registry.log).toHaveLength(requests)
   })
 
@@ -34,7 +35,7 @@ describe('pushImage', () => {
       await expect.poll(() => registry.requests('PATCH', /./u).length).toBe(1)
       await answer(400)(exchange)
     })
-    const pushing = pushImage(createTestClient({ insecure: [registry.host], limits: { answerMs: 200 } }), { reference: appOf(registry), manifest: big.manifest, source: sourceOf(big.blobs), maxConcurrentUploads: 3 }, task)
+    const pushing = pushImage(createTestClient({ insecure: [registry.host] }), { reference: appOf(registry), manifest: big.manifest, source: sourceOf(big.blobs), maxConcurrentUploads: 3 }, task)
     expect(await failureOf(pushing)).toMatchObject({ status: 400 })
     expect(registry.requests('PATCH', /./u)).toHaveLength(1)
   })

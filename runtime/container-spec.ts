@@ -1,4 +1,4 @@
-import type { LowerLayer } from '../native/index.ts'
+import type { LowerLayer, RootKeeper } from '../native/index.ts'
 import type { IdMaps } from './rootless/id-maps.ts'
 
 /**
@@ -52,6 +52,8 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
   /** The program fuse-overlayfs, where it mounts the layers in place of the kernel's overlayfs. Then the upperdir has the marks of that program. */
   readonly program?: string
+  /** Where its mount may serve the next container. */
+  readonly keeper?: RootKeeper
 }
 
 export type { LowerLayer }

@@ -11,6 +11,7 @@ import type { ContainerStdio } from './container-stdio.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
+import type { RootKeeping } from './keep-root.ts'
 import { resourceLimits } from './resource-limits.ts'
 import { adaptMounts } from './rootless/adapt-mounts.ts'
 import type { SeccompFilter } from './seccomp/compile.ts'
@@ -49,15 +50,16 @@ interface RequestParts {
   readonly host: HostSupport
   /** Default: Docker's, and those of the spec. */
   readonly places?: Places
+  readonly keeping?: RootKeeping
   /** Writes what a mode wants beyond that. */
   readonly append?: ((wire: WireWriter) => void) | undefined
 }
 
 /** The request of the helper's mode `run`. @see native/helper/container/request.h */
-export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlaces(spec, cgroup, host), append }: RequestParts): Uint8Array {
+export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlaces(spec, cgroup, host), keeping, append }: RequestParts): Uint8Array {
   const wire = new WireWriter()
   const hasLowerdirAppend = isKernelAtLeast(host, 6, 8)
-  writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false })
+  writeRootfs(wire, spec.rootfs, { hasLowerdirAppend, isReadonly: spec.privilege.readonlyRootfs ?? false, keeping })
   writeNamespaces(wire, spec.isolation)
   wire.flag(isKernelAtLeast(host, 6, 6))
   wire.bytes(spec.isolation.hostname).bytes(spec.isolation.domainname ?? '')
@@ -72,7 +74,8 @@ export function encodeRequest({ spec, stdio, cgroup, host, places = defaultPlace
   return wire.finish()
 }
 
-function defaultPlaces(spec: ContainerSpec, cgroup: ContainerCgroup, host: HostSupport): Places {
+/** Docker's, and those of the spec. */
+export function defaultPlaces(spec: ContainerSpec, cgroup: ContainerCgroup, host: HostSupport): Places {
   const mounts = adaptMounts(defaultMounts(spec, cgroup), { ids: spec.isolation.idMaps ?? host.idMaps, network: spec.isolation.network.mode })
   const { isPrivileged = false, systemPaths } = spec.privilege
   const isOpen = isPrivileged || systemPaths === 'unconfined'
@@ -94,9 +97,10 @@ const propagations: Readonly<Record<Propagation | 'shared', number>> = { private
 interface RootfsOptions {
   readonly hasLowerdirAppend: boolean
   readonly isReadonly: boolean
+  readonly keeping?: RootKeeping | undefined
 }
 
-function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isReadonly }: RootfsOptions): void {
+function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isReadonly, keeping }: RootfsOptions): void {
   if (rootfs.kind === 'directory') {
     wire.u8(rootKinds.directory).list([rootfs], (lower) => { writeLower(wire, lower) })
     wire.bytes('').bytes('').bytes(rootfs.start ?? '').bytes('').flag(false)
@@ -105,7 +109,7 @@ function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isRe
     wire.u8(program === undefined ? rootKinds.overlay : rootKinds.fuse).list(lowers, (lower) => { writeLower(wire, lower) })
     wire.bytes(upper.upperdir).bytes(upper.workdir).bytes('').bytes(program ?? '').flag(xattrs === 'user')
   }
-  wire.flag(hasLowerdirAppend).flag(isReadonly)
+  wire.flag(hasLowerdirAppend).flag(isReadonly).bytes(keeping?.path ?? '').flag(keeping?.socketFd !== undefined)
 }
 
 function writeNamespaces(wire: WireWriter, { namespaces = {}, network, clockOffsets = {}, idMaps }: Isolation): void {

@@ -12,10 +12,11 @@ import type { ContainerSpec, Executor } from './container-spec.ts'
 import type { ContainerStdio } from './container-stdio.ts'
 import { ContainerLost, ContainerSetupFailed, UserNamespaceUnavailable } from './errors.ts'
 import type { ContainerReport } from './helper-protocol.ts'
-import { decodeReport, encodeRequest, nameStage } from './helper-protocol.ts'
+import { decodeReport, defaultPlaces, encodeRequest, nameStage } from './helper-protocol.ts'
 import { deviceRules } from './cgroup/device-rules.ts'
 import { findDiskShortage, findVictim } from './post-mortem.ts'
 import { getHost } from './host-support.ts'
+import { keepRoot } from './keep-root.ts'
 import type { OutputReader } from './output.ts'
 import { readOutput } from './output.ts'
 import { createBundle, restrictsDevices } from './oci/bundle.ts'
@@ -45,8 +46,11 @@ export async function runContainer(spec: ContainerSpec, stdio: ContainerStdio, t
   const cgroup = createContainerCgroup({ id: spec.id, limits: spec.limits, devices: hasDeviceRules ? deviceRules(spec) : undefined, hierarchies })
   try {
     using bundle = spec.executor?.kind === 'oci' ? createBundle({ spec, host, hasTerminal: stdio.kind === 'terminal', runtime: spec.executor.runtime }) : undefined
-    const request = encodeRequest({ spec, stdio: wireStdio(stdio), cgroup, host, append: bundle?.appendTo })
-    const exit = await attend({ mode: modes[spec.executor?.kind ?? 'helper'], request }, { spec, stdio, cgroup, task })
+    const places = defaultPlaces(spec, cgroup, host)
+    using keeping = keepRoot(spec, places, host)
+    const request = encodeRequest({ spec, stdio: wireStdio(stdio), cgroup, host, places, keeping, append: bundle?.appendTo })
+    const exit = await attend({ mode: modes[spec.executor?.kind ?? 'helper'], request, keeperFd: keeping.socketFd }, { spec, stdio, cgroup, task })
+    keeping.keep()
     const failure = exit.exitCode === 0 ? undefined : bundle?.failure()
     if (failure !== undefined) throw failure
     return exit
@@ -63,7 +67,7 @@ function wireStdio(stdio: ContainerStdio): ContainerStdio['kind'] {
 const modes: Readonly<Record<Executor['kind'], string>> = { helper: 'run', oci: 'bundle', chroot: 'chroot' }
 
 /** With a network that a program of the host connects as long as it runs. */
-async function attend(work: { readonly mode: string; readonly request: Uint8Array }, run: Run): Promise<ContainerExit> {
+async function attend(work: Omit<Work, 'attendant'>, run: Run): Promise<ContainerExit> {
   const { network } = run.spec.isolation
   const attendant = network.mode === 'private' ? attendNetwork(network) : undefined
   const following = follow(start({ ...work, attendant }, run.stdio, run.task.emit), run)
@@ -84,13 +88,15 @@ interface Started {
 interface Work {
   readonly mode: string
   readonly request: Uint8Array
+  /** Where the helper sends the mount of the root; never with an attendant. */
+  readonly keeperFd: number | undefined
   readonly attendant: NetworkAttendant | undefined
 }
 
-function start({ mode, request, attendant }: Work, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
+function start({ mode, request, keeperFd, attendant }: Work, stdio: ContainerStdio, emit: Task<ContainerEvent>['emit']): Started {
   const reports: ContainerReport[] = []
   const launch = (fds: readonly [number, number, number]): HelperProcess => {
-    const helper = startHelper({ mode, request, stdio: fds, fds: attendant === undefined ? [] : [attendant.fd] }, (bytes) => {
+    const helper = startHelper({ mode, request, stdio: fds, fds: [attendant?.fd, keeperFd].filter((fd) => fd !== undefined) }, (bytes) => {
       const report = decodeReport(bytes)
       // Only the helper's own, which comes first: whoever may trace init can have it say what they like.
       const isStart = report.kind === 'started' && !reports.some(({ kind }) => kind === 'started')

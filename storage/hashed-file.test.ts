@@ -108,11 +108,21 @@ describe('a hashed file', () => {
     expect((await write(bytes, { inflater, size: 1000, maxBytes: 700_000 })).sizeBytes).toBe(700_000)
   })
 
-  it('fails with what the file says', async () => {
-    const file = new HashedFile(await open('/dev/full', 'w'), { algorithm: 'sha256', inflater: 'none', heldBytes: 0, maxBytes: 1e9 })
-    await file.add(text)
+  it.each(['none', ...engines] as const)('fails with what the file says, whatever comes after, by %s', async (inflater) => {
+    const bytes = inflater === 'none' ? noise : Buffer.concat([gzipSync(noise), Buffer.from('garbage')])
+    const file = new HashedFile(await open('/dev/full', 'w'), { algorithm: 'sha256', inflater, heldBytes: 0, maxBytes: 1e9 })
+    await file.add(bytes)
     await expect(file.finish()).rejects.toMatchObject({ code: 'ENOSPC', syscall: 'pwritev' })
     await file.close()
+  })
+
+  it.each(engines)('leaves no thread behind when it ended, well or not, by %s', async (inflater) => {
+    const threads = (): number => readdirSync('/proc/self/task').length
+    const writeSome = (): Promise<unknown> => Promise.allSettled([gzipSync(noise), gzipSync(noise).subarray(0, -1), stored64k(noise)].map((bytes) => write(bytes, { inflater, size: 100_000 })))
+    await writeSome()
+    const before = threads()
+    for (let round = 0; round < 3; round += 1) await writeSome()
+    expect(threads()).toBe(before)
   })
 
   describe('that ends a pipe', () => {

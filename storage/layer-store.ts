@@ -1,5 +1,5 @@
 import type { Task } from '../core/task.ts'
-import type { LowerLayer } from '../native/index.ts'
+import type { LowerLayer, RootKeeper } from '../native/index.ts'
 import type { ChainId, DiffId } from '../oci/digest.ts'
 import type { FileContent } from './layer/changeset/changeset-entry.ts'
 
@@ -24,6 +24,8 @@ export interface OverlayRootfs {
   readonly xattrs: 'trusted' | 'user'
   /** The program fuse-overlayfs, where it mounts the layers in place of the kernel's overlayfs. Then the upperdir has the marks of that program. */
   readonly program?: string
+  /** Where its mount may serve the next container. */
+  readonly keeper?: RootKeeper
 }
 
 /** A complete tree; runtime/ declares the same shape for itself. */

@@ -104,12 +104,14 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, form
   const erofs = new ErofsFormat({ layout, session, records, lowers })
   const context = { layout, records, blobs, layerBlobs, lowers, format: new MixedFormat({ overlay, erofs, policy: formatChoice.policy }), verifier }
   const vfs = new VfsDriver(context, { session, xattrs })
-  const layers = new StackedLayers(context, driver.driver === 'vfs' ? vfs : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs), sync)
+  const overlays = driver.driver === 'vfs' ? undefined : new OverlayDriver(context, { session, xattrs, program: driver.driver === 'fuse-overlayfs' ? driver.program : undefined }, vfs)
+  const layers = new StackedLayers(context, overlays ?? vfs, sync)
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
       await sync.run(createTask())
     } finally {
+      overlays?.close()
       held.close()
       const mayHaveTrash = session.id !== undefined || hasBuried
       session.end()

@@ -43,7 +43,7 @@ export async function loadImages({ store }: Engine, { archive, platform }: { arc
 
 /** The images of an archive with the names it says, each as it lies there: an index stays one. Their blobs are in the content store. */
 export async function listImages(store: Store, files: ArchiveFiles): Promise<{ readonly descriptor: Descriptor; readonly names: readonly string[] }[]> {
-  if (files.has('manifest.json') && !files.has('index.json')) return listDocker(store, files)
+  if (isDocker(files)) return listDocker(store, files)
   const document = parseManifestDocument(await files.readDocument('index.json'), mediaTypes.ociIndex)
   if (document.kind !== 'index') throw new MalformedArchive('its index.json is no index')
   return document.index.manifests.map(({ mediaType, digest, size, annotations }) => ({
@@ -59,7 +59,12 @@ export function readImages({ store }: Engine, source: { archive: Readable; platf
 
 async function list(store: Store, { archive, platform }: { archive: Readable; platform: Platform }, task: Task): Promise<ListedImage[]> {
   const files = await readArchive(store, archive, task)
-  return files.has('manifest.json') ? listDocker(store, files) : listLayout(store, files, platform)
+  return isDocker(files) ? listDocker(store, files) : listLayout(store, files, platform)
+}
+
+/** Newer ones are both, and only the layout has the manifests with their digests. */
+function isDocker(files: ArchiveFiles): boolean {
+  return files.has('manifest.json') && !files.has('index.json')
 }
 
 async function storeImage(store: Store, { descriptor, manifest, config, names }: ListedImage, task: Task): Promise<StoredImage> {

@@ -1,11 +1,13 @@
 import { posix } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { extract as createExtract } from 'tar-stream'
+import { isErrno, TsbuildError } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { maxDocumentBytes } from '../../oci/json.ts'
 import type { Store } from '../../storage/index.ts'
 import { MalformedArchive } from './errors.ts'
+import { openCompressed } from './open-compressed.ts'
 
 /** One of a tar, as tar-stream gives it; spelt out, since its types do not come with ours. */
 interface Entry extends AsyncIterable<unknown> {
@@ -64,25 +66,32 @@ export class ArchiveFiles {
   }
 }
 
-/** Reads a tar to its end; every file in it becomes a blob, which the next gc removes unless an image comes to need it. */
+/**
+ * Reads a tar, compressed or not, to its end; every file in it becomes a blob, which the next gc removes unless an image comes to need it.
+ * @throws {MalformedArchive} @throws {MalformedCompression} @throws an error of the file system when it cannot be opened
+ */
 export async function readArchive(store: Store, archive: Readable, task: Task): Promise<ArchiveFiles> {
   const files = new ArchiveFiles(store)
-  const extract = createExtract()
-  archive.on('error', (error) => extract.destroy(error))
-  archive.pipe(extract)
   try {
+    const tar = Readable.from(await openCompressed(archive as AsyncIterable<Uint8Array>, maxArchiveBytes, task), { objectMode: false, highWaterMark: 1024 * 1024 })
+    const extract = createExtract()
+    tar.on('error', (error) => extract.destroy(error))
+    tar.pipe(extract)
     for await (const entry of extract) {
       task.signal.throwIfAborted()
       await files.add(entry, task)
     }
   } catch (error) {
     task.signal.throwIfAborted()
-    throw error instanceof MalformedArchive ? error : new MalformedArchive('it is no complete tar', { cause: error })
+    if (error instanceof TsbuildError || isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'ENOTDIR')) throw error
+    throw new MalformedArchive('it is no complete tar', { cause: error })
   } finally {
     archive.destroy()
   }
   return files
 }
+
+const maxArchiveBytes = 2 ** 42
 
 function clean(name: string): string {
   return posix.normalize(`/${name}`).slice(1)

@@ -9,7 +9,7 @@ import { UnsuitableRequest } from '../errors.ts'
 import { canonicalName, findImage } from '../find-image.ts'
 import type { BlobOptions } from '../output/build-output.ts'
 import { noAnnotations, usualBlobs } from '../output/build-output.ts'
-import type { OpenedImage } from '../transfer/portable-image.ts'
+import type { OpenedImage, PortableImage } from '../transfer/portable-image.ts'
 import { openImages } from '../transfer/portable-image.ts'
 import type { Departure } from '../transfer/portable-tree.ts'
 import { makePortableTree } from '../transfer/portable-tree.ts'
@@ -26,7 +26,7 @@ export async function saveImages(engine: Engine, { images, format, sink }: { ima
     await sink.discard()
     throw error
   })
-  await writeArchive(engine.store, { named, format, sink, blobs: usualBlobs }, task)
+  await writeArchive(engine.store, { named, format, sink, blobs: usualBlobs, forDocker: format === 'oci-archive' }, task)
 }
 
 export interface ArchiveRequest {
@@ -35,6 +35,8 @@ export interface ArchiveRequest {
   readonly sink: ArchiveSink
   /** For a layout; a docker-archive has plain layers. */
   readonly blobs: BlobOptions
+  /** Whether a layout also gets the "manifest.json" that "docker load" reads, as those of "docker save" have; not where an image has several platforms. */
+  readonly forDocker?: boolean
 }
 
 /** @returns what a layout's index says of the images */
@@ -66,13 +68,14 @@ function safeCanonical(operand: string): string {
   return operand.startsWith('sha256:') ? operand : canonicalName(operand)
 }
 
-async function saveLayout(store: Store, { named, sink, blobs }: ArchiveRequest, task: Task): Promise<Descriptor[]> {
+async function saveLayout(store: Store, { named, sink, blobs, forDocker }: ArchiveRequest, task: Task): Promise<Descriptor[]> {
   const manifests: Descriptor[] = []
+  const entries: object[] = []
   const written = new Set<string>()
   const put = async (blob: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<void> => {
     if (written.has(blob.digest)) return
     written.add(blob.digest)
-    await sink.put(`blobs/sha256/${digestHex(blob.digest)}`, blob.size, bytes)
+    await sink.put(blobPath(blob), blob.size, bytes)
   }
   await sink.put('oci-layout', layoutMarker.length, once(layoutMarker))
   for (const image of named) {
@@ -83,10 +86,26 @@ async function saveLayout(store: Store, { named, sink, blobs }: ArchiveRequest, 
     }
     if (index !== undefined) await put(top, once(index))
     manifests.push(...namedDescriptors(top, image.names))
+    const [only, ...others] = parts
+    if (only !== undefined && others.length === 0) entries.push(dockerEntry(image, only.manifest))
   }
   const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests }))
   await sink.put('index.json', index.length, once(index))
+  if (forDocker === true && entries.length === named.length) await putDockerManifest(sink, entries)
   return manifests
+}
+
+function dockerEntry({ names }: NamedImage, { config, layers }: PortableImage['manifest']): object {
+  return { Config: blobPath(config), RepoTags: names.map((name) => formatFamiliar(parseReference(name))), Layers: layers.map(blobPath) }
+}
+
+async function putDockerManifest(sink: ArchiveSink, entries: readonly object[]): Promise<void> {
+  const manifest = Buffer.from(JSON.stringify(entries))
+  await sink.put('manifest.json', manifest.length, once(manifest))
+}
+
+function blobPath({ digest }: Descriptor): string {
+  return `blobs/sha256/${digestHex(digest)}`
 }
 
 const layoutMarker = Buffer.from('{"imageLayoutVersion":"1.0.0"}')
@@ -116,8 +135,7 @@ async function saveDocker(store: Store, { named, sink }: ArchiveRequest, task: T
     await sink.put(config, image.configBytes.length, once(image.configBytes))
     entries.push({ Config: config, RepoTags: names.map((name) => formatFamiliar(parseReference(name))), Layers: layers })
   }
-  const manifest = Buffer.from(JSON.stringify(entries))
-  await sink.put('manifest.json', manifest.length, once(manifest))
+  await putDockerManifest(sink, entries)
   return named.map((each) => onlyMember(each).image.stored.manifest)
 }
 

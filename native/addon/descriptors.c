@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,6 +148,36 @@ static napi_value spread_children(napi_env env, napi_callback_info info)
     return result;
 }
 
+/* socketPair(): [one, other], close-on-exec, for messages with descriptors in them. */
+static napi_value make_socket_pair(napi_env env, napi_callback_info info)
+{
+    (void)info;
+    napi_value result;
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) return throw_errno(env, errno, "socketpair", NULL);
+    napi_create_array_with_length(env, 2, &result);
+    napi_set_element(env, result, 0, make_int(env, fds[0]));
+    napi_set_element(env, result, 1, make_int(env, fds[1]));
+    return result;
+}
+
+/* receiveDescriptor(socket): the one in the message that has come, or -1 when none has. */
+static napi_value receive_descriptor(napi_env env, napi_callback_info info)
+{
+    napi_value args[1];
+    int64_t socket;
+    int fd = -1;
+    char byte, control[CMSG_SPACE(sizeof fd)];
+    struct iovec data = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    if (!read_args(env, info, 1, args) || !read_int(env, args[0], &socket)) return NULL;
+    ssize_t length = recvmsg((int)socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (length < 0 && errno != EAGAIN && errno != ECONNRESET) return throw_errno(env, errno, "recvmsg", NULL);
+    struct cmsghdr *header = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (header && header->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return make_int(env, fd);
+}
+
 void init_descriptors(napi_env env, napi_value exports)
 {
     export_function(env, exports, "pipe", make_pipe);
@@ -153,4 +185,6 @@ void init_descriptors(napi_env env, napi_value exports)
     export_function(env, exports, "tryLock", try_lock);
     export_function(env, exports, "lockRange", lock_range);
     export_function(env, exports, "spreadChildren", spread_children);
+    export_function(env, exports, "socketPair", make_socket_pair);
+    export_function(env, exports, "receiveDescriptor", receive_descriptor);
 }

@@ -5,6 +5,7 @@
 #include "sink.h"
 
 #include "inflater.h"
+#include "sink-thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,8 +76,11 @@ bool sink_take(struct sink_work *work, struct iovec *pieces, size_t count)
 
 static bool take_buffer(struct sink_work *work)
 {
-    struct iovec piece = {.iov_base = work->sink->buffer, .iov_len = work->sink->filled};
-    work->sink->filled = 0;
+    struct sink *sink = work->sink;
+    struct iovec piece = {.iov_base = sink->buffer, .iov_len = sink->filled};
+    sink->filled = 0;
+    if (piece.iov_len == BUFFER_BYTES && !sink->thread) sink->thread = sink_thread_start(sink);
+    if (sink->thread) return sink_thread_give(work, &sink->buffer, piece.iov_len);
     return piece.iov_len == 0 || sink_take(work, &piece, 1);
 }
 
@@ -102,16 +106,31 @@ static bool inflate_piece(struct sink_work *work, const struct iovec *piece)
     return true;
 }
 
-static bool fill(struct sink_work *work)
+static bool inflate_pieces(struct sink_work *work)
 {
     struct sink *sink = work->sink;
-    if (!sink->inflater) return sink_take(work, work->pieces, work->count);
     for (size_t i = 0; i < work->count; i++) {
         if (!inflate_piece(work, &work->pieces[i])) return false;
     }
     if (!work->is_last) return true;
     if (sink->is_in_member || !sink->had_member) return refuse(work, MALFORMED);
     return take_buffer(work);
+}
+
+static void fill(struct sink_work *work)
+{
+    struct sink *sink = work->sink;
+    if (!sink->inflater) {
+        sink_take(work, work->pieces, work->count);
+        return;
+    }
+    bool is_inflated = inflate_pieces(work);
+    if (!sink->thread) return;
+    /* The descriptor may be closed when this has ended. What failed in writing failed first. */
+    bool is_written = sink_thread_wait(work);
+    if (is_inflated && is_written && !work->is_last) return;
+    sink_thread_end(sink->thread);
+    sink->thread = NULL;
 }
 
 static void run_fill(napi_env env, void *data)
@@ -143,6 +162,7 @@ void sink_release(napi_env env, void *data, void *hint)
     (void)hint;
     struct sink *sink = data;
     if (atomic_fetch_sub(&sink->owners, 1) > 1) return;
+    if (sink->thread) sink_thread_end(sink->thread);
     if (sink->inflater) inflater_close(sink->inflater);
     free(sink->inflater);
     EVP_MD_CTX_free(sink->digest);

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 struct inflater;
+struct sink_thread;
 enum outcome { TAKEN, MALFORMED, TOO_LARGE };
 
 struct sink {
@@ -20,6 +21,7 @@ struct sink {
     uint64_t at, held_bytes, submitted, max_bytes; /* the first `held_bytes` are in the file already */
     uint8_t *buffer; /* of what was inflated and is not written yet */
     size_t filled;
+    struct sink_thread *thread; /* NULL until a buffer is full, or where none can be had */
 };
 
 struct sink_work {

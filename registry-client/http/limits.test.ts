@@ -49,11 +49,11 @@ describe('a server that stalls', () => {
 
   it('is not blamed for the time the reader takes', async () => {
     await using registry = await startWithImage(image)
-    const client = createTestClient({ insecure: [registry.host], limits: { idleMs: 100, attempts: 1 } })
+    const client = createTestClient({ insecure: [registry.host], limits: { idleMs: 400, attempts: 1 } })
     let sizeBytes = 0
     for await (const chunk of client.fetchBlob(appOf(registry), layer, task)) {
       sizeBytes += chunk.byteLength
-      await new Promise((resolve) => setTimeout(resolve, 150))
+      await new Promise((resolve) => setTimeout(resolve, 500))
     }
     expect(sizeBytes).toBe(layer.size)
   })
@@ -77,7 +77,7 @@ describe('a server that stalls', () => {
     const server = createServer(() => undefined)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
-    const client = createTestClient({ limits: { connectMs: 100, attempts: 1 } })
+    const client = createTestClient({ limits: { connectMs: 100, answerMs: 300, attempts: 1 } })
     expect(await failureOf(client.fetchManifest(parseReference(`${host}/app:1`), task))).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'timeout', host })
     server.close()
   })

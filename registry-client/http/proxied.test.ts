@@ -14,6 +14,7 @@ import { answer, startRegistry } from '../../test/support/registry.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import type { RegistryClient } from '../client.ts'
 import { loadProxies } from '../config/proxies.ts'
+import type { Limits } from './limits.ts'
 import { pushImage } from '../push.ts'
 import type { Reference } from '../reference.ts'
 import { parseReference } from '../reference.ts'
@@ -40,10 +41,10 @@ async function startWithImage(isSecure: boolean): Promise<{ registry: TestRegist
   return { registry, host, reference: parseReference(`${host}/app:1`), [Symbol.asyncDispose]: async () => { await registry[Symbol.asyncDispose]() } }
 }
 
-function clientFor(proxy: ForwardProxy, options: { insecure?: readonly string[]; login?: string; noProxy?: string } = {}): RegistryClient {
+function clientFor(proxy: ForwardProxy, options: { insecure?: readonly string[]; login?: string; noProxy?: string; limits?: Partial<Limits> } = {}): RegistryClient {
   const url = proxy.url.replace('://', `://${options.login ?? ''}`)
   const proxies = loadProxies({ HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: options.noProxy })
-  return createTestClient({ limits: { connectMs: 200, answerMs: 200 }, proxies, certificateDirectories: [directory], insecure: options.insecure ?? [] })
+  return createTestClient({ ...(options.limits === undefined ? {} : { limits: options.limits }), proxies, certificateDirectories: [directory], insecure: options.insecure ?? [] })
 }
 
 describe('through a proxy', () => {
@@ -98,18 +99,18 @@ describe('through a proxy', () => {
 })
 
 describe.each([['with', true], ['without', false]] as const)('a proxy on the way to a registry %s TLS', (_, isSecure) => {
-  const fetchThrough = async (refuse: (text: string) => ForwardProxy['refuse'], text = ''): Promise<{ failure: unknown; tries: number }> => {
+  const fetchThrough = async (refuse: (text: string) => ForwardProxy['refuse'], { text = '', limits = {} }: { readonly text?: string; readonly limits?: Partial<Limits> } = {}): Promise<{ failure: unknown; tries: number }> => {
     await using proxy = await startForwardProxy()
     await using served = await startWithImage(isSecure)
     proxy.refuse = refuse(text)
-    const failure = await failureOf(clientFor(proxy, { insecure: isSecure ? [] : [served.host], login: 'me:hunter2@' }).fetchManifest(served.reference, task))
+    const failure = await failureOf(clientFor(proxy, { insecure: isSecure ? [] : [served.host], login: 'me:hunter2@', limits }).fetchManifest(served.reference, task))
     expect(inspect(failure, { depth: 10 })).not.toMatch(/hunter2|bWU6aHVudGVy/u)
     return { failure, tries: proxy.log.filter(({ request }) => isSecure || request.startsWith('GET http://')).length }
   }
   const say = (text: string) => (socket: { end: (text: string) => unknown }): void => { socket.end(text) }
 
   it('that wants another login is named, with the remedy', async () => {
-    const { failure } = await fetchThrough(say, 'HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n')
+    const { failure } = await fetchThrough(say, { text: 'HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n' })
     expect(failure).toMatchObject({ code: 'REGISTRY_UNREACHABLE', reason: 'proxy', detail: '407', isTransient: false })
     expect(String(failure)).toContain('wants another username and password: HTTPS_PROXY=')
   })
@@ -121,7 +122,7 @@ describe.each([['with', true], ['without', false]] as const)('a proxy on the way
   })
 
   it('that never answers is left in time', async () => {
-    const { failure } = await fetchThrough(() => () => undefined)
+    const { failure } = await fetchThrough(() => () => undefined, { limits: { connectMs: 200, answerMs: 200 } })
     expect(failure).toMatchObject({ code: 'REGISTRY_UNREACHABLE', isTransient: true })
   })
 })

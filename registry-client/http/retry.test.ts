@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createTestClient } from '../../test/support/client.ts'
 import { appOf, collect, createImage, sourceOf, startWithImage } from '../../test/support/images.ts'
 import { answer, startRegistry } from '../../test/support/registry.ts'
+import { settle } from '../../test/support/settle.ts'
 import { failureOf, recordingTask } from '../../test/support/task.ts'
 import { UnexpectedStatus } from '../errors.ts'
 import { pushImage } from '../push.ts'
@@ -67,7 +68,7 @@ describe('a registry that asks for patience', () => {
     await client.fetchBlob(appOf(registry), layer, task)[Symbol.asyncIterator]().next()
     const manifest = client.fetchManifest(appOf(registry), task)
     await expect.poll(() => registry.requests('GET', /manifests/u).length).toBe(1)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await settle(20)
     await Promise.all([manifest, collect(client.fetchBlob(appOf(registry), image.config, task)), client.resolve(appOf(registry), task)])
     const [refused, ...later] = registry.log.slice(registry.log.findIndex(({ path }) => path.includes('manifests')))
     expect(later.length).toBeGreaterThanOrEqual(3)

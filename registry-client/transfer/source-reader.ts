@@ -13,13 +13,17 @@ export interface SourceReader extends AsyncDisposable {
 export function createSourceReader(source: BlobSource, blob: Descriptor, task: Task): SourceReader {
   let chunks: AsyncIterator<Uint8Array> | undefined
   let position = 0
+  let isReading = false
   /** What was read and not given yet; it begins at `position`. */
   let rest: Uint8Array = new Uint8Array()
 
   const close = async (): Promise<void> => {
     const open = chunks
     chunks = undefined
-    await open?.return?.()
+    const closed = open?.return?.()
+    // A source that somebody waits for ends when it has given what it is asked for; how it fails then is told to them.
+    if (isReading) closed?.catch(() => undefined)
+    else await closed
   }
   const goTo = async (offset: number): Promise<void> => {
     if (chunks !== undefined && position === offset) return
@@ -31,7 +35,8 @@ export function createSourceReader(source: BlobSource, blob: Descriptor, task: T
   }
   const fill = async (): Promise<boolean> => {
     if (rest.byteLength > 0) return true
-    const next = await chunks?.next()
+    isReading = true
+    const next = await chunks?.next().finally(() => { isReading = false })
     if (next === undefined || next.done === true) return false
     rest = next.value
     return true

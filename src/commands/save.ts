@@ -14,10 +14,10 @@ export const saveCommand: CommandSpec = {
   summary: 'Write images to an archive, or to standard output',
   options: [
     { name: 'output', short: 'o', value: 'FILE', help: 'File, or folder for oci-dir, to write' },
-    { name: 'format', value: 'FORMAT', help: 'oci-archive (default), docker-archive or oci-dir' },
+    { name: 'format', value: 'FORMAT', help: 'oci-archive (default, which docker load reads as well), docker-archive or oci-dir' },
   ],
   foreignOptions: foreignOptions.save,
-  examples: ['tsbuild save -o app.tar app:1', 'tsbuild save --format docker-archive app:1 | docker load'],
+  examples: ['tsbuild save -o app.tar app:1', 'tsbuild save app:1 | docker load'],
   run: save,
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { chmodSync, readdirSync, rmdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isErrno } from '../../core/errors.ts'
 import type { Task } from '../../core/task.ts'
@@ -10,7 +10,9 @@ import { discard } from '../root/session.ts'
 import type { OverlayXattrs } from '../tree/tree-helper.ts'
 import { settleTree } from '../tree/settle-tree.ts'
 import { addLayer } from './add-layer.ts'
+import { clearWorkdir } from './clear-workdir.ts'
 import { emptyLayer } from './changeset/empty-changeset.ts'
+import { KeptMount } from './kept-mount.ts'
 import type { LayerContext } from './layer-context.ts'
 import type { ChangedTree } from './layer-format.ts'
 import type { SnapshotDriver } from './snapshot-driver.ts'
@@ -26,6 +28,13 @@ export interface Mounting {
   readonly program: string | undefined
 }
 
+interface Unused {
+  readonly dir: string
+  readonly keeper: KeptMount
+  /** Whether its folders are there and its mount is kept. */
+  readonly isComplete: boolean
+}
+
 /**
  * Snapshots as upperdir and workdir of an overlay that the runtime mounts. The root directory is root's with mode 0755
  * in every one, and a changeset says nothing about it: so it is for Docker, whatever the layers say and whatever a process
@@ -35,14 +44,19 @@ export class OverlayDriver implements SnapshotDriver {
   readonly #context: LayerContext
   readonly #mounting: Mounting
   readonly #copying: SnapshotDriver
-  /** Numbers of snapshots that were left as they had been made. They end with the session, as all do. */
-  readonly #unused: string[] = []
+  /** Snapshots that were left as they had been made. They end with the session, as all do. */
+  readonly #unused: Unused[] = []
 
   /** @param copying makes the snapshots of more layers than overlayfs takes */
   constructor(context: LayerContext, mounting: Mounting, copying: SnapshotDriver) {
     this.#context = context
     this.#mounting = mounting
     this.#copying = copying
+  }
+
+  /** Lets go of the mounts that are kept. */
+  close(): void {
+    for (const { keeper } of this.#unused) keeper.close()
   }
 
   async prepare(parent: ChainId | undefined): Promise<Snapshot> {
@@ -56,29 +70,37 @@ export class OverlayDriver implements SnapshotDriver {
     const { session, xattrs, program } = this.#mounting
     const lowers = context.lowers.mountable(stack)
     const unused = this.#unused.pop()
-    const dir = unused ?? session.createDirId()
+    const dir = unused?.dir ?? session.createDirId()
     const folder = layout.snapshot(dir)
     const [upperdir, workdir] = [join(folder, 'fs'), join(folder, 'work')]
-    makeDirectories(layout.root, unused === undefined ? [folder, upperdir, workdir] : [upperdir])
-    chmodSync(upperdir, 0o755)
+    const keeper = unused?.keeper ?? new KeptMount(upperdir, workdir)
+    if (unused?.isComplete !== true) {
+      makeDirectories(layout.root, unused === undefined ? [folder, upperdir, workdir] : [upperdir])
+      chmodSync(upperdir, 0o755)
+      keeper.begin()
+    }
     let isOver = false
     const changes = async (task: Task): Promise<string> => {
       if (program !== undefined) await settleTree({ root: layout.root, upperdir, xattrs }, task)
       return upperdir
     }
     return {
-      rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs, ...(program === undefined ? {} : { program }) },
+      rootfs: { kind: 'overlay', lowers, upper: { upperdir, workdir }, xattrs, ...(program === undefined ? { keeper } : { program }) },
       changes,
       commit: async (task) => {
         const tree = { dir, upperdir: await changes(task), parent }
-        if (program !== undefined || !clearUnused(upperdir, workdir)) return await commitUpperdir(context, tree, task)
+        const isComplete = keeper.isUnchanged()
+        if (!isComplete) keeper.close()
+        if (program !== undefined || (!isComplete && !clearUnused(upperdir, workdir))) return await commitUpperdir(context, tree, task)
         isOver = true
-        this.#unused.push(dir)
+        this.#unused.push({ dir, keeper, isComplete })
         return addLayer(context, parent, emptyLayer)
       },
       // Once committed nothing is left of it, or another has it.
       [Symbol.asyncDispose]: () => {
-        if (!isOver) discard(layout, folder)
+        if (isOver) return Promise.resolve()
+        keeper.close()
+        discard(layout, folder)
         return Promise.resolve()
       },
     }
@@ -90,14 +112,12 @@ export class OverlayDriver implements SnapshotDriver {
  * another snapshot: making one and having it deleted in the end takes a millisecond. @returns whether it does
  */
 function clearUnused(upperdir: string, workdir: string): boolean {
-  const left = join(workdir, 'work')
-  const mark = join(left, 'incompat', 'volatile')
   try {
-    unlinkSync(join(mark, 'dirty'))
-    for (const folder of [mark, dirname(mark), left, upperdir]) rmdirSync(folder)
+    if (!clearWorkdir(workdir)) return false
+    rmdirSync(upperdir)
     return true
   } catch (error) {
-    if (isErrno(error, 'ENOTEMPTY', 'ENOENT')) return false
+    if (isErrno(error, 'ENOTEMPTY')) return false
     throw error
   }
 }

@@ -51,4 +51,41 @@ describe('save', () => {
     for (const format of ['oci-archive', 'docker-archive', 'oci-dir']) expect(run('save', '--format', format, '-o', 'no', 'nosuch').exitCode).toBe(3)
     expect(readdirSync(folder)).toEqual(before)
   })
+
+  it('writes what docker load reads as well, in one archive with the layout', () => {
+    must('tag', 'app', 'second')
+    must('save', '-o', 'both.tar', 'app', 'second', 'busybox')
+    const names = execFileSync('tar', ['-tf', 'both.tar'], { cwd: folder, encoding: 'utf8' }).split('\n')
+    const entries = JSON.parse(execFileSync('tar', ['-xOf', 'both.tar', 'manifest.json'], { cwd: folder, encoding: 'utf8' })) as { Config: string; RepoTags: string[]; Layers: string[] }[]
+    expect(entries.map(({ RepoTags }) => RepoTags)).toEqual([['app:latest', 'second:latest'], ['busybox:latest']])
+    for (const { Config, Layers } of entries) expect(names).toEqual(expect.arrayContaining([Config, ...Layers]))
+    const index = JSON.parse(execFileSync('tar', ['-xOf', 'both.tar', 'index.json'], { cwd: folder, encoding: 'utf8' })) as { manifests: { digest: string }[] }
+    must('rmi', '-f', 'app', 'second')
+    expect(must('load', '-i', 'both.tar').split('\n')).toEqual(expect.arrayContaining(['Loaded image: docker.io/library/app:latest', 'Loaded image: docker.io/library/second:latest']))
+    expect(must('inspect', '-f', '{{.Descriptor.digest}}', 'app')).toBe(index.manifests[0]?.digest)
+  })
+})
+
+describe('load', () => {
+  it('reads archives that are compressed, and folders', () => {
+    must('save', '-o', 'app.oci', 'app')
+    must('save', '--format', 'oci-dir', '-o', 'app.dir', 'app')
+    const ids = must('load', '-q', '-i', 'app.oci')
+    for (const program of ['gzip', 'xz']) {
+      execFileSync(program, ['-1', '-k', 'app.oci'], { cwd: folder })
+      expect(must('load', '-q', '-i', `app.oci.${program === 'gzip' ? 'gz' : 'xz'}`)).toBe(ids)
+    }
+    expect(must('load', '-q', '-i', 'app.dir')).toBe(ids)
+    expect(must('layer', 'ls', './app.oci.gz')).toBe(must('layer', 'ls', './app.oci'))
+  })
+
+  it('says what it was given in place of an archive', () => {
+    writeFileSync(join(folder, 'text'), 'no archive')
+    execFileSync('gzip', ['-k', 'text'], { cwd: folder })
+    execFileSync('sh', ['-c', 'head -c 1000 app.oci.gz >cut.gz'], { cwd: folder })
+    expect(run('load', '-i', 'nosuch')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^error: ENOENT.*'nosuch'\n$/u) as string })
+    for (const path of ['text', 'text.gz']) expect(run('load', '-i', path)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('it is no complete tar') as string })
+    expect(run('load', '-i', 'cut.gz')).toMatchObject({ exitCode: 1, stderr: expect.not.stringContaining('bug') as string })
+    expect(run('load', '-i', 'rootfs')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('it has no "index.json"') as string })
+  })
 })

@@ -193,7 +193,7 @@ describe('P1-P5: paths', () => {
     const below = await apply(archive(forgePax({ path: `${path}/x` }), file('x', 'low')))
     const above = await apply(archive(...Array.from({ length: 20 }, (_, index) => [forgePax({ path: `${path}/${index % 2 === 0 ? 'e/' : ''}y${index}` }), file('x', 'high')]).flat()), below)
     expect(above.inodes).toBe(inodesOfLayer(8000 + 1 + 20 + 1))
-  }, 20_000)
+  })
   const deep = Array.from({ length: 9000 }, () => 'd').join('/')
   refuses({
     '".." at the start': ['bad-path', 0, archive(file('../x'))],

@@ -114,7 +114,7 @@ describe('drivers', () => {
       const { chainId } = await snapshot.commit(task)
       expect((await listTar(await collect(layers.changeset(chainId, task)))).map(({ name }) => name)).toEqual(['d/', 'd/.wh.250', 'd/new'])
     }
-  }, 120_000)
+  }, 300_000)
 
   it('leave mount points out of the layer, and keep what a first process did when a second one looks', async () => {
     const layers: unknown[] = []

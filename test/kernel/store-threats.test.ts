@@ -39,7 +39,7 @@ describe('a lock', () => {
     await (await waiting)[Symbol.asyncDispose]()
     clearInterval(ticking)
     expect(ticks).toBeLessThan(100)
-  }, 30_000)
+  })
 
   it('of which the file is something else is an error with its path', async () => {
     await using store = await openStore(join(folder, 'directory'))

@@ -1,4 +1,4 @@
-/** A client for tests: impatient, and knowing only what the test tells it. */
+/** A client for tests: it knows only what the test tells it, and what makes it impatient a test of that says. */
 import type { LookupFunction } from 'node:net'
 import type { Credential } from '../../registry-client/config/credential-file.ts'
 import type { CredentialSource } from '../../registry-client/config/credentials.ts'
@@ -13,7 +13,7 @@ import { createRegistryClient } from '../../registry-client/create-registry-clie
 import type { Limits } from '../../registry-client/http/limits.ts'
 import type { UploadJournal } from '../../registry-client/transfer/upload-journal.ts'
 
-export const impatient: Partial<Limits> = { connectMs: 1000, answerMs: 1000, commitMs: 1000, idleMs: 300, documentMs: 1000, attempts: 3, backoffMs: 4, maxBackoffMs: 20, maxRetryAfterMs: 1500, operationMs: 5000 }
+export const impatient: Partial<Limits> = { connectMs: 8000, answerMs: 8000, commitMs: 8000, idleMs: 5000, documentMs: 8000, attempts: 3, backoffMs: 4, maxBackoffMs: 20, maxRetryAfterMs: 1500, operationMs: 25_000 }
 
 export interface TestClientOptions {
   readonly insecure?: readonly string[]

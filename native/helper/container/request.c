@@ -59,6 +59,10 @@ static void read_root(struct wire *wire, struct container_root *root)
     root->has_user_xattrs = read_flag(wire);
     root->has_lowerdir_append = read_flag(wire);
     root->is_readonly = read_flag(wire);
+    const char *kept = wire_text(wire);
+    root->kept = *kept ? open(kept, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    root->is_to_keep = read_flag(wire);
+    if (*kept && root->kept < 0) wire->broken = true;
     root->id_map = -1;
     if (root->kind == ROOT_DIRECTORY && root->lowers.count != 1) wire->broken = true;
 }

@@ -52,6 +52,8 @@ struct container_root {
     bool has_user_xattrs;
     bool has_lowerdir_append; /* the kernel takes lower layers one by one */
     bool is_readonly;
+    int kept;        /* a mount of these layers with these mount points, to be cloned, or -1 */
+    bool is_to_keep; /* a clone of the mount goes through KEEPER_FD */
     int id_map; /* a user namespace that its files are shown by the ids of, once there is one, or -1 */
 };
 
@@ -196,6 +198,8 @@ struct container {
 
 /* The first descriptor that a mode gets beyond the request and the reports. */
 #define NETWORK_FD 5
+/* The same, where no network is awaited. */
+#define KEEPER_FD 5
 
 /* A list of texts, ended by NULL. */
 struct texts read_texts(struct wire *wire);

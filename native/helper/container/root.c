@@ -5,6 +5,7 @@
 #include "kernel.h"
 #include "report.h"
 #include "stages.h"
+#include "terminal.h"
 
 #include <linux/magic.h>
 #include <stdio.h>
@@ -153,6 +154,20 @@ static int mount_in_scratch(const struct layers *layers, bool has_user_xattrs, c
     return openat(scratch, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/*
+ * Whoever holds a clone can have the next container on the same layers begin with it; without one that mounts them anew. It is
+ * made before the mount is attached: what is cloned from a mount namespace can be cloned again in that only.
+ */
+static void hand_over(int mounted)
+{
+    int clone = kernel_open_tree(mounted, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    if (clone >= 0) {
+        send_descriptor(KEEPER_FD, clone);
+        close(clone);
+    }
+    close(KEEPER_FD);
+}
+
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub)
 {
     int filling;
@@ -167,7 +182,14 @@ int mount_overlay(const struct container_root *root, const struct layers *layers
         return mounted < 0 ? report_failure(STAGE_ROOT, "overlay") : mounted;
     }
     int mounted = mount_by_context(layers, root->has_user_xattrs, stub, filling);
+    if (mounted >= 0 && root->is_to_keep) hand_over(mounted);
     return mounted < 0 || (root->id_map < 0 && attach_root(mounted) < 0) ? report_failure(STAGE_ROOT, "overlay") : mounted;
+}
+
+int mount_kept(const struct container_root *root)
+{
+    int tree = kernel_open_tree(root->kept, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+    return tree < 0 || attach_root(tree) < 0 ? report_failure(STAGE_ROOT, "kept overlay") : tree;
 }
 
 static int open_in_directory(const struct container_root *root, const char *path)

@@ -26,6 +26,10 @@ int attach_root(int root);
 
 /* Mounts the root, attached unless the container has ids of its own; `stub` is the stub layer's descriptor or -1. The mount's descriptor, or -1 with the failure reported. */
 int mount_overlay(const struct container_root *root, const struct layers *layers, int scratch, int stub);
+
+/* The same of a mount that was kept of an earlier container. */
+int mount_kept(const struct container_root *root);
+
 /*
  * A detached mount of what lies at `path` of an overlay that is mounted nowhere else; links on the way stay inside it.
  * `number` tells several in one container apart. A descriptor, or -1 with the failure reported.

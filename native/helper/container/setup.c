@@ -20,6 +20,7 @@ static int mount_root(struct container *container, int scratch)
     struct layers layers;
     int stub = -1;
     if (container->root.kind == ROOT_DIRECTORY) return mount_directory(&container->root);
+    if (container->root.kept >= 0) return mount_kept(&container->root);
     if (open_layers(&container->root, &layers) < 0 || make_mount_points(container, &layers, scratch, &stub) < 0) return -1;
     return mount_overlay(&container->root, &layers, scratch, stub);
 }

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <termios.h>
 
-static int send_descriptor(int socket, int fd)
+int send_descriptor(int socket, int fd)
 {
     char byte = 0, control[CMSG_SPACE(sizeof fd)] = {0};
     struct iovec data = {.iov_base = &byte, .iov_len = 1};

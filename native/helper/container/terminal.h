@@ -12,6 +12,9 @@
  */
 int make_terminal(int root, int like, int socket, bool is_console);
 
+/* 0, or -1 with errno. */
+int send_descriptor(int socket, int fd);
+
 /* A connection to a listening socket, by host path, that a master can be sent through. -1 with the failure reported. */
 int connect_console(const struct console *console);
 
