@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -117,5 +118,22 @@ describe('a command line that is wrong', () => {
 
   it('changes nothing', () => {
     expect(must('images', '-q').split('\n')).toHaveLength(1)
+  })
+})
+
+describe('a disk that fills half way through a build', () => {
+  it('keeps what was made before, and is not full afterwards of what failed', () => {
+    context('full', { Dockerfile: 'FROM busybox\nRUN echo first >/first\nRUN head -c 15000000 /dev/urandom >/second\nRUN head -c 30000000 /dev/urandom >/third\n' })
+    const program = join(import.meta.dirname, '../../bin/tsbuild.cjs')
+    const disk = join(command.folder, 'disk')
+    mkdirSync(disk)
+    const script = 'mount -t tmpfs -o size=40m none "$0" && shift && export TSBUILD_ROOT=$0/store && "$@" import busybox.tar busybox && for i in 1 2; do "$@" build --progress plain --network none full; done; df --output=avail -B1 "$0"; "$@" fsck'
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, disk, '-', process.execPath, program], { cwd: command.folder, encoding: 'utf8' })
+    expect(stderr.split('error: cannot build stage-0, step 4/4').length, stderr).toBe(3)
+    expect(stderr).toContain('the filesystem of its root is full')
+    expect(stderr.split(/^#2 \[/mu)[2]).toMatch(/^#2 CACHED$[^]*^#3 CACHED$/mu)
+    expect(stderr).not.toContain('cleaning up')
+    expect(Number(/^(\d{3,})$/mu.exec(stdout)?.[1]), stdout).toBeGreaterThan(15_000_000)
+    expect(stdout).toContain('clean')
   })
 })
