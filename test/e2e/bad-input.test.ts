@@ -121,6 +121,16 @@ describe('a command line that is wrong', () => {
   })
 })
 
+it('a file of results on a disk that is full is told, and not left behind empty', () => {
+  const disk = join(command.folder, 'full-disk')
+  mkdirSync(disk)
+  context('small', { Dockerfile: 'FROM busybox\nLABEL small=yes\n' })
+  const script = 'mount -t tmpfs -o size=4k none "$0" && head -c 4096 /dev/zero >"$0/filled"; shift; "$@" build -q --metadata-file "$0/metadata" small; "$@" build -q --iidfile "$0/id" small; "$@" report -o "$0/page" latest; ls "$0"'
+  const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, disk, '-', process.execPath, join(import.meta.dirname, '../../bin/tsbuild.cjs')], { cwd: command.folder, encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: command.root } })
+  expect(stderr.match(/^error: cannot write "[^"]*\/(?:metadata|id|page)": its filesystem has not enough room/gmu), stderr).toHaveLength(3)
+  expect(stdout).toBe('filled\n')
+})
+
 describe('a disk that fills half way through a build', () => {
   it('keeps what was made before, and is not full afterwards of what failed', () => {
     context('full', { Dockerfile: 'FROM busybox\nRUN echo first >/first\nRUN head -c 15000000 /dev/urandom >/second\nRUN head -c 30000000 /dev/urandom >/third\n' })
