@@ -13,6 +13,13 @@ export interface Addon {
   waitProcess(pid: number): Promise<number>
   /** A close-on-exec pipe `[readFd, writeFd]`; a capacity of 0 keeps the kernel's default. */
   pipe(capacityBytes: number): [number, number]
+  /**
+   * Reads a pipe in the event loop, as long as the process is wanted to live. It is the reader's to close, which happens before
+   * the last callback: the one without bytes, with an error if reading failed.
+   */
+  openReader(fd: number, callback: (bytes: Buffer | undefined, error: Error | undefined) => void): Reader
+  /** Ends a reader without a callback. @returns what the pipe holds by now; undefined when there is nothing, or it had come to its end */
+  closeReader(reader: Reader): Buffer | undefined
   /** A sealed anonymous file with these bytes; as a program it can be spawned by the name `/proc/self/fd/N`. */
   memoryFile(bytes: Uint8Array, isProgram: boolean): number
   /** Tries to take a flock, which lasts until the descriptor is closed or the process dies. */
@@ -71,6 +78,8 @@ export interface Addon {
 
 /** A SHA-256 and how many bytes it is over. */
 export type HashedBytes = [digest: Buffer, sizeBytes: number]
+
+export interface Reader { readonly reader: unique symbol }
 
 /** The native half of a decompression. */
 export interface Inflater { readonly inflater: unique symbol }

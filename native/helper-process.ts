@@ -1,5 +1,4 @@
 import { closeSync, fstatSync, readFileSync } from 'node:fs'
-import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { getAddon, helperPath } from './addon.ts'
 import type { ReportedFailure } from './errors.ts'
@@ -109,22 +108,20 @@ export function collectReports(fd: number, onReport: (report: HelperReport) => v
       else onReport(report)
     }
   }
-  // An iterator over the socket would cost a container a third of a millisecond.
-  const socket = new Socket({ fd, readable: true, writable: false })
+  const addon = getAddon()
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => {
-      socket.destroy()
-      reject(error)
-    }
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        take(chunk)
-      } catch (error) {
-        fail(error)
+    const reader = addon.openReader(fd, (chunk, error) => {
+      if (error !== undefined) reject(error)
+      else if (chunk === undefined) resolve(failure)
+      else {
+        try {
+          take(chunk)
+        } catch (problem) {
+          addon.closeReader(reader)
+          reject(problem)
+        }
       }
     })
-    socket.on('error', fail)
-    socket.on('end', () => { resolve(failure) })
   })
 }
 

@@ -1,4 +1,4 @@
-export type { Addon, HashedBytes, Inflater, Sink, SinkOutcome } from './addon.ts'
+export type { Addon, HashedBytes, Inflater, Reader, Sink, SinkOutcome } from './addon.ts'
 export { getAddon, helperPath, inflateStates, sinkOutcomes } from './addon.ts'
 export { HelperFailure } from './errors.ts'
 export type { HelperExit, HelperProcess, HelperReport, HelperRequest } from './helper-process.ts'

@@ -11,7 +11,6 @@ import type { ContainerStdio } from './container-stdio.ts'
 import type { SetupStage } from './errors.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
-import type { RootKeeping } from './keep-root.ts'
 import { resourceLimits } from './resource-limits.ts'
 import { adaptMounts } from './rootless/adapt-mounts.ts'
 import type { SeccompFilter } from './seccomp/compile.ts'
@@ -43,6 +42,14 @@ export interface Places {
   readonly rootPropagation?: Propagation | 'shared'
 }
 
+/** What becomes of the mount of a container's root. */
+export interface KeptRoot {
+  /** A kept mount to begin with, instead of mounting the layers. */
+  readonly path: string | undefined
+  /** Where the helper sends a clone of the mount that it makes, for the next container. */
+  readonly socketFd: number | undefined
+}
+
 interface RequestParts {
   readonly spec: ContainerSpec
   readonly stdio: ContainerStdio['kind']
@@ -50,7 +57,7 @@ interface RequestParts {
   readonly host: HostSupport
   /** Default: Docker's, and those of the spec. */
   readonly places?: Places
-  readonly keeping?: RootKeeping
+  readonly keeping?: KeptRoot
   /** Writes what a mode wants beyond that. */
   readonly append?: ((wire: WireWriter) => void) | undefined
 }
@@ -97,7 +104,7 @@ const propagations: Readonly<Record<Propagation | 'shared', number>> = { private
 interface RootfsOptions {
   readonly hasLowerdirAppend: boolean
   readonly isReadonly: boolean
-  readonly keeping?: RootKeeping | undefined
+  readonly keeping?: KeptRoot | undefined
 }
 
 function writeRootfs(wire: WireWriter, rootfs: Rootfs, { hasLowerdirAppend, isReadonly, keeping }: RootfsOptions): void {

@@ -2,17 +2,13 @@ import { closeSync } from 'node:fs'
 import type { RootKeeper } from '../native/index.ts'
 import { getAddon } from '../native/index.ts'
 import type { ContainerSpec } from './container-spec.ts'
-import type { Places } from './helper-protocol.ts'
+import type { KeptRoot, Places } from './helper-protocol.ts'
 import type { HostSupport } from './host-support.ts'
 import { isKernelAtLeast } from './host-support.ts'
 import { leavesNetworkUnchanged } from './network/network-pool.ts'
 
-/** What becomes of the mount of a container's root. Disposed of when the helper has ended. */
-export interface RootKeeping extends Disposable {
-  /** A kept mount to begin with, instead of mounting the layers. */
-  readonly path: string | undefined
-  /** Where the helper sends a clone of the mount that it makes, for the next container. */
-  readonly socketFd: number | undefined
+/** Disposed of when the helper has ended. */
+export interface RootKeeping extends KeptRoot, Disposable {
   /** The container has come to its end, so that its mount may be kept. */
   keep(): void
 }

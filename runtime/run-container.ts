@@ -140,7 +140,7 @@ async function follow({ helper, outputs, reports }: Started, { spec, stdio, cgro
   sampler?.stop()
   stop.release()
   stopForwarding()
-  for (const output of outputs) await output.finish()
+  for (const output of outputs) output.finish()
   if (stop.reason === 'abort') throw signal.reason
   if ('failure' in end) throw nameFailure(spec.id, end.failure)
   const usage = { wallMs: performance.now() - startedAt, ...cgroup.readUsage() }

@@ -157,6 +157,7 @@ NAPI_MODULE_INIT()
     init_read_folder(env, exports);
     init_digest(env, exports);
     init_digest_files(env, exports);
+    init_reader(env, exports);
     init_sink(env, exports);
     init_drain(env, exports);
     init_image_mount(env, exports);

@@ -39,6 +39,7 @@ void init_gzip(napi_env env, napi_value exports);
 void init_read_folder(napi_env env, napi_value exports);
 void init_digest(napi_env env, napi_value exports);
 void init_digest_files(napi_env env, napi_value exports);
+void init_reader(napi_env env, napi_value exports);
 void init_sink(napi_env env, napi_value exports);
 void init_drain(napi_env env, napi_value exports);
 void init_image_mount(napi_env env, napi_value exports);

@@ -1,5 +1,5 @@
 /*
- * What every node binary exports beside Node-API because it contains it: zlib and OpenSSL. Their headers do not come with
+ * What every node binary exports beside Node-API because it contains it: zlib, OpenSSL and libuv. Their headers do not come with
  * Node-API's, so the few names that are used are declared here, as their stable interfaces have them.
  */
 #ifndef TSBUILD_NODE_EXPORTS_H
@@ -52,5 +52,16 @@ evp_digest *EVP_MD_CTX_new(void);
 void EVP_MD_CTX_free(evp_digest *digest);
 const void *EVP_sha256(void);
 const void *EVP_sha512(void);
+
+/* uv.h of 1.19 and later. A handle's size is asked for, so that its struct need not be known. */
+#define UV_POLL_HANDLE 8
+#define UV_READABLE_EVENT 1
+size_t uv_handle_size(int type);
+void uv_handle_set_data(void *handle, void *data);
+void *uv_handle_get_data(const void *handle);
+void uv_close(void *handle, void (*callback)(void *handle));
+int uv_poll_init(void *loop, void *poll, int fd);
+int uv_poll_start(void *poll, int events, void (*callback)(void *poll, int status, int events));
+int uv_poll_stop(void *poll);
 
 #endif

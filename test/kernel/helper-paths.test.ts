@@ -38,7 +38,7 @@ async function runThere(script: string, { host = probeHost(), cgroup = noCgroup,
   closeSync(writeFd)
   const output = readOutput(readFd, 'stdout', (event) => { stdout += Buffer.from(event.bytes).toString() })
   await helper.ended
-  await output.finish()
+  output.finish()
   return { stdout, reports }
 }
 
