@@ -1,9 +1,10 @@
-import { statSync, writeFileSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { BuildEvent, BuildRequest, BuildResult } from '../builder/index.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import type { OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
+import { writeText } from './write-text.ts'
 
 export type ResultWarning = Extract<BuildEvent, { type: 'warning-raised' }>
 
@@ -33,13 +34,13 @@ export function parseDescribes(options: OptionValues, env: NodeJS.ProcessEnv): P
   throw new UsageError(`${provenanceVariable} is min, max or disabled, not "${mode}"`)
 }
 
-export function writeResultFiles(result: BuildResult, { options, warnings, env }: { readonly options: OptionValues; readonly warnings: readonly ResultWarning[]; readonly env: NodeJS.ProcessEnv }): void {
+export async function writeResultFiles(result: BuildResult, { options, warnings, env }: { readonly options: OptionValues; readonly warnings: readonly ResultWarning[]; readonly env: NodeJS.ProcessEnv }): Promise<void> {
   const iidfile = options.text('iidfile')
-  if (iidfile !== undefined) writeFileSync(iidfile, result.id)
+  if (iidfile !== undefined) await writeText(iidfile, result.id)
   const file = options.text('metadata-file')
   if (file === undefined) return
   const wantsWarnings = ['1', 'true'].includes(env['BUILDX_METADATA_WARNINGS']?.toLowerCase() ?? '')
-  writeFileSync(file, `${JSON.stringify({ ...describeResult(result), ...wantsWarnings ? { 'buildx.build.warnings': warnings.map(describeWarning) } : {} }, undefined, 2)}\n`)
+  await writeText(file, `${JSON.stringify({ ...describeResult(result), ...wantsWarnings ? { 'buildx.build.warnings': warnings.map(describeWarning) } : {} }, undefined, 2)}\n`)
 }
 
 /** As BuildKit tells clients of warnings: texts in base64, lines counted from 1. */

@@ -6,6 +6,7 @@ import { getAddon } from '../native/index.ts'
 import { hashBy } from '../oci/digest.ts'
 import { BlobStore } from './content-store.ts'
 import { DriverUnavailable } from './errors.ts'
+import { StorageFull } from './root/errors.ts'
 import type { AskedPolicy, FormatChoice } from './erofs/choose-format.ts'
 import { chooseFormat, knownSupport, parsePolicy } from './erofs/choose-format.ts'
 import { ErofsFormat } from './erofs/erofs-format.ts'
@@ -109,14 +110,17 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, form
   const intake = new LayerIntake(context)
   const close = async (): Promise<void> => {
     try {
-      await sync.run(createTask())
+      await withRoom(layout, () => sync.run(createTask()))
     } finally {
       overlays?.close()
       held.close()
       const mayHaveTrash = session.id !== undefined || hasBuried
-      session.end()
-      database.close()
-      if (mayHaveTrash) await emptyTrash(layout)
+      try {
+        await withRoom(layout, () => { session.end() })
+      } finally {
+        database.close()
+        if (mayHaveTrash) await emptyTrash(layout)
+      }
     }
   }
   let closed: Promise<void> | undefined
@@ -142,6 +146,17 @@ function assemble({ layout, database, verifiesLayers, driver }: OpenedRoot, form
   }
   setParts(store, { layout, database, session, blobs, layers: records, layerBlobs, lowers, verifier, format: context.format, formats: { overlay, erofs }, formatChoice, driver })
   return store
+}
+
+/** What fills the disk may be what failed work left, which lies in the trash. */
+async function withRoom(layout: Layout, work: () => Promise<void> | void): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof StorageFull)) throw error
+    await emptyTrash(layout)
+    await work()
+  }
 }
 
 async function emptyTrash(layout: Layout): Promise<void> {

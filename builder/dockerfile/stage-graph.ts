@@ -88,7 +88,8 @@ export function findTarget(dockerfile: Dockerfile, target: string | undefined): 
 
 /** The stage that may have been meant where there is no image of this name. */
 export function nearestStage(dockerfile: Dockerfile, name: string): string | undefined {
-  return findNearest(name, dockerfile.stages.flatMap((stage) => stage.name ?? []))
+  const names = dockerfile.stages.flatMap((stage) => stage.name ?? [])
+  return names.find((each) => each.toLowerCase() === name.toLowerCase()) ?? findNearest(name, names)
 }
 
 /** The target and all stages it needs, directly or not, as indexes. @throws {DockerfileError} where one of them names a stage it cannot */

@@ -105,7 +105,7 @@ async function buildFrom(context: string, options: OptionValues, app: App): Prom
     const verified = options.has('verify-reproducible') ? await gate.pause(() => verifyReproducible(request, { engine, progress, title, options: common }, app)) : request
     const result = await build(verified, { ...common, engine, onEvent, onFailure: failure?.handle })
     await loader?.finish()
-    writeResultFiles(result, { options, warnings, env: app.env })
+    await writeResultFiles(result, { options, warnings, env: app.env })
     await renderer.finish()
     noteCauses(causes, options, app)
     if (progress === 'quiet' && request.outputs?.some(isStream) !== true) app.print(result.id)

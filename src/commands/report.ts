@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs'
 import { createTask } from '../../core/task.ts'
 import type { BuildRecord, Engine } from '../../builder/index.ts'
 import { BuildNotFound, describeLayers, explainPlace, findImage, fromWire, getBuild, readBuildEvents } from '../../builder/index.ts'
 import type { App } from '../app.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { UsageError } from '../errors.ts'
+import { writeText } from '../write-text.ts'
 import { formatCommand } from '../render/format.ts'
 import type { ReportData, ReportedImage } from '../report/report-data.ts'
 import { reportBuild } from '../report/report-data.ts'
@@ -28,14 +28,14 @@ async function report({ operands: [what = 'latest'], options }: CommandInput, ap
   const record = findBuild(engine, what)
   const page = reportPage(record === undefined ? await imageData(engine, what, app) : await buildData(engine, record, app))
   if (output === undefined) app.print(page)
-  else writePage(output, page)
+  else await writePage(output, page)
   return 0
 }
 
 /** @throws {OutputConflict} */
-function writePage(path: string, page: string): void {
+async function writePage(path: string, page: string): Promise<void> {
   try {
-    writeFileSync(path, page)
+    await writeText(path, page)
   } catch (error) {
     throw explainPlace(path, error)
   }

@@ -95,12 +95,17 @@ function details(error: TsbuildError): string[] {
   const place = placeOf(error)
   if (place !== undefined) lines.push(...renderExcerpt(place))
   if (error instanceof DockerfileError && error.remedy !== undefined) lines.push(`hint: ${printable(error.remedy)}`)
-  if (error instanceof StepFailed && error.nearestStage !== undefined) lines.push(`hint: did you mean the stage "${printable(error.nearestStage)}"?`)
+  if (error instanceof StepFailed && error.nearestStage !== undefined) lines.push(hintOfStage(error.label.stage, error.nearestStage))
   if (error instanceof CommandFailed) lines.push(...commandDetails(error))
   if (error instanceof ChecksFailed) lines.push(...error.warnings.flatMap((warning) => renderWarning(warning, error.source)))
   if (error instanceof StorageFull) lines.push(`hint: "tsbuild df" shows who holds the ${error.resource}; "tsbuild gc --min-free-${error.resource} 10%" removes what was not used for longest`)
   lines.push(...causes(error.cause))
   return lines
+}
+
+/** A name means a stage only below that stage, so that none can be built on itself, straight or in a circle. */
+function hintOfStage(name: string, stage: string): string {
+  return name.toLowerCase() === stage.toLowerCase() ? `hint: the stage "${printable(stage)}" is not above this line, so the name means an image` : `hint: did you mean the stage "${printable(stage)}"?`
 }
 
 function placeOf(error: TsbuildError): Place | undefined {

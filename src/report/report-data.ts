@@ -1,6 +1,7 @@
 import type { BuildEvent, BuildRecord, DescribedLayers, StepProgress } from '../../builder/index.ts'
 import { BuildProgress } from '../../builder/index.ts'
 import { describeCause, describeRebase } from '../render/miss-causes.ts'
+import { shownLine } from '../render/tree/log-tail.ts'
 
 /** What a report page shows: plain data, written into the page. Times are milliseconds since the build began. */
 export interface ReportData {
@@ -88,6 +89,6 @@ function reportStep({ label, state, startedAtMs, endedAtMs, usage }: StepProgres
     startMs: startedAtMs === undefined ? undefined : startedAtMs - buildMs, endMs: endedAtMs === undefined ? undefined : endedAtMs - buildMs,
     cause: facts.cause, memoryPeakBytes: usage?.memoryPeakBytes, cpuMs: usage?.cpuMs, throttledMs: usage?.cpuThrottledMs,
     samples: facts.samples.map(({ atMs, memoryBytes, cpuMs, processes }) => ({ atMs: atMs - buildMs, memoryBytes, cpuMs, processes })),
-    log: shown.toString('utf8'), logCutBytes: log.length - shown.length,
+    log: shown.toString('utf8').split('\n').map(shownLine).join('\n'), logCutBytes: log.length - shown.length,
   }
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -39,6 +40,10 @@ describe('a Dockerfile that is wrong', () => {
 
   it.each(['FROM bilder', 'FROM scratch\nCOPY --from=bilder /etc/passwd /', 'RUN --mount=from=bilder,target=/x true'])('is asked whether it meant a stage: %s', (lines) => {
     expect(build(`FROM busybox AS builder\nRUN true\n${lines}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('did you mean the stage "builder"?') as string })
+  })
+
+  it.each(['FROM two AS one\nFROM one AS two', 'FROM two AS two'])('is told that stages are named below themselves only: %s', (stages) => {
+    expect(build(`${stages}\n`, '--pull=never')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('hint: the stage "two" is not above this line, so the name means an image') as string })
   })
 
   it('is refused for a feature of Docker that is not there yet, by name and line', () => {
@@ -113,5 +118,32 @@ describe('a command line that is wrong', () => {
 
   it('changes nothing', () => {
     expect(must('images', '-q').split('\n')).toHaveLength(1)
+  })
+})
+
+it('a file of results on a disk that is full is told, and not left behind empty', () => {
+  const disk = join(command.folder, 'full-disk')
+  mkdirSync(disk)
+  context('small', { Dockerfile: 'FROM busybox\nLABEL small=yes\n' })
+  const script = 'mount -t tmpfs -o size=4k none "$0" && head -c 4096 /dev/zero >"$0/filled"; shift; "$@" build -q --metadata-file "$0/metadata" small; "$@" build -q --iidfile "$0/id" small; "$@" report -o "$0/page" latest; ls "$0"'
+  const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, disk, '-', process.execPath, join(import.meta.dirname, '../../bin/tsbuild.cjs')], { cwd: command.folder, encoding: 'utf8', env: { ...process.env, TSBUILD_ROOT: command.root } })
+  expect(stderr.match(/^error: cannot write "[^"]*\/(?:metadata|id|page)": its filesystem has not enough room/gmu), stderr).toHaveLength(3)
+  expect(stdout).toBe('filled\n')
+})
+
+describe('a disk that fills half way through a build', () => {
+  it('keeps what was made before, and is not full afterwards of what failed', () => {
+    context('full', { Dockerfile: 'FROM busybox\nRUN echo first >/first\nRUN head -c 15000000 /dev/urandom >/second\nRUN head -c 30000000 /dev/urandom >/third\n' })
+    const program = join(import.meta.dirname, '../../bin/tsbuild.cjs')
+    const disk = join(command.folder, 'disk')
+    mkdirSync(disk)
+    const script = 'mount -t tmpfs -o size=40m none "$0" && shift && export TSBUILD_ROOT=$0/store && "$@" import busybox.tar busybox && for i in 1 2; do "$@" build --progress plain --network none full; done; df --output=avail -B1 "$0"; "$@" fsck'
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, disk, '-', process.execPath, program], { cwd: command.folder, encoding: 'utf8' })
+    expect(stderr.split('error: cannot build stage-0, step 4/4').length, stderr).toBe(3)
+    expect(stderr).toContain('the filesystem of its root is full')
+    expect(stderr.split(/^#2 \[/mu)[2]).toMatch(/^#2 CACHED$[^]*^#3 CACHED$/mu)
+    expect(stderr).not.toContain('cleaning up')
+    expect(Number(/^(\d{3,})$/mu.exec(stdout)?.[1]), stdout).toBeGreaterThan(15_000_000)
+    expect(stdout).toContain('clean')
   })
 })

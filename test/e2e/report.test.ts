@@ -15,7 +15,7 @@ let browser: Browser
 const dockerfile = `FROM busybox AS base
 RUN echo "to the log"; mkdir -p /opt/app/lib; for i in 1 2 3; do dd if=/dev/zero of=/opt/app/lib/$i.so bs=100k count=$i; done; sleep 2
 FROM base AS other
-RUN sleep 0.2; echo "<script>alert(1)</script>"
+RUN sleep 0.2; echo "<script>alert(1)</script>"; printf '\\033[31mred\\033[0m 10%%\\r20%%\\n'
 FROM base
 COPY input /opt/input
 RUN rm -rf /opt/app/lib/3.so; echo replaced > /opt/app/lib/2.so
@@ -71,7 +71,7 @@ describe('the page about a build', () => {
     expect(await page.getByLabel('Log', { exact: true }).innerText()).toContain('to the log')
     expect(await page.getByRole('img', { name: /^Memory up to .*processors/u }).locator('canvas').count()).toBe(1)
     await page.getByRole('button', { name: /alert/u }).click()
-    expect(await page.getByLabel('Log', { exact: true }).last().innerText()).toContain('<script>alert(1)</script>')
+    expect(await page.getByLabel('Log', { exact: true }).last().innerText()).toBe('<script>alert(1)</script>\n20%\n')
     await page.close()
   })
 
