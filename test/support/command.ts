@@ -115,7 +115,8 @@ function describeProcess(pid: string): string {
   return `process ${pid}: ${readProc(pid, 'cmdline').replaceAll('\0', ' ')}`
 }
 
-function readProc(pid: string, name: string): string {
+/** Empty for a process that is gone. */
+export function readProc(pid: string, name: string): string {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'utf8')
   } catch (error) {
