@@ -1,4 +1,7 @@
-#!/usr/bin/env node
+#!/bin/sh
+':' //; exec node -- "$0" "$@"
+// A shell runs the line above, for JavaScript it is a text and a comment: before "--" Node takes any --env-file for its own,
+// also one of "tsbuild run", and with it NODE_OPTIONS for this process. "env -S" could say "--" too, but not everywhere.
 // Old syntax on purpose: any Node can read this far and is told, or led, to one that runs the rest.
 'use strict'
 var path = require('path')
@@ -21,7 +24,7 @@ function runPinnedNode() {
     console.error('tsbuild needs Node ' + minimum + ' or newer and this is ' + process.version + '. Install it, for example with `npm install -g node@' + minimum + '`, and run the command again.')
     process.exit(1)
   }
-  var child = require('child_process').spawn(pinned, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  var child = require('child_process').spawn(pinned, ['--', __filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
   // The terminal sends its signals to both; the child decides what they mean.
   ;['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'].forEach(function (name) {
     process.on(name, function () { if (name !== 'SIGINT' && name !== 'SIGQUIT') child.kill(name) })

@@ -20,7 +20,8 @@ export async function runAsNamespaceRoot(app: App, { args = process.argv.slice(2
   const [program = process.execPath, script = ''] = process.argv
   const { exitCode, signal } = await enterUserNamespace({
     program,
-    args: [program, ...process.execArgv, script, ...args],
+    // "--" because Node takes any --env-file before it for its own.
+    args: [program, ...process.execArgv, '--', script, ...args],
     env: { ...app.env, TSBUILD_ROOT: defaultRoot(app.env), [callersConfig]: configPath(app.env) },
     ...inside,
     warn: (text) => { app.note(`warning: ${text}`) },
