@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { readFileSync, statfsSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { StepFailed } from '../../builder/index.ts'
 import { StorageFull } from '../../storage/index.ts'
@@ -23,4 +23,16 @@ it('finds the exit code of a step behind a failed clean-up', () => {
   expect(exitCode).toBe(renderProblem(full).exitCode)
   expect(lines[0]).toBe(`error: ${failed.message}`)
   expect(lines.slice(-3)).toEqual([`because: ${full.message}`, expect.stringMatching(/^hint: /u), 'and then, cleaning up: busy'])
+})
+
+it('names the file first that the system refused', () => {
+  const refused = (path: string): unknown => {
+    try {
+      return readFileSync(path)
+    } catch (error) {
+      return error
+    }
+  }
+  expect(renderProblem(refused('/none/such'))).toEqual({ lines: ['error: cannot open "/none/such": no such file or directory (ENOENT)'], exitCode: 1 })
+  expect(renderProblem(refused('/'))).toEqual({ lines: ['error: EISDIR: illegal operation on a directory, read'], exitCode: 1 })
 })

@@ -1,3 +1,5 @@
+import { getSystemErrorMessage } from 'node:util'
+import type { ErrnoError } from '../../core/errors.ts'
 import { Canceled, TsbuildError } from '../../core/errors.ts'
 import type { Place } from '../../builder/index.ts'
 import { ChecksFailed, CommandFailed, DockerfileError, StepFailed } from '../../builder/index.ts'
@@ -66,9 +68,15 @@ function afterwards(error: unknown): string[] {
 
 /** A file that cannot be opened is the user's business; anything else that is not ours is a bug, and a report needs its stack. */
 function renderForeign(error: unknown): Problem {
-  if (error instanceof Error && 'syscall' in error) return { lines: [`error: ${printable(error.message)}`], exitCode: 1 }
+  if (error instanceof Error && 'syscall' in error) return { lines: [`error: ${printable(describeRefusal(error))}`], exitCode: 1 }
   const stack = error instanceof Error ? error.stack ?? error.message : String(error)
   return { lines: [`error: this is a bug in tsbuild, please report it: ${stack}`], exitCode: bugExitCode }
+}
+
+function describeRefusal(error: Error): string {
+  const { code, errno, path, syscall }: Partial<ErrnoError> = error
+  if (code === undefined || errno === undefined || path === undefined) return error.message
+  return `cannot ${syscall === 'open' ? 'open' : 'use'} "${path}": ${getSystemErrorMessage(errno)} (${code})`
 }
 
 function exitCode(error: TsbuildError): number {
