@@ -90,7 +90,7 @@ describe('load', () => {
     writeFileSync(join(folder, 'text'), 'no archive')
     execFileSync('gzip', ['-k', 'text'], { cwd: folder })
     execFileSync('sh', ['-c', 'head -c 1000 app.oci.gz >cut.gz'], { cwd: folder })
-    expect(run('load', '-i', 'nosuch')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^error: ENOENT.*'nosuch'\n$/u) as string })
+    expect(run('load', '-i', 'nosuch')).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/^error: cannot use "nosuch": no such file or directory \(ENOENT\)\n$/u) as string })
     for (const path of ['text', 'text.gz']) expect(run('load', '-i', path)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('it is no complete tar') as string })
     expect(run('load', '-i', 'cut.gz')).toMatchObject({ exitCode: 1, stderr: expect.not.stringContaining('bug') as string })
     expect(run('load', '-i', 'rootfs')).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('it has no "index.json"') as string })
