@@ -137,7 +137,8 @@ describe('a plain user', () => {
       expect(limited.stdout.split('\n').map((line) => line.split(' ')[0])).toEqual([String(64 << 20), '50000', '50', ''])
       const killed = user.runInGroups(groups, 'run', '-m', '16m', 'busybox', 'sh', '-c', 'head -c 64m /dev/zero | tail -c 64m > /dev/null; exit 3')
       expect(killed.stderr).toContain('memory')
-      expect(killed.exitCode).toBe(3)
+      // The kernel mostly takes the largest process, and may take the shell instead.
+      expect([3, 137]).toContain(killed.exitCode)
       const other = user.runInGroups(groups, 'run', '--cpuset-cpus', '0', 'busybox', 'true')
       expect(other).toMatchObject({ exitCode: 6, stdout: '' })
       expect(other.stderr).toContain('cannot apply cpuset limit')
