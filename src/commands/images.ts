@@ -47,7 +47,10 @@ async function listImages({ operands: [name], options }: CommandInput, app: App)
     const names = image.names.length === 0 ? [undefined] : image.names
     for (const full of names) rows.push({ name: full, ...splitName(full), id: image.id, digest: image.manifest.digest, createdAtMs: image.createdAtMs, ...measured })
   }
-  const createdMsOf = (other: string): number => rows.find(({ id }) => id === findImage(engine.store, other).id)?.createdMs ?? 0
+  const createdMsOf = (name: string): number => {
+    const other = findImage(engine.store, name)
+    return rows.find(({ id }) => id === other.id)?.createdMs ?? 0
+  }
   const isWanted = chooseRows(filters, createdMsOf)
   const wanted = rows.filter((row) => (name === undefined || isNamed(row, name)) && isWanted(row))
   const isWhole = options.has('no-trunc')
