@@ -96,7 +96,11 @@ async function saveLayout(store: Store, { named, sink, blobs, forDocker }: Archi
 }
 
 function dockerEntry({ names }: NamedImage, { config, layers }: PortableImage['manifest']): object {
-  return { Config: blobPath(config), RepoTags: names.map((name) => formatFamiliar(parseReference(name))), Layers: layers.map(blobPath) }
+  return { Config: blobPath(config), RepoTags: repoTags(names), Layers: layers.map(blobPath) }
+}
+
+function repoTags(names: readonly string[]): string[] {
+  return names.map((name) => formatFamiliar(parseReference(name)))
 }
 
 async function putDockerManifest(sink: ArchiveSink, entries: readonly object[]): Promise<void> {
@@ -133,7 +137,7 @@ async function saveDocker(store: Store, { named, sink }: ArchiveRequest, task: T
     }
     const config = `${digestHex(image.stored.id)}.json`
     await sink.put(config, image.configBytes.length, once(image.configBytes))
-    entries.push({ Config: config, RepoTags: names.map((name) => formatFamiliar(parseReference(name))), Layers: layers })
+    entries.push({ Config: config, RepoTags: repoTags(names), Layers: layers })
   }
   await putDockerManifest(sink, entries)
   return named.map((each) => onlyMember(each).image.stored.manifest)
