@@ -89,9 +89,12 @@ async function writeCache(engine: Engine, { target, cache }: { target: PlacedTar
 }
 
 async function holdsAll(engine: Engine, { target, own }: { target: PlacedTarget; own: readonly SharedRecord[] }, task: Task<BuildEvent>): Promise<boolean> {
-  const there = new Map((await readRecords(engine, target, task)).map(({ key, blob, diffId }) => [key, `${blob?.digest ?? ''} ${diffId}`]))
-  // A layer that is there and would not be kept now is no reason to write.
-  return own.every(({ key, blob, diffId }) => blob === undefined ? there.get(key)?.endsWith(` ${diffId}`) === true : there.get(key) === `${blob.digest} ${diffId}`)
+  const records = new Map((await readRecords(engine, target, task)).map((record) => [record.key, record]))
+  return own.every(({ key, blob, diffId }) => {
+    const there = records.get(key)
+    // A layer that is there and would not be kept now is no reason to write.
+    return there?.diffId === diffId && (blob === undefined || there.blob?.digest === blob.digest)
+  })
 }
 
 async function ownRecords({ store }: Engine, { target, cache: { used, shared, images } }: { target: PlacedTarget; cache: CacheToWrite }, task: Task<BuildEvent>): Promise<SharedRecord[]> {
