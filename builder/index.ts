@@ -37,7 +37,7 @@ export {
   MalformedLocation, StepFailed, UserUnknown, NoRoom, OutputConflict, UnsuitableRequest,
 } from './errors.ts'
 export { MalformedArchive } from './archive/errors.ts'
-export { CacheMissing, CacheSourceFailed } from './cache/shared/errors.ts'
+export { CacheMissing, CacheSourceFailed, ResultNotKept } from './cache/shared/errors.ts'
 export { ContextUnreadable, DownloadFailed, GitFailed, WrongDownload } from './context/errors.ts'
 export { CopyConflict, CopySourceMissing, DestinationLinkLoop } from './copy/errors.ts'
 export { DeviceUnsuitable } from './device/errors.ts'
