@@ -1,11 +1,7 @@
 import type { OptionSpec, OptionValues } from './command.ts'
 import { UsageError } from './errors.ts'
+import { certificates, gone, insecure, login, platform, quota } from './foreign-options.ts'
 
-const gone = 'leave it out'
-const login = 'keep credentials by "tsbuild login"'
-const insecure = 'say "insecure = true" of the registry in registries.conf'
-const quota = 'say --cpus NUMBER, the quota divided by the period'
-const platform = 'say --platform OS/ARCH[/VARIANT]'
 const ownNamespaces = 'a step has namespaces of its own; --allow security.insecure is for RUN --security=insecure'
 const noDaemon = `there is no daemon: ${gone}; TSBUILD_ROOT names another store`
 const volume = 'use RUN --mount=type=bind with --build-context NAME=FOLDER, or RUN --mount=type=cache'
@@ -14,7 +10,7 @@ const volume = 'use RUN --mount=type=bind with --build-context NAME=FOLDER, or R
 export const foreignBuildOptions: Readonly<Record<string, string>> = {
   'authfile': login, 'creds': login, 'tls-verify': insecure, 'volume': volume, 'v': volume, 'cpu-period': quota, 'cpu-quota': quota,
   'H': noDaemon, 'host': noDaemon, 'context': noDaemon, 'tls': noDaemon, 'tlscacert': noDaemon, 'tlscert': noDaemon, 'tlskey': noDaemon, 'tlsverify': noDaemon, 'config': 'set DOCKER_CONFIG', 'root': 'set TSBUILD_ROOT', 'storage-driver': 'set TSBUILD_STORAGE_DRIVER',
-  'log-level': 'see more by --progress plain', 'arch': platform, 'os': platform, 'variant': platform, 'cert-dir': 'put them into /etc/docker/certs.d/HOST:PORT or /etc/containers/certs.d/HOST:PORT', 'retry': `what may pass is asked for again anyway: ${gone}`, 'retry-delay': `registries say how long to wait: ${gone}`,
+  'log-level': 'see more by --progress plain', 'arch': platform, 'os': platform, 'variant': platform, 'cert-dir': certificates, 'retry': `what may pass is asked for again anyway: ${gone}`, 'retry-delay': `registries say how long to wait: ${gone}`,
   'pull-always': 'say --pull=always', 'pull-never': 'say --pull=never', 'print': 'say --call outline or --call targets', 'skip-unused-stages': `they are always skipped: ${gone}`, 'identity-label': `there is none: ${gone}`, 'unsetenv': 'say ENV NAME= in the Dockerfile', 'unsetlabel': 'say --label NAME=', 'from': 'name the base by an ARG before FROM, and --build-arg',
   'sign-by': 'sign by cosign, or by --attestation-key', 'signature-policy': 'name base images by their digest', 'decryption-key': 'encrypted layers cannot be read', 'omit-history': 'use --squash', 'rewrite-timestamp': 'use --source-date-epoch, which does that', 'created-annotation': 'use --source-date-epoch', 'cache-ttl': 'use "tsbuild prune --filter type=cache --filter until=TIME"',
   'http-proxy': 'give the variables by --build-arg, as HTTP_PROXY', 'ipc': ownNamespaces, 'pid': ownNamespaces, 'uts': ownNamespaces, 'cgroupns': ownNamespaces, 'group-add': 'use USER in the Dockerfile', 'hooks-dir': 'hooks run by --runtime alone', 'runtime-flag': 'put it into a program of your own, and name that by --runtime', 'userns-uid-map': 'use --userns', 'userns-gid-map': 'use --userns', 'policy': 'name base images by their digest, and refuse others by registries.conf',

@@ -1,15 +1,15 @@
 type Remedies = Readonly<Record<string, string>>
 
-const gone = 'leave it out'
-const login = 'keep credentials by "tsbuild login"'
-const insecure = 'say "insecure = true" of the registry in registries.conf'
-const certificates = 'put them into /etc/docker/certs.d/HOST:PORT or /etc/containers/certs.d/HOST:PORT'
-const quota = 'say --cpus NUMBER, the quota divided by the period'
+export const gone = 'leave it out'
+export const login = 'keep credentials by "tsbuild login"'
+export const insecure = 'say "insecure = true" of the registry in registries.conf'
+export const certificates = 'put them into /etc/docker/certs.d/HOST:PORT or /etc/containers/certs.d/HOST:PORT'
+export const quota = 'say --cpus NUMBER, the quota divided by the period'
 const addresses = 'the bridge gives out addresses; a port of the host leads to a container by -p'
 const unwatched = 'nothing watches the health of a container; ask it by "tsbuild exec"'
 const kept = 'what a detached container writes is kept for "tsbuild logs"'
 const notary = `images are verified by their digests, and none by Notary: ${gone}`
-const platform = 'say --platform OS/ARCH[/VARIANT]'
+export const platform = 'say --platform OS/ARCH[/VARIANT]'
 const signing = 'sign by cosign, or a build by "tsbuild build --attestation-key"'
 const noVolumes = 'there are no named volumes; name a folder of the host by -v'
 
